@@ -1,0 +1,145 @@
+"""One catalog entry: `catalog/<id>.yaml`, a closed schema (an unknown word is a fault, never ignored)."""
+
+from __future__ import annotations
+
+from enum import StrEnum
+from pathlib import Path
+from typing import Annotated, Literal
+
+import yaml
+from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
+
+from data_access.canonical import document_hash
+from data_access.errors import PolicyMalformed
+
+Name = Annotated[str, Field(pattern=r"^[a-z][a-z0-9_]{0,39}$")]
+
+
+class Closed(BaseModel):
+    """Frozen, strict, and without room for words that nobody defined."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True, strict=True)
+
+
+class Labels(Closed):
+    ko: str
+    en: str
+
+
+class ColumnType(StrEnum):
+    TEXT = "text"
+    INTEGER = "integer"
+    DECIMAL = "decimal"
+    #: A number that files write with leading zeros (`00210`) and other files without (`210`).
+    PADDED_NUMBER = "padded_number"
+    TIMESTAMP = "timestamp"
+    #: Names the protected person. Pseudonymised at load; no other part of the vault ever sees the value.
+    PERSON = "person"
+
+
+class Column(Closed):
+    """A column of the source file that is kept. Columns not named here are dropped at load."""
+
+    source: str
+    type: ColumnType
+    label: Labels
+    #: strptime formats, tried in order; only for timestamps.
+    formats: tuple[str, ...] = ()
+    #: A missing value refuses the file; otherwise it is null (and the key `other`).
+    required: bool = False
+
+
+class LookupDerivation(Closed):
+    """The value of `value` in public table `table` where its unique `key` equals `column`."""
+
+    op: Literal["lookup"]
+    table: Name
+    column: Name
+    key: Name
+    value: Name
+    label: Labels
+
+
+class PartDerivation(Closed):
+    """The `part`-th (from 0) blank-separated word of `column`: the gu in `서울특별시 광진구 화양동`."""
+
+    op: Literal["part"]
+    column: Name
+    part: int
+    label: Labels
+
+
+Derivation = Annotated[LookupDerivation | PartDerivation, Field(discriminator="op")]
+
+
+class PublicTable(Closed):
+    """A table with nobody in it, beside the data files; `key` must be unique, which the load proves."""
+
+    file: str
+    key: Name
+    columns: dict[Name, Column]
+
+
+class Dataset(Closed):
+    """One dataset's layout. All names are the workspace's; `Column.source` has the file's own."""
+
+    id: Name
+    title: Labels
+    description: Labels
+    #: Tried in order on the bytes: a BOM decides at once, otherwise the first that decodes wholly.
+    encodings: tuple[Literal["utf-8-sig", "utf-8", "cp949"], ...]
+    null: str
+    columns: dict[Name, Column]
+    derived: dict[Name, Derivation] = {}
+    public_tables: dict[Name, PublicTable] = {}
+    #: The column whose Asia/Seoul month is the row's period.
+    time_column: Name
+
+    @model_validator(mode="after")
+    def _consistent(self) -> Dataset:
+        time = self.columns.get(self.time_column)
+        if time is None or time.type is not ColumnType.TIMESTAMP or not time.required:
+            raise ValueError("time_column must name a required timestamp column")
+        if sum(c.type is ColumnType.PERSON for c in self.columns.values()) > 1:
+            raise ValueError("at most one column names the person")
+        if set(self.derived) & set(self.columns):
+            raise ValueError("a derived column repeats a source column's name")
+        for derivation in self.derived.values():
+            if derivation.column not in self.columns:
+                raise ValueError("a derivation reads an unknown column")
+            if isinstance(derivation, LookupDerivation):
+                table = self.public_tables.get(derivation.table)
+                if table is None or derivation.key != table.key or derivation.value not in table.columns:
+                    raise ValueError("a lookup names an unknown table, key or value")
+        return self
+
+    @property
+    def person_column(self) -> str | None:
+        return next((n for n, c in self.columns.items() if c.type is ColumnType.PERSON), None)
+
+    def hash(self) -> str:
+        """Hex SHA-256 of the entry: what a policy pins as `catalog`."""
+        return document_hash(self.model_dump(mode="json"))
+
+
+def load_catalog(folder: Path) -> dict[str, Dataset]:
+    """All entries of `folder`, by id. Raises PolicyMalformed naming the file and the place in it."""
+    entries: dict[str, Dataset] = {}
+    for path in sorted(folder.glob("*.yaml")):
+        entry = parse_entry(path.read_text("utf-8"), path.name)
+        if entry.id in entries:
+            raise PolicyMalformed(dataset=entry.id, where=f"{path.name}: id")
+        entries[entry.id] = entry
+    return entries
+
+
+def parse_entry(source: str, name: str) -> Dataset:
+    try:
+        # JSON mode lets strict models take lists for tuples and strings for enums, and nothing else.
+        document = yaml.safe_load(source)
+        return Dataset.model_validate(document, strict=False)
+    except yaml.YAMLError as fault:
+        raise PolicyMalformed(dataset=name, where="YAML") from fault
+    except ValidationError as fault:
+        first = fault.errors()[0]
+        raise PolicyMalformed(dataset=name, where=".".join(map(str, first["loc"])) or first["msg"]) from None

@@ -1,0 +1,375 @@
+"""Every way in which the vault side says no.
+
+CivicError
+├── BadRequest            400  the question itself is wrong
+│   ├── MalformedRequest, PlanInvalid, UnknownColumn, UnknownFunction, ValueOutsideDomain,
+│   │   MeasureRefused, TooManyCells, SpendInvalid, SpendOverMaximum, UnknownPurpose, NotOffered
+├── NotSignedIn           401
+├── Forbidden             403  NotAllowed, TeamNotYours
+├── Absent                404  UnknownDataset, UnknownAnswer, UnknownRelease, NotFound
+├── Conflict              409  BudgetExhausted, KeyReused, AnswerInProgress, ReleaseConflict, ApprovalInvalid,
+│                              ApprovalByAuthor
+├── DatasetClosed         423  PolicyMissing, PolicyMalformed, PolicyHalfSigned, PolicyEdited, PolicyExpired,
+│                              PolicyNotYetValid, PolicyRolledBack, PolicyLineageChanged,
+│                              PolicyCatalogChanged, PolicyDemoKey, RegisterInvalid, IsolationMissing, NoData
+├── LoadRefused           422  LoadHeader, LoadValue, LoadEncoding, LoadTruncated, LoadEmpty, LoadFileMissing,
+│                              PersonColumnEmpty
+└── Unavailable           503  HubUnavailable, LedgerUnavailable, AuditBroken, VaultKeyWrong, VaultDamaged,
+                               InternalFault (500)
+
+A code is a promise: it never changes its meaning, and `civic_kernel.errors` has exactly one class for each
+(tests/contracts/test_errors.py). Facts put into a message are public names (a dataset, a column, a line
+number), never a value that came out of a record: the message must be a function of the question, the policy
+and the ledger alone, or it becomes a channel around the price.
+"""
+
+from __future__ import annotations
+
+from typing import ClassVar
+
+Fact = str | int
+
+#: code -> class; filled by `CivicError.__init_subclass__`, read by the gateway's failure table and the docs test.
+REGISTRY: dict[str, type[CivicError]] = {}
+
+
+class CivicError(Exception):
+    """Base of all refusals. `code` is stable, `status` is HTTP's, `exit_code` the command line's."""
+
+    code: ClassVar[str] = ""
+    status: ClassVar[int] = 500
+    exit_code: ClassVar[int] = 1
+
+    def __init_subclass__(cls) -> None:
+        if "code" in cls.__dict__:
+            if cls.code in REGISTRY:
+                raise TypeError(f"two classes claim the code {cls.code}")
+            REGISTRY[cls.code] = cls
+
+    def __init__(self, **facts: Fact) -> None:
+        self.facts = facts
+        super().__init__(self.code, *sorted(facts.items()))
+
+    def __str__(self) -> str:
+        return self.code
+
+
+class BadRequest(CivicError):
+    status = 400
+    exit_code = 2
+
+
+class MalformedRequest(BadRequest):
+    """The body is not JSON of the documented shape. Facts: `where` (a JSON path)."""
+
+    code = "malformed_request"
+
+
+class PlanInvalid(BadRequest):
+    """The plan breaks the grammar. Facts: `where`."""
+
+    code = "plan_invalid"
+
+
+class UnknownColumn(BadRequest):
+    """Facts: `column`, `dataset`, `known` (the columns that may be asked)."""
+
+    code = "unknown_column"
+
+
+class UnknownFunction(BadRequest):
+    """Facts: `function`, `known`."""
+
+    code = "unknown_function"
+
+
+class ValueOutsideDomain(BadRequest):
+    """A filter names a value that the signed policy does not list. Facts: `column`."""
+
+    code = "value_outside_domain"
+
+
+class MeasureRefused(BadRequest):
+    """The measure has no meaning for this privacy unit. Facts: `measure`."""
+
+    code = "measure_refused"
+
+
+class TooManyCells(BadRequest):
+    """Facts: `cells`, `maximum`."""
+
+    code = "too_many_cells"
+
+
+class SpendInvalid(BadRequest):
+    """Facts: none."""
+
+    code = "spend_invalid"
+
+
+class SpendOverMaximum(BadRequest):
+    """Facts: `asked`, `maximum` (both ρ as text)."""
+
+    code = "spend_over_maximum"
+
+
+class UnknownPurpose(BadRequest):
+    """Facts: `known`."""
+
+    code = "unknown_purpose"
+
+
+class NotOffered(BadRequest):
+    """A reserved word: official tables, k-anonymous extracts, grids, SQL until it is built. Facts: `feature`."""
+
+    code = "not_offered"
+
+
+class NotSignedIn(CivicError):
+    """No token, or one that the Hub does not know."""
+
+    code = "not_signed_in"
+    status = 401
+    exit_code = 3
+
+
+class Forbidden(CivicError):
+    status = 403
+    exit_code = 3
+
+
+class NotAllowed(Forbidden):
+    """The token lacks a scope. Facts: `scope`."""
+
+    code = "not_allowed"
+
+
+class TeamNotYours(Forbidden):
+    """The Hub does not list the asker in this team (or the team does not exist). Facts: none."""
+
+    code = "team_not_yours"
+
+
+class Absent(CivicError):
+    status = 404
+    exit_code = 4
+
+
+class UnknownDataset(Absent):
+    """Refused and absent look alike. Facts: none."""
+
+    code = "unknown_dataset"
+
+
+class UnknownAnswer(Absent):
+    code = "unknown_answer"
+
+
+class UnknownRelease(Absent):
+    code = "unknown_release"
+
+
+class NotFound(Absent):
+    """No such address."""
+
+    code = "not_found"
+
+
+class Conflict(CivicError):
+    status = 409
+    exit_code = 5
+
+
+class BudgetExhausted(Conflict):
+    """Facts: `period`, `requested`, `remaining` (ρ as text), `whose` (`dataset` or `team`)."""
+
+    code = "budget_exhausted"
+
+
+class KeyReused(Conflict):
+    """The retry key came with another body, asker or team."""
+
+    code = "key_reused"
+
+
+class AnswerInProgress(Conflict):
+    """Another request is computing the same question; ask again in a moment."""
+
+    code = "answer_in_progress"
+
+
+class ReleaseConflict(Conflict):
+    """A release record with these files exists in another state."""
+
+    code = "release_conflict"
+
+
+class ApprovalInvalid(Conflict):
+    """The signature does not verify over the record, or the key may not approve."""
+
+    code = "approval_invalid"
+
+
+class ApprovalByAuthor(Conflict):
+    code = "approval_by_author"
+
+
+class DatasetClosed(CivicError):
+    """The dataset answers nothing until stewards mend what the code names. Facts: `dataset`."""
+
+    status = 423
+    exit_code = 6
+
+
+class PolicyMissing(DatasetClosed):
+    code = "policy_missing"
+
+
+class PolicyMalformed(DatasetClosed):
+    """Facts: `where`."""
+
+    code = "policy_malformed"
+
+
+class PolicyHalfSigned(DatasetClosed):
+    """Facts: `missing` (the side whose signature is not there)."""
+
+    code = "policy_half_signed"
+
+
+class PolicyEdited(DatasetClosed):
+    """A signature is there, but over another text."""
+
+    code = "policy_edited"
+
+
+class PolicyExpired(DatasetClosed):
+    code = "policy_expired"
+
+
+class PolicyNotYetValid(DatasetClosed):
+    code = "policy_not_yet_valid"
+
+
+class PolicyRolledBack(DatasetClosed):
+    """A version that is not above the one in force."""
+
+    code = "policy_rolled_back"
+
+
+class PolicyLineageChanged(DatasetClosed):
+    """Unit, person column, period or time column differ from the lineage's first policy."""
+
+    code = "policy_lineage_changed"
+
+
+class PolicyCatalogChanged(DatasetClosed):
+    """The catalog entry is not the one whose hash the stewards signed."""
+
+    code = "policy_catalog_changed"
+
+
+class PolicyDemoKey(DatasetClosed):
+    """A demo key signed a policy that does not say `synthetic`."""
+
+    code = "policy_demo_key"
+
+
+class RegisterInvalid(DatasetClosed):
+    """The register of parties is unsigned, edited or malformed."""
+
+    code = "register_invalid"
+
+
+class IsolationMissing(DatasetClosed):
+    """Real data on a machine where seats and vault share one user."""
+
+    code = "isolation_missing"
+
+
+class NoData(DatasetClosed):
+    """Signed, but nothing has been loaded."""
+
+    code = "no_data"
+
+
+class LoadRefused(CivicError):
+    """A file was not taken. The old version stays as it was."""
+
+    status = 422
+    exit_code = 7
+
+
+class LoadHeader(LoadRefused):
+    """Facts: `file`, `column` (the missing one)."""
+
+    code = "load_header"
+
+
+class LoadValue(LoadRefused):
+    """Facts: `file`, `line`, `column`."""
+
+    code = "load_value"
+
+
+class LoadEncoding(LoadRefused):
+    """Neither cp949 nor UTF-8. Facts: `file`, `line`."""
+
+    code = "load_encoding"
+
+
+class LoadTruncated(LoadRefused):
+    """A line with too few or too many fields. Facts: `file`, `line`."""
+
+    code = "load_truncated"
+
+
+class LoadEmpty(LoadRefused):
+    """Facts: `file`."""
+
+    code = "load_empty"
+
+
+class LoadFileMissing(LoadRefused):
+    """Facts: `file`."""
+
+    code = "load_file_missing"
+
+
+class Unavailable(CivicError):
+    status = 503
+    exit_code = 8
+
+
+class HubUnavailable(Unavailable):
+    code = "hub_unavailable"
+
+
+class LedgerUnavailable(Unavailable):
+    """The database is read-only, full, locked for too long or gone: nothing is asked without it."""
+
+    code = "ledger_unavailable"
+
+
+class AuditBroken(Unavailable):
+    """The chain of events does not continue its own head."""
+
+    code = "audit_broken"
+
+
+class VaultKeyWrong(Unavailable):
+    code = "vault_key_wrong"
+
+
+class VaultDamaged(Unavailable):
+    """A data file is missing or cannot be read. Facts: none (a path is not for a reader)."""
+
+    code = "vault_damaged"
+
+
+class InternalFault(CivicError):
+    """Ours, not the asker's. The request id finds it in the gateway's log."""
+
+    code = "internal_fault"
+    status = 500
+    exit_code = 70

@@ -1,0 +1,195 @@
+"""The policy document: YAML in a closed schema, canonical JSON under the signatures.
+
+Amounts of ρ and δ are decimal strings, since a signature over a float is a signature over a guess.
+"""
+
+from __future__ import annotations
+
+import re
+from datetime import UTC, datetime
+from enum import StrEnum
+from typing import Annotated, Any, Literal
+
+import yaml
+from pydantic import AfterValidator, Field, ValidationError, model_validator
+
+from data_access.canonical import document_hash
+from data_access.catalog.entry import Closed, Labels, Name
+from data_access.errors import PolicyMalformed
+from data_access.privacy.budget import Rho
+
+_MONTH = re.compile(r"^\d{4}-(0[1-9]|1[0-2])$")
+
+
+def _decimal(text: str) -> str:
+    Rho.parse(text)
+    return text
+
+
+def _month(text: str) -> str:
+    if not _MONTH.match(text):
+        raise ValueError("a period is a month, as 2026-09")
+    return text
+
+
+def _moment(text: str) -> str:
+    datetime.strptime(text, "%Y-%m-%d")
+    return text
+
+
+Amount = Annotated[str, AfterValidator(_decimal)]
+Month = Annotated[str, AfterValidator(_month)]
+Day = Annotated[str, AfterValidator(_moment)]
+
+
+class Lane(StrEnum):
+    OPEN = "open"
+    PRIVATE = "private"
+
+
+class UnitKind(StrEnum):
+    #: One person in one period.
+    PERSON = "person"
+    #: One row: the source names no person. Every figure then says *per recorded …*, never *per person*.
+    ROW = "row"
+
+
+class Unit(Closed):
+    """What one protected thing is. Never guessed; fixed for a lineage by its first policy."""
+
+    kind: UnitKind
+    column: Name | None = None
+    period: Literal["month"]
+
+    @model_validator(mode="after")
+    def _column_only_for_persons(self) -> Unit:
+        if (self.column is not None) != (self.kind is UnitKind.PERSON):
+            raise ValueError("a person unit names its column, a row unit none")
+        return self
+
+
+class KeyDomain(Closed):
+    """The public list of values by which one column may be grouped and filtered."""
+
+    values: tuple[str, ...] = Field(min_length=1)
+    #: Whether rows outside the list form the key `other` (they are never dropped).
+    other: bool = True
+    geography: Literal["gu", "dong"] | None = None
+
+    @model_validator(mode="after")
+    def _distinct(self) -> KeyDomain:
+        if len(set(self.values)) != len(self.values) or "other" in self.values:
+            raise ValueError("key values are distinct, and `other` is reserved")
+        return self
+
+
+class Clip(Closed):
+    """Bounds in `unit`; values outside count as the bound."""
+
+    low: int
+    high: int
+    unit: str
+
+
+class Cap(Closed):
+    """What the named teams together may spend of one period. `others` covers every team not named."""
+
+    name: Name
+    teams: tuple[str, ...] | Literal["others"]
+    rho: Amount
+
+
+class Signer(Closed):
+    side: Literal["city", "cso"]
+    party: str
+
+
+class Policy(Closed):
+    kind: Literal["civic-policy"]
+    dataset: Name
+    lineage: str = Field(pattern=r"^[a-z0-9-]{3,60}$")
+    version: int = Field(ge=1)
+    synthetic: bool
+    catalog: str = Field(pattern=r"^[0-9a-f]{64}$")
+    lane: Lane
+    title: Labels
+    purposes: tuple[Name, ...] = Field(min_length=1)
+    signers: tuple[Signer, ...] = Field(min_length=2)
+    unit: Unit
+    row_bound: int = Field(ge=1, le=10_000)
+    first_period: Month
+    last_period: Month
+    keys: dict[Name, KeyDomain]
+    clips: dict[Name, Clip] = {}
+    minimum: int = Field(ge=0)
+    delta: str = Field(pattern=r"^1e-[1-9][0-9]?$")
+    budget: Amount
+    load_rho: Amount
+    caps: tuple[Cap, ...] = Field(min_length=1)
+    held_back: Amount = "0"
+    default_spend: Amount
+    max_spend: Amount
+    precisions: dict[Literal["rough", "normal", "fine"], Amount]
+    size_class: Literal["small", "medium", "large"]
+    retention: Day
+    expires: Day
+
+    @model_validator(mode="after")
+    def _consistent(self) -> Policy:
+        if {s.side for s in self.signers} != {"city", "cso"}:
+            raise ValueError("a policy asks for at least one city and one CSO signature")
+        if self.unit.kind is UnitKind.ROW and self.row_bound != 1:
+            raise ValueError("a row unit has the row bound 1")
+        if self.first_period > self.last_period:
+            raise ValueError("first_period comes after last_period")
+        if any(clip.low >= clip.high for clip in self.clips.values()):
+            raise ValueError("a clip's low lies under its high")
+        named = [team for cap in self.caps if cap.teams != "others" for team in cap.teams]
+        if len(named) != len(set(named)) or sum(cap.teams == "others" for cap in self.caps) > 1:
+            raise ValueError("a team stands under one cap")
+        spent = sum(Rho.parse(cap.rho).nano for cap in self.caps)
+        if spent + Rho.parse(self.load_rho).nano + Rho.parse(self.held_back).nano > Rho.parse(self.budget).nano:
+            raise ValueError("caps, load_rho and held_back exceed the budget")
+        if Rho.parse(self.default_spend) > Rho.parse(self.max_spend):
+            raise ValueError("default_spend exceeds max_spend")
+        return self
+
+    def hash(self) -> str:
+        """Hex SHA-256 of the canonical JSON: what signatures, answers and events name."""
+        return document_hash(self.document())
+
+    def document(self) -> dict[str, Any]:
+        """The JSON document that is signed."""
+        return self.model_dump(mode="json")
+
+    def periods(self) -> tuple[str, ...]:
+        """Every month from first to last."""
+        year, month = map(int, self.first_period.split("-"))
+        found: list[str] = []
+        while (period := f"{year:04d}-{month:02d}") <= self.last_period:
+            found.append(period)
+            year, month = (year + 1, 1) if month == 12 else (year, month + 1)
+        return tuple(found)
+
+    def cap_of(self, team: str) -> Cap | None:
+        """The cap that `team` draws on, or None if the policy gives it nothing."""
+        for cap in self.caps:
+            if cap.teams != "others" and team in cap.teams:
+                return cap
+        return next((cap for cap in self.caps if cap.teams == "others"), None)
+
+    def is_expired(self, now: datetime) -> bool:
+        """Expiry is the end of the named day, UTC, so that both sides read one moment."""
+        return now.astimezone(UTC).strftime("%Y-%m-%d") > self.expires
+
+
+def parse_policy(source: str, name: str) -> Policy:
+    """Raises PolicyMalformed with the place of the first fault, never with a value."""
+    try:
+        return Policy.model_validate(yaml.safe_load(source), strict=False)
+    except yaml.YAMLError as fault:
+        raise PolicyMalformed(dataset=name, where="YAML") from fault
+    except ValidationError as fault:
+        first = fault.errors()[0]
+        where = ".".join(map(str, first["loc"])) or str(first["msg"])
+        raise PolicyMalformed(dataset=name, where=where) from None
