@@ -49,9 +49,9 @@ PROJECT_SOURCES = (
     *("pyproject.toml", "README.md", "LICENSE"),
 )
 SYSTEM_USERS = {
-    "civic-vault": "civic workspace: data gateway",
-    "civic-reports": "civic workspace: reports service",
-    "civic-site": "civic workspace: citizen site",
+    "civic-vault": "civic workspace, data gateway",
+    "civic-reports": "civic workspace, reports service",
+    "civic-site": "civic workspace, citizen site",
 }
 MARKER = "civic-setup.json"
 AS_ROOT = os.geteuid() == 0
@@ -319,11 +319,9 @@ def running_workspace() -> Optional[int]:
 
 def project_key() -> str:
     """Changes whenever a file does that the installed project is made from."""
-    listed = output_of(
-        # the setting: root may well work in somebody else's checkout, which Git refuses by default
-        ["git", "-c", "safe.directory=%s" % CHECKOUT, "ls-files", "-z", "-co"]
-        + ["--exclude-standard", "--", *PROJECT_SOURCES]
-    )
+    # the setting: root may well work in somebody else's checkout, which Git refuses by default
+    git = ["git", "-c", "safe.directory=%s" % CHECKOUT]
+    listed = output_of([*git, "ls-files", "-z", "-co", "--exclude-standard", "--", *PROJECT_SOURCES])
     names = listed.split("\0") if listed else []
     if not names:  # no Git, or an unpacked archive
         for source in PROJECT_SOURCES:
