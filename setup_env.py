@@ -1,6 +1,6 @@
 """Builds everything that `make demo`, `make report` and `make test` need, and nothing twice.
 
-Standard library only, and it must at least *start* under any Python 3: before there is an environment
+Standard library only, and it must at least *start* under old Pythons (3.7): before there is an environment
 there is nothing else to lean on. The contract, step by step:
 
 1. an interpreter that every account of the machine may run (as root), in a virtual environment at one
@@ -299,10 +299,13 @@ def locked(prefix: Path) -> Iterator[None]:
 
 
 def running_workspace() -> Optional[int]:
-    """The process id of a workspace that runs from this checkout's state folder, or None."""
-    try:
-        pid = int((state_home() / "run.pid").read_text("ascii").split()[0])
-    except (OSError, ValueError, IndexError):
+    """The process id of a workspace that runs with this checkout's environment, or None."""
+    homes = [Path(os.environ["CIVIC_HOME"])] if os.environ.get("CIVIC_HOME") else []
+    pid = 0
+    for home in [*homes, state_home()]:
+        with contextlib.suppress(OSError, ValueError, IndexError):
+            pid = pid or int((home / "run.pid").read_text("ascii").split()[0])
+    if pid <= 0:
         return None
     try:
         os.kill(pid, 0)
@@ -544,13 +547,17 @@ def is_done(prefix: Path, marker: Dict[str, Any], key: str, level: str) -> bool:
     )
 
 
+def refuse_foreign(folder: Path) -> None:
+    """Whatever this script did not make, it neither fills nor removes."""
+    if folder.is_dir() and any(folder.iterdir()) and not (folder / MARKER).exists():
+        fail("%s exists and was not made by this set-up; move it away and run make again." % folder)
+
+
 def clear_for_building(prefix: Path) -> None:
-    """Leaves an empty prefix, and removes nothing that this script did not make."""
+    """Leaves an empty prefix."""
     if prefix.is_symlink():
         prefix.unlink()
     if prefix.exists() and any(prefix.iterdir()):
-        if not (prefix / MARKER).exists():
-            fail("%s exists and was not made by this set-up; move it away and run make again." % prefix)
         pid = running_workspace()
         if pid is not None:
             fail("the requirements changed while a workspace runs (process %d); `civic down` first." % pid)
@@ -566,8 +573,6 @@ def link_checkout(prefix: Path) -> None:
     if link.is_symlink():
         link.unlink()
     elif link.exists():
-        if not (link / MARKER).exists():
-            fail("%s was not made by this set-up; move it away and run make again." % link)
         shutil.rmtree(str(link))
     link.symlink_to(prefix)
 
@@ -589,6 +594,8 @@ def set_up(purpose: str) -> None:
         link_checkout(prefix)
         return
 
+    refuse_foreign(prefix)
+    refuse_foreign(CHECKOUT / ".venv")
     with locked(prefix):
         marker = read_marker(prefix)  # a second make may have built it while this one waited
         start = time.monotonic()
