@@ -103,7 +103,7 @@ def make_city(*, rides: int = DEFAULT_RIDES, seed: int = 2017) -> City:
     stations = make_stations(geography, bare, seed)
     people = make_people(geography, stations, rides, seed)
     days = make_days(seed)
-    maker = RideMaker(geography, stations, people, days, rides, seed)
+    maker = RideMaker(geography, stations, people, days, rides=rides, seed=seed)
     return City(geography, stations, people, days, Truth(seed, rides, unsafe, bare), maker)
 
 
@@ -143,7 +143,15 @@ def _fill(writer: CityWriter, rides: int, seed: int, tell: Progress) -> None:
     tell("accidents", 0.9)
     year = traces.year()
     picked = draw_accidents(year, city.geography, city.stations, city.days, city.truth)
-    rows = accident_rows(picked, year, city.geography, city.stations, city.people, city.days, seed)
+    rows = accident_rows(
+        picked,
+        year,
+        geography=city.geography,
+        stations=city.stations,
+        people=city.people,
+        days=city.days,
+        seed=seed,
+    )
     writer.table(writer.files.accidents, ACCIDENT_COLUMNS, rows, bom=True)
     tell("tables", 0.95)
     _write_tables(writer, city)

@@ -1,12 +1,13 @@
 """The bike accidents: how many, on which rides, and how the police form describes them.
 
-In each gu the number is Poisson around rides × rate, the rate being the same everywhere but in the
+In each gu the number is Poisson around rides times rate, the rate being the same everywhere but in the
 unsafe gu, where it is doubled. Only then are the rides picked on which they happened, by hour and
 rain; so hours and weather shape the accidents of a gu without touching its rate.
 """
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Final
 
@@ -114,11 +115,12 @@ def draw_accidents(
     A ride may be picked twice where a small city has more accidents than its rides bear: its file of
     rides is a sample, and the accident then happened on a ride like that one.
     """
-    random = stream(truth.seed, "accidents")
     gu = geography.gu_of[stations.dong][traces.station]
     rides = np.bincount(gu, minlength=len(geography.gu_codes))
     risk = rides * truth.risk(len(rides))
-    counts = random.poisson(risk / risk.sum() * expected_accidents(truth.rides))
+    expected = risk / risk.sum() * expected_accidents(truth.rides)
+    counts = stream(truth.seed, "accident counts").poisson(expected)
+    random = stream(truth.seed, "accident rides")
     danger = np.array(HOUR_RISK)[traces.hour] * np.where(days.rain >= RAINY_MM, RAIN_RISK, 1.0)[traces.day]
     picked: list[npt.NDArray[np.int64]] = []
     for place, count in enumerate(counts.tolist()):
@@ -130,7 +132,7 @@ def draw_accidents(
     return np.concatenate(picked)
 
 
-def _words(choices: dict[str, float], n: int, random: np.random.Generator) -> npt.NDArray[np.str_]:
+def _words(choices: Mapping[str, float], n: int, random: np.random.Generator) -> npt.NDArray[np.str_]:
     """Draw n of the words by their weights, shape (n,)."""
     weights = np.array(list(choices.values()))
     words: npt.NDArray[np.str_] = np.array(list(choices))[
@@ -147,6 +149,7 @@ def _ages(age: npt.NDArray[np.int64]) -> list[str]:
 def accident_rows(
     picked: npt.NDArray[np.int64],
     traces: RideTraces,
+    *,
     geography: Geography,
     stations: Stations,
     people: People,

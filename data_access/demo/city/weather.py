@@ -75,6 +75,6 @@ def make_days(seed: int) -> Days:
         month=(months - months[0]).astype(np.int64),
         off=(weekday >= 5) | np.isin(date, np.array(HOLIDAYS, dtype="datetime64[D]")),
         temp=np.round(temp, 1),
-        rain=np.round(np.where(wet, np.maximum(amount, 0.1), 0.0), 1),
+        rain=np.round(np.maximum(amount, 0.1) * wet, 1),
         wind=np.round(random.gamma(6.0, 0.4, len(date)), 1),
     )
