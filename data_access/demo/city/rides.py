@@ -97,7 +97,8 @@ class RideMaker:
         self._leisure = RowSampler(geography.appeal * np.exp(-km / _LEISURE_KM))
         random = stream(seed, "bikes")
         fleet = min(60_000, max(300, rides // 45))
-        self._bike_numbers = random.choice(np.arange(1, 100_000), fleet, replace=False)
+        numbers = random.choice(np.arange(1, 100_000), fleet, replace=False)
+        self._bikes = pa.array([f"SPB-{number:05d}" for number in numbers.tolist()])
         self._bike_kinds = (random.random(fleet) < 0.05).astype(np.int64)
 
     def month_rides(self, month: int) -> MonthRides:
@@ -123,7 +124,7 @@ class RideMaker:
             second=second[order],
             length=length[order],
             metres=metres[order],
-            bike=random.integers(0, len(self._bike_numbers), n),
+            bike=random.integers(0, len(self._bikes), n),
             start_rack=racks[0],
             end_rack=racks[1],
             returned=random.random(n) >= _LOST_RETURN,
@@ -234,7 +235,7 @@ class RideMaker:
         names, codes = pa.array(stations.name), pa.array(stations.code)
         birth = people.birth[rides.person]
         columns = [
-            _texts(rides.bike, pa.array([f"SPB-{bike:05d}" for bike in self._bike_numbers.tolist()])),
+            _texts(rides.bike, self._bikes),
             pa.array(begin),
             _texts(rides.start, padded),
             _texts(rides.start, names),
