@@ -250,6 +250,16 @@ def test_rides_total_month_and_minutes(rides: pd.DataFrame) -> None:
     assert rides.groupby("month")["대여일시"].apply(lambda times: times.is_monotonic_increasing).all()
 
 
+def test_tables_hold_what_the_files_hold(rides: pd.DataFrame) -> None:
+    for month, table in make_city(rides=RIDES).ride_tables():
+        assert table.column_names == [*PUBLIC_COLUMNS, MEMBER_COLUMN]
+        frame, text = table.to_pandas(), rides[rides["month"] == month].reset_index(drop=True)
+        for column in ("대여 대여소명", "반납대여소명", "회원번호", "성별", "자전거번호"):
+            assert (frame[column].astype(object).fillna(r"\N") == text[column]).all(), column
+        assert (frame["대여일시"].astype(str) == text["대여일시"]).all()
+        assert (frame["이용거리(M)"] == text["이용거리(M)"].astype(float)).all()
+
+
 def test_ride_past_midnight_stays_in_its_month(counted: Counted) -> None:
     ends = set()
     for month, table in counted.city.ride_tables():

@@ -232,17 +232,20 @@ class RideMaker:
         gone = ~rides.returned
         begin = self._days.date[rides.day].astype("datetime64[s]") + rides.second
         padded = pa.array([f"{number:05d}" for number in stations.number.tolist()])
-        names, codes = pa.array(stations.name), pa.array(stations.code)
+        codes = pa.array(stations.code)
+        # dong of one name exist in several gu, and a dictionary with a word twice breaks pandas
+        words, called = np.unique(np.array(stations.name), return_inverse=True)
+        names, called = pa.array(words.tolist()), called.astype(np.int64)
         birth = people.birth[rides.person]
         columns = [
             _texts(rides.bike, self._bikes),
             pa.array(begin),
             _texts(rides.start, padded),
-            _texts(rides.start, names),
+            _texts(called[rides.start], names),
             pa.array(rides.start_rack.astype(np.int32)),
             pa.array(begin + rides.length, mask=gone),
             _texts(rides.end, padded, gone),
-            _texts(rides.end, names, gone),
+            _texts(called[rides.end], names, gone),
             pa.array(rides.end_rack.astype(np.int32), mask=gone),
             pa.array((rides.length // 60).astype(np.int32)),
             pa.array(rides.metres.astype(np.float64)),
