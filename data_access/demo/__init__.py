@@ -1,0 +1,1 @@
+"""The demo: a synthetic city, so that everything can be tried without one real row."""
