@@ -129,7 +129,7 @@ def _read_public(path: Path, dataset: Dataset, table: PublicTable, converter: Co
 def _read_sheet(path: Path, dataset: Dataset, columns: Mapping[str, Column], converter: Converter) -> _Sheet:
     content = read_utf8(path, dataset.encodings)
     texts = _parse(content, path.name, columns)
-    raw = {name: code(texts[name], dataset.null) for name in columns}
+    raw = {name: code(texts[name], dataset.missing) for name in columns}
     keep = _rows_to_keep(content, raw, columns)
     numbers = np.flatnonzero(keep) + 1  # the header is record 0
     if not len(numbers):
