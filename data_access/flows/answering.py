@@ -15,14 +15,13 @@ from dataclasses import dataclass
 from decimal import Decimal
 from typing import Any
 
-from sqlalchemy import Connection, func, select
+from sqlalchemy import Connection
 
 from data_access.answers import Shelf, StoredAnswer, make_statement
 from data_access.audit import Chain, EventKind
 from data_access.canonical import document_hash
 from data_access.clock import Clock
 from data_access.db import Database
-from data_access.db.vault import versions, views
 from data_access.errors import (
     MalformedRequest,
     NoData,
@@ -39,7 +38,7 @@ from data_access.privacy.mechanisms import Noise
 from data_access.query import bind, decode_plan
 from data_access.query.cells import Cells, dense
 from data_access.query.compiler import compile_sql
-from data_access.vault import Engine
+from data_access.vault import Engine, View, find_version, find_view
 
 #: What has read private data leaves at a multiple of this, doubling until met (public facts only).
 QUANTUM_SECONDS = {"small": 0.25, "medium": 0.5, "large": 1.0}
@@ -105,13 +104,6 @@ class _Decided:
     @property
     def policy(self) -> Policy:
         return self.force.policy
-
-
-@dataclass(frozen=True)
-class _View:
-    version: int
-    file: str
-    sha256: str
 
 
 class _QuestionLocks:
@@ -251,9 +243,9 @@ class Answering:
             )
             return reservation, decided.quote.rho.nano * len(decided.quote.periods)
 
-    def _run(self, decided: _Decided, view: _View) -> Cells:
+    def _run(self, decided: _Decided, view: View) -> Cells:
         bound = decided.quote.bound
-        with self._engine.reader(decided.policy.lineage, view.file) as connection:
+        with self._engine.reader(view) as connection:
             columns = connection.execute(compile_sql(bound)).to_arrow_table()
         return dense(bound, {name: columns[name].to_pylist() for name in columns.column_names})
 
@@ -264,7 +256,7 @@ class Answering:
         }
 
     def _commit(
-        self, decided: _Decided, reservation: Reservation, view: _View, noisy: dict[str, list[int]]
+        self, decided: _Decided, reservation: Reservation, view: View, noisy: dict[str, list[int]]
     ) -> StoredAnswer:
         policy, request = decided.policy, decided.request
         statement = make_statement(
@@ -314,23 +306,16 @@ class Answering:
             newer_policy=decided.policy.hash() != answer.policy_hash,
         )
 
-    def _view(self, connection: Connection, policy: Policy) -> _View:
+    def _view(self, connection: Connection, policy: Policy) -> View:
         """The newest version's private view under the policy in force. Raises NoData."""
-        row = connection.execute(
-            select(views.c.version, views.c.file, views.c.sha256)
-            .where(views.c.lineage == policy.lineage, views.c.policy_hash == policy.hash())
-            .order_by(views.c.version.desc())
-            .limit(1)
-        ).first()
-        if row is None:
+        view = find_view(connection, policy.lineage, policy.hash())
+        if view is None:
             raise NoData(dataset=policy.dataset)
-        return _View(row.version, row.file, row.sha256)
+        return view
 
     def _newest_version(self, connection: Connection, policy: Policy) -> int:
-        newest = connection.scalar(
-            select(func.max(versions.c.number)).where(versions.c.lineage == policy.lineage)
-        )
-        return newest or 0
+        version = find_version(connection, policy.lineage)
+        return version.number if version else 0
 
     def _wait_for_beat(self, policy: Policy, began: float) -> None:
         beat = QUANTUM_SECONDS[policy.size_class]

@@ -129,7 +129,7 @@ class Governing:
                     "version": policy.version,
                     "hash": policy.hash(),
                     "lineage": policy.lineage,
-                    "signed_by": sorted(s.key_id for s in signatures),
+                    "signed_by": [*sorted(s.key_id for s in signatures)],
                 },
             )
             return True

@@ -11,7 +11,6 @@ from data_access.policy.document import (
     UnitKind,
     parse_policy,
 )
-
 from data_access.policy.schema import schema_of
 from data_access.policy.signing import check_catalog, check_in_time, check_signed
 

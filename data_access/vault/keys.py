@@ -6,6 +6,7 @@ person a stranger to her own earlier rows.
 
 from __future__ import annotations
 
+import contextlib
 import hashlib
 import hmac
 import os
@@ -94,10 +95,9 @@ def _create(path: Path, content: bytes) -> None:
             file.write(content)
             file.flush()
             os.fsync(file.fileno())
-        try:
+        # Another process may have made the key in the same moment; then its key is the key.
+        with contextlib.suppress(FileExistsError):
             os.link(aside, path)
-        except FileExistsError:
-            pass  # another process made the key in the same moment; its key is the key
     finally:
         aside.unlink()
     sync_folder(path.parent)

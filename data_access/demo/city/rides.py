@@ -14,7 +14,7 @@ from typing import Final
 
 import numpy as np
 import numpy.typing as npt
-import pyarrow as pa  # type: ignore[import-untyped]
+import pyarrow as pa
 
 from .geography import Geography
 from .people import SEXES, USER_KINDS, People, RowSampler, riders_of_month

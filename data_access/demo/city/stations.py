@@ -11,7 +11,7 @@ from typing import Final
 
 import numpy as np
 import numpy.typing as npt
-import shapely  # type: ignore[import-untyped]
+import shapely
 
 from .geography import KM_PER_LAT, KM_PER_LON, Geography
 from .truth import STATIONS, stream, whole_numbers
