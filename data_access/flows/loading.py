@@ -17,14 +17,24 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
-from data_access.audit.chain import Chain, EventKind
+from data_access.audit import Chain, EventKind
+from data_access.canonical import Json
 from data_access.catalog import Dataset
 from data_access.clock import Clock, timestamp
 from data_access.db import Database, Transaction
 from data_access.errors import NoData, PolicyCatalogChanged, VaultKeyWrong
 from data_access.intake import Progress, read_files
 from data_access.policy import Policy
-from data_access.vault import KeyStore, LineageKeys, Staged, VaultStore, Version, View, find_version, make_view
+from data_access.vault import (
+    KeyStore,
+    LineageKeys,
+    Staged,
+    VaultStore,
+    Version,
+    View,
+    find_version,
+    make_view,
+)
 from data_access.vault.records import find_view, known_files, record_version, record_view
 from data_access.vault.store import check_hash, fingerprint_in, new_file_name
 from data_access.vault.views import check_fit
@@ -66,8 +76,7 @@ def load(
         keys = _keys_for(vault, lineage)
         with _cleared_after(vault):
             tables_read = read_files(dataset, files, tables=tables, progress=report)
-            staged = vault.store.stage(dataset, tables_read, keys)
-            report("rank", 1.0)
+            staged = vault.store.stage(dataset, tables_read, keys, report)
             seen = None
             if policy is not None:
                 seen = make_view(vault.store, staged.path, dataset, policy, keys)
@@ -163,8 +172,8 @@ def _record_version(
     )
     record_version(tx, version)
     # No row counts: they would be exact figures beside the lane.
-    facts = {"lineage": lineage, "version": number, "catalog": version.catalog_hash}
-    vault.chain.append(tx, EventKind.DATA_LOADED, {**facts})
+    facts: dict[str, Json] = {"lineage": lineage, "version": number, "catalog": version.catalog_hash}
+    vault.chain.append(tx, EventKind.DATA_LOADED, facts)
     vault.store.publish(staged, version.file)
     return version
 
@@ -181,7 +190,7 @@ def _record_view(
         made_at=timestamp(vault.clock.now()),
     )
     record_view(tx, view)
-    facts = {"lineage": view.lineage, "version": view.version, "policy": view.policy_hash}
-    vault.chain.append(tx, EventKind.VIEW_MADE, {**facts})
+    facts: dict[str, Json] = {"lineage": view.lineage, "version": view.version, "policy": view.policy_hash}
+    vault.chain.append(tx, EventKind.VIEW_MADE, facts)
     vault.store.publish(staged, view.file)
     return view

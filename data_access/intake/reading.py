@@ -12,9 +12,9 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
-import pyarrow as pa  # type: ignore[import-untyped]
-import pyarrow.compute as pc  # type: ignore[import-untyped]
-import pyarrow.csv as pacsv  # type: ignore[import-untyped]
+import pyarrow as pa
+import pyarrow.compute as pc
+import pyarrow.csv as pacsv
 
 from data_access.catalog import Column, Dataset, LookupDerivation, PartDerivation, PublicTable
 from data_access.errors import LoadEmpty, LoadFileMissing, LoadHeader, LoadTruncated, LoadValue
@@ -109,7 +109,9 @@ def _part(text: str, part: int) -> str | None:
     return words[part] if 0 <= part < len(words) else None
 
 
-def _read_public(path: Path, dataset: Dataset, table: PublicTable, converter: Converter) -> dict[str, pa.Array]:
+def _read_public(
+    path: Path, dataset: Dataset, table: PublicTable, converter: Converter
+) -> dict[str, pa.Array]:
     """The table's columns. Its key is proved present and unique: a join on it can then never multiply a row."""
     sheet = _read_sheet(path, dataset, table.columns, converter)
     source = table.columns[table.key].source

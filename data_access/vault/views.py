@@ -61,7 +61,9 @@ def check_fit(dataset: Dataset, policy: Policy) -> None:
         if name in _RESERVED or (name not in dataset.derived and known.get(name, ColumnType.PERSON) in unfit):
             refuse(f"keys.{name}")
     for name in policy.clips:
-        if known.get(name) not in {ColumnType.INTEGER, ColumnType.DECIMAL} or name in _RESERVED | set(policy.keys):
+        if known.get(name) not in {ColumnType.INTEGER, ColumnType.DECIMAL} or name in _RESERVED | set(
+            policy.keys
+        ):
             refuse(f"clips.{name}")
 
 
@@ -73,7 +75,9 @@ def _statement(dataset: Dataset, policy: Policy) -> str:
         columns.append("units.unit AS unit")
     for name, domain in policy.keys.items():
         listed = ", ".join(_quoted(value) for value in domain.values)
-        columns.append(f"CASE WHEN {name}::VARCHAR IN ({listed}) THEN {name}::VARCHAR ELSE '{OTHER}' END AS {name}")
+        columns.append(
+            f"CASE WHEN {name}::VARCHAR IN ({listed}) THEN {name}::VARCHAR ELSE '{OTHER}' END AS {name}"
+        )
     time = dataset.time_column
     columns.append(f"date_trunc('hour', {time})::TIMESTAMP AS {time}")
     for name, clip in policy.clips.items():
