@@ -17,7 +17,7 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
-from data_access.audit.chain import Chain, EventKind
+from data_access.audit import Chain, EventKind
 from data_access.canonical import Json
 from data_access.catalog import Dataset
 from data_access.clock import Clock, timestamp
@@ -76,8 +76,7 @@ def load(
         keys = _keys_for(vault, lineage)
         with _cleared_after(vault):
             tables_read = read_files(dataset, files, tables=tables, progress=report)
-            staged = vault.store.stage(dataset, tables_read, keys)
-            report("rank", 1.0)
+            staged = vault.store.stage(dataset, tables_read, keys, report)
             seen = None
             if policy is not None:
                 seen = make_view(vault.store, staged.path, dataset, policy, keys)

@@ -11,7 +11,7 @@ import hashlib
 import os
 import secrets
 import shutil
-from collections.abc import Collection, Iterable, Iterator
+from collections.abc import Callable, Collection, Iterable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -59,12 +59,18 @@ class VaultStore:
             fcntl.flock(file, fcntl.LOCK_EX)
             yield
 
-    def stage(self, dataset: Dataset, tables: Iterable[pa.Table], keys: LineageKeys) -> Staged:
+    def stage(
+        self,
+        dataset: Dataset,
+        tables: Iterable[pa.Table],
+        keys: LineageKeys,
+        progress: Callable[[str, float], None],
+    ) -> Staged:
         """Write `tables` (as `intake.read_files` yields them) into a new encrypted file with a table `data`.
 
         `data` has the catalog's columns but the person's, the derived ones, and: `_person` pseudonym or null,
         `_period` as 2026-09, `_rank` from 1 within the person-period (null without a person; 1 throughout
-        where the dataset names no person). Refusals of `tables` pass through and leave no file.
+        where the dataset names no person). Refusals of `tables` pass through; `sweep` removes what they leave.
         """
         with self.connection() as connection:
             # The rows in their first form lie under a key that nobody keeps: what a crash leaves of it is noise.
@@ -74,7 +80,9 @@ class VaultStore:
                 lock(connection)
                 for table in tables:
                     self._insert(connection, _pseudonymised(table, dataset, keys))
+                progress("rank", 0.0)
                 connection.execute(_ranking(dataset), _rank_parameters(dataset, keys))
+                progress("rank", 1.0)
             connection.execute("DETACH rough")
         rough.unlink()
         return staged[0]
