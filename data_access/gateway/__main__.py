@@ -3,9 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-import ctypes
-import os
-import signal
 import sys
 
 import uvicorn
@@ -18,11 +15,8 @@ from data_access.gateway.public import public_app
 from data_access.gateway.workspace import workspace_app
 from data_access.texts import text
 
-_PR_SET_PDEATHSIG = 1
-
 
 def main() -> int:
-    _end_with_parent()
     settings = read_settings()
     try:
         parts = compose(settings)
@@ -64,14 +58,6 @@ async def _serve(*servers: uvicorn.Server) -> None:
     for server in servers:
         server.should_exit = True
     await asyncio.gather(*tasks, return_exceptions=True)
-
-
-def _end_with_parent() -> None:
-    """A Hub that is killed outright must not leave a gateway that keeps its port (Linux)."""
-    if sys.platform == "linux":
-        ctypes.CDLL(None, use_errno=True).prctl(_PR_SET_PDEATHSIG, signal.SIGTERM)
-        if os.getppid() == 1:
-            sys.exit(0)
 
 
 if __name__ == "__main__":
