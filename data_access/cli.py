@@ -13,7 +13,7 @@ import os
 import pwd
 import sys
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import Any, TypeVar
 
@@ -246,10 +246,8 @@ def policy_activate(file: Path) -> dict[str, Any]:
     found, signatures = read_policy(file)
     with workspace() as parts:
         changed = parts.governing.activate(found, signatures)
-        try:
+        with suppress(NoData):  # the first load makes it
             make_missing_view(parts.vault, parts.governing.catalog[found.dataset], found)
-        except NoData:
-            pass  # the first load makes it
     key = "policy_activated" if changed else "policy_active_already"
     return {
         "dataset": found.dataset,
