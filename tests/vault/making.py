@@ -126,7 +126,9 @@ def policy(of: Dataset, **changes: Any) -> Policy:
 
 
 def vault(root: Path, key: SigningKey | None = None) -> Vault:
-    """A vault with its own database, keys and store under `root`; open it again for a second look at the same."""
+    """A vault with its own database, keys and store under `root`; open it again for a second look at the
+    same.
+    """
     root.mkdir(parents=True, exist_ok=True)
     database = Database(f"sqlite:///{root / 'vault.db'}")
     database.migrate()
