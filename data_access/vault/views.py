@@ -83,7 +83,9 @@ def _statement(dataset: Dataset, policy: Policy) -> str:
     time = dataset.time_column
     columns.append(f"date_trunc('hour', {time})::TIMESTAMP AS {time}")
     for name, clip in policy.clips.items():
-        columns.append(f"round(least(greatest({name}, {clip.low}), {clip.high}))::BIGINT AS {name}")
+        # greatest() and least() pass over nulls, which would make a missing value a value at the lower bound.
+        clipped = f"round(least(greatest({name}, {clip.low}), {clip.high}))::BIGINT"
+        columns.append(f"CASE WHEN {name} IS NOT NULL THEN {clipped} END AS {name}")
     bounds = f"{PERIOD} BETWEEN '{policy.first_period}' AND '{policy.last_period}'"
     if person:
         bounds += f" AND {PERSON} IS NOT NULL AND {RANK} <= {policy.row_bound}"
