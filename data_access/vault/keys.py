@@ -55,7 +55,7 @@ class LineageKeys:
         return [hmac.digest(key, text.encode("utf-8"), "sha256")[:_PSEUDONYM_BYTES].hex() for text in persons]
 
     def _derived(self, label: bytes) -> bytes:
-        # Keyed apart from the pseudonyms, so that no person's number can be chosen to come out as one of these.
+        # Keyed apart from the pseudonyms: no person's number can be chosen to come out as one of these.
         return hmac.digest(hashlib.sha256(self.pseudonym + b"derive").digest(), label, "sha256")
 
 

@@ -82,7 +82,7 @@ class VaultStore:
             with self.writing(connection, keys) as staged:
                 lock(connection)
                 for table in tables:
-                    self._insert(connection, _pseudonymised(table, dataset, keys))
+                    _insert(connection, _pseudonymised(table, dataset, keys))
                 progress("rank", 0.0)
                 connection.execute(_ranking(dataset), _rank_parameters(dataset, keys))
                 progress("rank", 1.0)
@@ -143,13 +143,6 @@ class VaultStore:
     def _temporary(self) -> Path:
         return self.folder / f".staged-{secrets.token_hex(8)}"
 
-    @staticmethod
-    def _insert(connection: duckdb.DuckDBPyConnection, table: pa.Table) -> None:
-        connection.register("incoming", table)
-        connection.execute("CREATE TABLE IF NOT EXISTS rough.data AS FROM incoming LIMIT 0")
-        connection.execute("INSERT INTO rough.data FROM incoming")
-        connection.unregister("incoming")
-
 
 def new_file_name(lineage: str, number: int, kind: str, keys: LineageKeys) -> str:
     """`bike-rides-demo-3-data-<fingerprint>-<random>.duckdb`: the fingerprint tells a foreign key before a
@@ -182,6 +175,13 @@ def _flushed_hash(path: Path) -> str:
         digest = hashlib.file_digest(file, "sha256").hexdigest()
     sync_folder(path.parent)
     return digest
+
+
+def _insert(connection: duckdb.DuckDBPyConnection, table: pa.Table) -> None:
+    connection.register("incoming", table)
+    connection.execute("CREATE TABLE IF NOT EXISTS rough.data AS FROM incoming LIMIT 0")
+    connection.execute("INSERT INTO rough.data FROM incoming")
+    connection.unregister("incoming")
 
 
 def _pseudonymised(table: pa.Table, dataset: Dataset, keys: LineageKeys) -> pa.Table:

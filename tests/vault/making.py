@@ -151,6 +151,4 @@ def rows_of(vault: Vault, of: Policy) -> list[tuple[Any, ...]]:
             found = reader.execute("SELECT * FROM view").to_arrow_table().to_pylist()
     finally:
         engine.close()
-    return sorted(
-        (tuple(value for name, value in row.items() if name != "unit") for row in found), key=repr
-    )
+    return sorted((tuple(value for name, value in row.items() if name != "unit") for row in found), key=repr)

@@ -7,7 +7,6 @@ from collections.abc import Callable
 from pathlib import Path
 
 import pytest
-from making import CANARY, HEADER, STATIONS, dataset, trip, write_trips
 
 from data_access.errors import (
     CivicError,
@@ -20,6 +19,7 @@ from data_access.errors import (
     LoadValue,
 )
 from data_access.intake import read_files
+from making import CANARY, HEADER, STATIONS, dataset, trip, write_trips
 
 Maker = Callable[[Path], Path]
 

@@ -11,12 +11,12 @@ from pathlib import Path
 
 import duckdb
 import pytest
-from making import CANARY, LINEAGE, dataset, policy, rows_of, trip, write_trips
 
 from data_access.errors import InternalFault, VaultDamaged, VaultKeyWrong
 from data_access.flows.loading import Vault, load, make_missing_view
 from data_access.vault import Engine, KeyStore, View, find_version, find_view
 from data_access.vault.duck import attach, open_connection
+from making import CANARY, LINEAGE, dataset, policy, rows_of, trip, write_trips
 
 
 @pytest.fixture
@@ -102,17 +102,18 @@ def test_the_search_above_would_find_an_unencrypted_value(tmp_path: Path) -> Non
 
 @pytest.mark.parametrize("ours", [True, False], ids=["vault", "control"])
 def test_no_value_stands_in_what_spills_to_disk(tmp_path: Path, ours: bool) -> None:
-    """A sort beyond memory spills; the folder is watched while it does. Stock DuckDB is the positive control."""
+    """A sort beyond memory spills; the folder is watched meanwhile. Stock DuckDB is the control."""
     scratch = tmp_path / "vault"
     scratch.mkdir()
     if ours:
         connection = open_connection(threads=1, memory="60MB", scratch=scratch)
+        attach(connection, tmp_path / "made.duckdb", "made", bytes(32).hex())
     else:
         connection = duckdb.connect(
             config={"threads": 1, "memory_limit": "60MB", "temp_directory": str(scratch)}
         )
         connection.execute("SET preserve_insertion_order = false")
-    attach(connection, tmp_path / "made.duckdb", "made", bytes(32).hex())
+        connection.execute(f"ATTACH '{tmp_path / 'made.duckdb'}' AS made")
     watched = _Watch(scratch)
     try:
         connection.execute(
