@@ -94,8 +94,8 @@ class Dataset(Closed):
     description: Labels
     #: Tried in order on the bytes: a BOM decides at once, otherwise the first that decodes wholly.
     encodings: tuple[Literal["utf-8-sig", "utf-8", "cp949"], ...]
-    #: The text that stands for a missing value, beside the empty one. (Not called `null`: YAML reads that as a key
-    #: of None.)
+    #: The text that stands for a missing value, beside the empty one. (Not called `null`: YAML reads that as
+    #: a key of None.)
     missing: str
     columns: dict[Name, Column]
     derived: dict[Name, Derivation] = {}

@@ -64,10 +64,11 @@ def load(
 ) -> Version:
     """Take `files` as the lineage's next version, whole; the previous one stays as it is.
 
-    `policy` is the one in force (None: no view yet; `make_missing_view` makes it when one is activated); `by` a
-    pseudonym or service name; `tables` the folder of the public tables (default: the first file's); `progress`
-    is called with `read`, `rank`, `view`, `done`. Raises LoadRefused's codes, PolicyMalformed,
-    PolicyCatalogChanged, VaultKeyWrong, VaultDamaged, LedgerUnavailable; after any of them the old state is whole.
+    `policy` is the one in force (None: no view yet; `make_missing_view` makes it when one is activated); `by`
+    a pseudonym or service name; `tables` the folder of the public tables (default: the first file's);
+    `progress` is called with `read`, `rank`, `view`, `done`. Raises LoadRefused's codes, PolicyMalformed,
+    PolicyCatalogChanged, VaultKeyWrong, VaultDamaged, LedgerUnavailable; after any of them the old state is
+    whole.
     """
     report: Progress = progress or (lambda _stage, _fraction: None)
     if policy is not None:
@@ -90,9 +91,9 @@ def load(
 
 
 def make_missing_view(vault: Vault, dataset: Dataset, policy: Policy) -> View:
-    """The view of the newest version under `policy`, made unless it is there: when a policy is activated, and at
-    each start. Raises NoData where nothing is loaded; PolicyMalformed, PolicyCatalogChanged, VaultKeyWrong,
-    VaultDamaged.
+    """The view of the newest version under `policy`, made unless it is there: when a policy is activated, and
+    at each start. Raises NoData where nothing is loaded; PolicyMalformed, PolicyCatalogChanged,
+    VaultKeyWrong, VaultDamaged.
     """
     _check_policy(dataset, policy)
     with vault.store.exclusive():
@@ -144,7 +145,9 @@ def _check_policy(dataset: Dataset, policy: Policy) -> None:
 
 
 def _keys_for(vault: Vault, lineage: str) -> LineageKeys:
-    """New keys for a new lineage; for one with data, its own and no others, or every person would change her name."""
+    """New keys for a new lineage; for one with data, its own and no others, or every person would change her
+    name.
+    """
     with vault.database.reading() as connection:
         newest = find_version(connection, lineage)
     if newest is None:

@@ -1,8 +1,8 @@
-"""One operator file at a time: header, field counts, values, derivations; all checked before any row is handed on.
+"""One operator file at a time: header, field counts, values, derivations; checked whole before a row goes on.
 
-What happens to a row depends on that row and on public tables alone: nothing is dropped or mended by comparing
-it with another person's rows (DESIGN, "Bounding is done once"). A wholly blank line and a repeated header line
-are no rows.
+What happens to a row depends on that row and on public tables alone: nothing is dropped or mended by
+comparing it with another person's rows (DESIGN, "Bounding is done once"). A wholly blank line and a repeated
+header line are no rows.
 """
 
 from __future__ import annotations
@@ -57,9 +57,9 @@ def read_files(
 ) -> Iterator[pa.Table]:
     """Yield one table of `row_schema(dataset)` for each file, in order.
 
-    `tables` is the folder of the public tables (default: the first file's). Raises LoadFileMissing, LoadEmpty,
-    LoadEncoding, LoadHeader, LoadTruncated, LoadValue; facts are base names, the file's own column names and
-    line numbers as an editor counts them (the header is line 1), never a value.
+    `tables` is the folder of the public tables (default: the first file's). Raises LoadFileMissing,
+    LoadEmpty, LoadEncoding, LoadHeader, LoadTruncated, LoadValue; facts are base names, the file's own column
+    names and line numbers as an editor counts them (the header is line 1), never a value.
     """
     if not files:
         raise LoadFileMissing(file=dataset.id)
@@ -112,7 +112,9 @@ def _part(text: str, part: int) -> str | None:
 def _read_public(
     path: Path, dataset: Dataset, table: PublicTable, converter: Converter
 ) -> dict[str, pa.Array]:
-    """The table's columns. Its key is proved present and unique: a join on it can then never multiply a row."""
+    """The table's columns. Its key is proved present and unique: a join on it can then never multiply a
+    row.
+    """
     sheet = _read_sheet(path, dataset, table.columns, converter)
     source = table.columns[table.key].source
     key = sheet.columns[table.key].rows()
@@ -176,7 +178,9 @@ def _parse(content: bytes, name: str, columns: Mapping[str, Column]) -> dict[str
 
 
 def _arrow_table(content: bytes, names: list[str], kept: list[str]) -> pa.Table | None:
-    """All records, header included (so that a header of two lines needs no special case); None if one is broken."""
+    """All records, header included (so that a header of two lines needs no special case); None if one is
+    broken.
+    """
     try:
         return pacsv.read_csv(
             pa.BufferReader(content),
@@ -207,7 +211,8 @@ def _rows_to_keep(
         header &= pc.fill_null(pc.equal(coded.indices, place), False).to_numpy(zero_copy_only=False)
         blank &= coded.indices.is_null().to_numpy(zero_copy_only=False)
     if blank.any():
-        # Only the kept columns are seen here; a row with something in another column is a row with missing values.
+        # Only the kept columns are seen here; a row with something in another column is a row with missing
+        # values.
         empty = blank_rows(content, [int(row) + 1 for row in np.flatnonzero(blank)])
         blank[:] = False
         blank[[row - 1 for row in empty]] = True

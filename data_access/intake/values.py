@@ -15,8 +15,8 @@ import pyarrow.compute as pc
 
 from data_access.catalog import Column, ColumnType
 
-# Arrow's own cast takes `0x1F` for an integer and `nan` for a number, hence the patterns. The digit limits keep
-# every value inside int64 and inside the exact integers of a double.
+# Arrow's own cast takes `0x1F` for an integer and `nan` for a number, hence the patterns. The digit limits
+# keep every value inside int64 and inside the exact integers of a double.
 _PATTERNS = {
     ColumnType.INTEGER: r"^[+-]?[0-9]{1,18}$",
     ColumnType.DECIMAL: r"^[+-]?([0-9]{1,15}(\.[0-9]{0,9})?|\.[0-9]{1,9})$",
@@ -84,7 +84,9 @@ class Converter:
         self._connection.close()
 
     def convert(self, coded: Coded, column: Column) -> tuple[Coded, pa.Array | None]:
-        """Typed values and, where some text is no such value, booleans beside `coded.values` that mark them."""
+        """Typed values and, where some text is no such value, booleans beside `coded.values` that mark
+        them.
+        """
         texts = coded.values
         pattern = _PATTERNS.get(column.type)
         good = pc.match_substring_regex(texts, pattern) if pattern else None

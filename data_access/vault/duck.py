@@ -1,4 +1,4 @@
-"""DuckDB as the vault uses it: encrypted files, no way out of the process, no message that quotes a value or a key.
+"""DuckDB as the vault uses it: encrypted files, no way out, no message that quotes a value or a key.
 
 The order of the settings is forced: the crypto extension and every file must be there before
 `enable_external_access=false`, which closes the file system for good, and `temp_file_encryption` before
@@ -62,8 +62,8 @@ def attach(
 ) -> None:
     """ATTACH one encrypted file (AES-GCM). Raises VaultKeyWrong or VaultDamaged.
 
-    ATTACH takes no bound parameters, and DuckDB's message for a statement it cannot parse repeats the statement
-    with the key: hence the hex, the scrubbing, and an error of ours in place of DuckDB's.
+    ATTACH takes no bound parameters, and DuckDB's message for a statement it cannot parse repeats the
+    statement with the key: hence the hex, the scrubbing, and an error of ours in place of DuckDB's.
     """
     mode = ", READ_ONLY" if read_only else ""
     fault: CivicError | None = None

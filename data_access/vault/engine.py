@@ -36,8 +36,8 @@ class Engine:
         """A read-only connection on which the view is the table `view`.
 
         It can neither write, nor reach another file, nor spill to disk, nor change a setting. Raises
-        VaultKeyWrong, VaultDamaged; a DuckDB error inside the block becomes one of these or InternalFault, its
-        text wiped.
+        VaultKeyWrong, VaultDamaged; a DuckDB error inside the block becomes one of these or InternalFault,
+        its text wiped.
         """
         with self._guard:
             base = self._open.get(view.file)

@@ -30,17 +30,23 @@ class LineageKeys:
 
     @property
     def fingerprint(self) -> str:
-        """16 hex digits that recognise the pseudonym key and tell nothing about it; part of data files' names."""
+        """16 hex digits that recognise the pseudonym key and tell nothing about it; part of data files'
+        names.
+        """
         return self._derived(b"civic vault key id")[:8].hex()
 
     @property
     def rank(self) -> bytes:
-        """The key of the ranking hash, apart from the pseudonyms', so that neither is ever an oracle for the other."""
+        """The key of the ranking hash, apart from the pseudonyms', so that neither is ever an oracle for the
+        other.
+        """
         return self._derived(b"civic vault rank")
 
     @property
     def file_hex(self) -> str:
-        """As DuckDB takes it. Hex, since a quote or a semicolon in a key would end the statement that carries it."""
+        """As DuckDB takes it. Hex, since a quote or a semicolon in a key would end the statement that carries
+        it.
+        """
         return self.file.hex()
 
     def pseudonyms(self, persons: Iterable[str]) -> list[str]:
@@ -49,7 +55,7 @@ class LineageKeys:
         return [hmac.digest(key, text.encode("utf-8"), "sha256")[:_PSEUDONYM_BYTES].hex() for text in persons]
 
     def _derived(self, label: bytes) -> bytes:
-        # The labels are longer than any use as a person's number and hold blanks; HMAC keeps the outputs apart.
+        # Keyed apart from the pseudonyms: no person's number can be chosen to come out as one of these.
         return hmac.digest(hashlib.sha256(self.pseudonym + b"derive").digest(), label, "sha256")
 
 
@@ -70,7 +76,9 @@ class KeyStore:
         return self.get(lineage)
 
     def get(self, lineage: str) -> LineageKeys:
-        """Raises VaultKeyWrong where a key is missing or no key: a new one would open nothing that is there."""
+        """Raises VaultKeyWrong where a key is missing or no key: a new one would open nothing that is
+        there.
+        """
         return LineageKeys(self._read(lineage, "pseudonym"), self._read(lineage, "file"))
 
     def _read(self, lineage: str, purpose: str) -> bytes:
@@ -95,7 +103,7 @@ def _create(path: Path, content: bytes) -> None:
             file.write(content)
             file.flush()
             os.fsync(file.fileno())
-        # Another process may have made the key in the same moment; then its key is the key.
+        # Where another process made the key in the same moment, its key is the key.
         with contextlib.suppress(FileExistsError):
             os.link(aside, path)
     finally:

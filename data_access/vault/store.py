@@ -27,7 +27,8 @@ from data_access.vault.keys import LineageKeys, sync_folder
 
 _LOCK = ".lock"
 
-# Columns of the vault's own in the full table `data`. A catalog name starts with a letter, so none can collide.
+# Columns of the vault's own in the full table `data`. A catalog name starts with a letter, so none can
+# collide.
 PERSON, PERIOD, RANK = "_person", "_period", "_rank"
 
 
@@ -70,16 +71,18 @@ class VaultStore:
 
         `data` has the catalog's columns but the person's, the derived ones, and: `_person` pseudonym or null,
         `_period` as 2026-09, `_rank` from 1 within the person-period (null without a person; 1 throughout
-        where the dataset names no person). Refusals of `tables` pass through; `sweep` removes what they leave.
+        where the dataset names no person). Refusals of `tables` pass through; `sweep` removes what they
+        leave.
         """
         with self.connection() as connection:
-            # The rows in their first form lie under a key that nobody keeps: what a crash leaves of it is noise.
+            # The rows in their first form lie under a key that nobody keeps: what a crash leaves of it is
+            # noise.
             rough = self._temporary()
             attach(connection, rough, "rough", secrets.token_hex(32))
             with self.writing(connection, keys) as staged:
                 lock(connection)
                 for table in tables:
-                    self._insert(connection, _pseudonymised(table, dataset, keys))
+                    _insert(connection, _pseudonymised(table, dataset, keys))
                 progress("rank", 0.0)
                 connection.execute(_ranking(dataset), _rank_parameters(dataset, keys))
                 progress("rank", 1.0)
@@ -93,7 +96,9 @@ class VaultStore:
         sync_folder(self.folder)
 
     def sweep(self, known: Collection[str]) -> int:
-        """Remove whatever is not in `known`; how many. Only inside `exclusive()`, with `known` read inside it."""
+        """Remove whatever is not in `known`; how many. Only inside `exclusive()`, with `known` read inside
+        it.
+        """
         removed = 0
         for path in self.folder.iterdir():
             if path.name in known or path.name == _LOCK:
@@ -123,7 +128,9 @@ class VaultStore:
 
     @contextmanager
     def writing(self, connection: duckdb.DuckDBPyConnection, keys: LineageKeys) -> Iterator[list[Staged]]:
-        """Attach a new encrypted file as `made`; on leaving it is flushed and described in the yielded list."""
+        """Attach a new encrypted file as `made`; on leaving it is flushed and described in the yielded
+        list.
+        """
         path = self._temporary()
         result: list[Staged] = []
         attach(connection, path, "made", keys.file_hex)
@@ -136,16 +143,11 @@ class VaultStore:
     def _temporary(self) -> Path:
         return self.folder / f".staged-{secrets.token_hex(8)}"
 
-    @staticmethod
-    def _insert(connection: duckdb.DuckDBPyConnection, table: pa.Table) -> None:
-        connection.register("incoming", table)
-        connection.execute("CREATE TABLE IF NOT EXISTS rough.data AS FROM incoming LIMIT 0")
-        connection.execute("INSERT INTO rough.data FROM incoming")
-        connection.unregister("incoming")
-
 
 def new_file_name(lineage: str, number: int, kind: str, keys: LineageKeys) -> str:
-    """`bike-rides-demo-3-data-<fingerprint>-<random>.duckdb`: the fingerprint tells a foreign key before a load."""
+    """`bike-rides-demo-3-data-<fingerprint>-<random>.duckdb`: the fingerprint tells a foreign key before a
+    load.
+    """
     return f"{lineage}-{number}-{kind}-{keys.fingerprint}-{secrets.token_hex(4)}.duckdb"
 
 
@@ -175,6 +177,13 @@ def _flushed_hash(path: Path) -> str:
     return digest
 
 
+def _insert(connection: duckdb.DuckDBPyConnection, table: pa.Table) -> None:
+    connection.register("incoming", table)
+    connection.execute("CREATE TABLE IF NOT EXISTS rough.data AS FROM incoming LIMIT 0")
+    connection.execute("INSERT INTO rough.data FROM incoming")
+    connection.unregister("incoming")
+
+
 def _pseudonymised(table: pa.Table, dataset: Dataset, keys: LineageKeys) -> pa.Table:
     """The person column replaced by `_person`; a column of nulls where the dataset names nobody."""
     person = dataset.person_column
@@ -192,15 +201,16 @@ def _pseudonymised(table: pa.Table, dataset: Dataset, keys: LineageKeys) -> pa.T
 def _ranking(dataset: Dataset) -> str:
     """The statement that fills `made.data`.
 
-    The order within a person-period is by a keyed hash of pseudonym, period, content and occurrence number among
-    equal rows. The content is the source's columns: derived ones are functions of those and of public tables, and
-    a mended station list should not change whose rides are kept. Numbering equal rows needs no order among them,
-    since they are equal. Ties of the hash (none are expected in 2^128) fall back to content and occurrence, so
-    the order is total.
+    The order within a person-period is by a keyed hash of pseudonym, period, content and occurrence number
+    among equal rows. The content is the source's columns: derived ones are functions of those and of public
+    tables, and a mended station list should not change whose rides are kept. Numbering equal rows needs no
+    order among them, since they are equal. Ties of the hash (none are expected in 2^128) fall back to content
+    and occurrence, so the order is total.
 
-    sha256(key ‖ content ‖ key) is enough here: it must be unguessable without the key, each field is framed by its
-    length, so no two contents give one text, the closing key leaves nothing to extend, and no hash ever leaves
-    this statement. DuckDB has no HMAC, and Python's would take a second for each million rows and more memory.
+    sha256(key ‖ content ‖ key) is enough here: it must be unguessable without the key, each field is framed
+    by its length, so no two contents give one text, the closing key leaves nothing to extend, and no hash
+    ever leaves this statement. DuckDB has no HMAC, and Python's would take a second for each million rows and
+    more memory.
     """
     time = dataset.time_column
     period = f"strftime({time}, '%Y-%m')"
@@ -208,8 +218,8 @@ def _ranking(dataset: Dataset) -> str:
     columns = ", ".join(stored)
     if dataset.person_column is None:
         return (
-            f"CREATE TABLE made.data AS SELECT {columns}, {PERSON}, {period} AS {PERIOD}, 1::INTEGER AS {RANK} "
-            "FROM rough.data"
+            f"CREATE TABLE made.data AS SELECT {columns}, {PERSON}, {period} AS {PERIOD}, "
+            f"1::INTEGER AS {RANK} FROM rough.data"
         )
     content = " || ".join(
         f"coalesce(length({name}::VARCHAR) || ':' || {name}::VARCHAR, '-')"

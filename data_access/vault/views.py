@@ -1,7 +1,8 @@
 """The private view: all that a private question may read of one version under one policy.
 
-Made from the full table, never from another view. Everything that bounds a person's influence happens here and
-once: rows past the bound left out, keys folded into their public domains, time coarsened, measures clipped.
+Made from the full table, never from another view. Everything that bounds a person's influence happens here
+and once: rows past the bound left out, keys folded into their public domains, time coarsened, measures
+clipped.
 """
 
 from __future__ import annotations
@@ -26,9 +27,9 @@ _RESERVED = frozenset({"period", "unit", "month"})
 def make_view(store: VaultStore, source: Path, dataset: Dataset, policy: Policy, keys: LineageKeys) -> Staged:
     """Write the view of the data file `source` into a new encrypted file with one table `view`:
 
-    `period` VARCHAR (2026-09); `unit` BIGINT where the unit is a person, numbered anew and at random for every
-    view; each policy key VARCHAR, in its domain or `other`; the time column TIMESTAMP on the full hour; each
-    clipped column BIGINT within its clip, null where missing.
+    `period` VARCHAR (2026-09); `unit` BIGINT where the unit is a person, numbered anew and at random for
+    every view; each policy key VARCHAR, in its domain or `other`; the time column TIMESTAMP on the full hour;
+    each clipped column BIGINT within its clip, null where missing.
 
     Raises PolicyMalformed where the policy does not fit the dataset, VaultKeyWrong, VaultDamaged.
     """
@@ -37,7 +38,8 @@ def make_view(store: VaultStore, source: Path, dataset: Dataset, policy: Policy,
         attach(connection, source, "full_data", keys.file_hex, read_only=True)
         with store.writing(connection, keys) as staged:
             lock(connection)
-            # A fresh secret, forgotten at once: the numbers tell neither pseudonyms nor the order of anything.
+            # A fresh secret, forgotten at once: the numbers tell neither pseudonyms nor the order of
+            # anything.
             parameters = {"forgotten": secrets.token_hex(32)} if policy.unit.kind is UnitKind.PERSON else {}
             connection.execute(_statement(dataset, policy), parameters)
         connection.execute("DETACH full_data")
@@ -81,7 +83,9 @@ def _statement(dataset: Dataset, policy: Policy) -> str:
     time = dataset.time_column
     columns.append(f"date_trunc('hour', {time})::TIMESTAMP AS {time}")
     for name, clip in policy.clips.items():
-        columns.append(f"round(least(greatest({name}, {clip.low}), {clip.high}))::BIGINT AS {name}")
+        # greatest() and least() pass over nulls, which would make a missing value a value at the lower bound.
+        clipped = f"round(least(greatest({name}, {clip.low}), {clip.high}))::BIGINT"
+        columns.append(f"CASE WHEN {name} IS NOT NULL THEN {clipped} END AS {name}")
     bounds = f"{PERIOD} BETWEEN '{policy.first_period}' AND '{policy.last_period}'"
     if person:
         bounds += f" AND {PERSON} IS NOT NULL AND {RANK} <= {policy.row_bound}"

@@ -14,7 +14,7 @@ from data_access.db import Database
 from data_access.flows.loading import Vault
 from data_access.parties import SigningKey
 from data_access.policy import Policy
-from data_access.vault import KeyStore, VaultStore
+from data_access.vault import Engine, KeyStore, VaultStore, find_view
 
 LINEAGE = "trips-test"
 HEADER = ("자전거번호", "대여일시", "대여소", "이용시간(분)", "이용거리(M)", "성별", "회원번호")
@@ -126,7 +126,7 @@ def policy(of: Dataset, **changes: Any) -> Policy:
 
 
 def vault(root: Path, key: SigningKey | None = None) -> Vault:
-    """A vault with its own database, keys and store under `root`; open it again for a second look at the same."""
+    """A vault with database, keys and store under `root`; open it again for a second look at the same one."""
     root.mkdir(parents=True, exist_ok=True)
     database = Database(f"sqlite:///{root / 'vault.db'}")
     database.migrate()
@@ -138,3 +138,17 @@ def vault(root: Path, key: SigningKey | None = None) -> Vault:
         keys=KeyStore(root / "keys"),
         clock=clock,
     )
+
+
+def rows_of(vault: Vault, of: Policy) -> list[tuple[Any, ...]]:
+    """The private view's rows without the random unit, in an order of their own."""
+    with vault.database.reading() as connection:
+        view = find_view(connection, of.lineage, of.hash())
+    assert view is not None
+    engine = Engine(vault.store.folder, vault.keys)
+    try:
+        with engine.reader(view) as reader:
+            found = reader.execute("SELECT * FROM view").to_arrow_table().to_pylist()
+    finally:
+        engine.close()
+    return sorted((tuple(value for name, value in row.items() if name != "unit") for row in found), key=repr)
