@@ -57,6 +57,7 @@ class Client:
         self.purpose = purpose
         self.language = language
         self.answers: list[dict[str, Any]] = []
+        self._gateway_keys: dict[str, str] = {}
         self._token = token if isinstance(token, Token) else Token(token)
         self._retry_seconds = retry_seconds
         if http is None:
@@ -160,10 +161,19 @@ class Client:
         return {"plan": plan, "spend": spend, "team": team, "purpose": purpose, "fresh": fresh}
 
     def _keep(self, body: Any) -> wire.AnswerBody:
-        answer = wire.parse_answer(body, self.language)
+        answer = wire.parse_answer(body, self._keys_for(body), self.language)
         if all(kept["answer_id"] != answer.answer_id for kept in self.answers):
             self.answers.append(body)
         return answer
+
+    def _keys_for(self, body: Any) -> dict[str, str]:
+        """The gateway's public keys; fetched once, and again where an answer names a key made since."""
+        named = body.get("signature") if isinstance(body, dict) else None
+        key_id = named.get("key_id") if isinstance(named, dict) else None
+        if key_id not in self._gateway_keys:
+            parties = wire.parse(wire.Parties, self._call("GET", "/v1/parties"), self.language)
+            self._gateway_keys = {k.id: k.public for k in parties.register_.keys if k.use == "gateway"}
+        return self._gateway_keys
 
     def _call(self, method: str, path: str, body: dict[str, Any] | None = None) -> Any:
         import tenacity

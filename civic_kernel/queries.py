@@ -65,22 +65,19 @@ class Filter:
 def _flat(word: str, left: dict[str, Any], right: dict[str, Any]) -> dict[str, Any]:
     parts: list[dict[str, Any]] = []
     for node in (left, right):
-        parts.extend(node[word] if word in node else [node])
+        parts.extend(node.get(word, [node]))
     return {word: parts}
 
 
-class Column:
-    """A column of a dataset. Comparing it makes a Filter; naming it in `by` makes it a key."""
+class Comparable:
+    """What can be compared: a column, or the hour or weekday of one. Comparing makes a Filter."""
 
     __hash__ = None  # type: ignore[assignment]  # `==` builds a filter, so a set of columns would lie
 
-    def __init__(self, detail: ColumnDetail, language: Language) -> None:
-        self.detail = detail
-        self.name = detail.name
+    def __init__(self, node: str | dict[str, str], detail: ColumnDetail, language: Language) -> None:
+        self._node = node
         self._language: Language = language
-
-    def __repr__(self) -> str:
-        return f"<{self.name}: {self.detail.label.get(self._language)}>"
+        self.detail = detail
 
     def __eq__(self, value: object) -> Filter:  # type: ignore[override]
         return self._compare("eq", value)
@@ -101,48 +98,76 @@ class Column:
         return self._compare("ge", value)
 
     def isin(self, values: Iterable[Value]) -> Filter:
-        """Rows whose value is one of `values` (a list, not one text)."""
+        """Rows whose value is one of `values`."""
         listed = [values] if isinstance(values, str) else list(values)
         for value in listed:
             self._check(value)
-        return Filter({"column": self.name, "op": "in", "values": listed}, self._language)
+        return Filter({"column": self._node, "op": "in", "values": listed}, self._language)
 
     def between(self, low: Value, high: Value) -> Filter:
         """Rows from `low` to `high`, both included."""
         self._check(low)
         self._check(high)
-        return Filter({"column": self.name, "op": "between", "values": [low, high]}, self._language)
+        return Filter({"column": self._node, "op": "between", "values": [low, high]}, self._language)
 
     def _compare(self, op: str, value: object) -> Filter:
         self._check(value)
-        return Filter({"column": self.name, "op": op, "value": value}, self._language)
+        return Filter({"column": self._node, "op": op, "value": value}, self._language)
+
+    def _domain(self) -> list[str] | list[int] | None:
+        """The public values, or None where the gateway alone knows them."""
+        raise NotImplementedError
 
     def _check(self, value: object) -> None:
-        known = self.detail.values
-        if not isinstance(value, str | int) or isinstance(value, bool):
-            raise ValueOutsideDomain.say(self._language, column=self.name, known=_some(known or []))
-        if known is None or value in known or (self.detail.other and value == "other"):
-            return
-        close = get_close_matches(str(value), known, n=3)
-        raise ValueOutsideDomain.say(self._language, column=self.name, known=_some(close or known))
+        known = self._domain()
+        if isinstance(value, str | int) and not isinstance(value, bool):
+            if known is None or value in known or (self.detail.other and value == "other"):
+                return
+            close: list[str] = get_close_matches(str(value), [str(k) for k in known], n=3)
+        else:
+            close = []
+        names = _some(close or [str(k) for k in known or []])
+        raise ValueOutsideDomain.say(self._language, column=self.detail.name, known=names)
 
 
-@dataclass(frozen=True)
-class KeyFunction:
-    """A key made from the time column: its hour (0–23) or weekday (0 is Monday)."""
+class Column(Comparable):
+    """A column of a dataset. Comparing it makes a Filter; naming it in `by` makes it a key."""
 
-    fn: str
-    column: Column
+    def __init__(self, detail: ColumnDetail, language: Language) -> None:
+        super().__init__(detail.name, detail, language)
+        self.name = detail.name
+
+    def __repr__(self) -> str:
+        return f"<{self.name}: {self.detail.label.get(self._language)}>"
+
+    def _domain(self) -> list[str] | None:
+        return self.detail.values
+
+
+class KeyFunction(Comparable):
+    """A key made from the time column. Also good in filters: `civic.hour(rides.started_at) >= 18`."""
+
+    def __init__(self, fn: str, column: Column, domain: range) -> None:
+        super().__init__({"fn": fn, "column": column.name}, column.detail, column._language)
+        self.fn = fn
+        self.column = column
+        self._values = list(domain)
+
+    def __repr__(self) -> str:
+        return f"<{self.fn} of {self.column.name}>"
+
+    def _domain(self) -> list[int]:
+        return self._values
 
 
 def hour(column: Column) -> KeyFunction:
     """The hour of day, 0–23, in Asia/Seoul."""
-    return KeyFunction("hour", column)
+    return KeyFunction("hour", column, range(24))
 
 
 def weekday(column: Column) -> KeyFunction:
     """The day of the week, 0 (Monday) to 6 (Sunday), in Asia/Seoul."""
-    return KeyFunction("weekday", column)
+    return KeyFunction("weekday", column, range(7))
 
 
 @dataclass(frozen=True)
@@ -314,11 +339,11 @@ class Question:
                 return self.dataset[key].name
             case Column():
                 return self.dataset[key.name].name
-            case KeyFunction(fn, column):
+            case KeyFunction():
                 known = self.dataset.detail.functions
-                if fn not in known:
-                    raise UnknownFunction.say(self._language, function=fn, known=", ".join(known))
-                return fn, self.dataset[column.name].name
+                if key.fn not in known:
+                    raise UnknownFunction.say(self._language, function=key.fn, known=", ".join(known))
+                return key.fn, self.dataset[key.column.name].name
             case _:
                 self._refuse("query.by")
 

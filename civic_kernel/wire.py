@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import base64
 import hashlib
+from collections.abc import Mapping
 from typing import Any, Literal, TypeVar
 
 from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
@@ -205,20 +206,41 @@ def parse(model: type[Model], body: Any, language: Language) -> Model:
         raise BadAnswer.say(language) from None
 
 
-def parse_answer(body: Any, language: Language) -> AnswerBody:
-    """An answer whose id is the hash of its statement. Raises BadAnswer.
+class RegisterKey(Wire):
+    id: str
+    public: str
+    use: str
 
-    This finds bytes that changed on the way or in a stored file. The Ed25519 signature is checked where the
-    register of parties is at hand: `civic trace verify` and the method page (`civic_kernel.verify`).
+
+class Register(Wire):
+    keys: list[RegisterKey]
+
+
+class Parties(Wire):
+    register_: Register = Field(alias="register")
+
+
+def parse_answer(body: Any, gateway_keys: Mapping[str, str], language: Language) -> AnswerBody:
+    """An answer whose id is the hash of its statement, and which one of `gateway_keys` signed. Or BadAnswer.
+
+    `gateway_keys` maps key ids to base64 Ed25519 keys. They come from the register that the same gateway
+    shows, so this finds bytes that changed on the way or in a file. Whether the register itself is the one
+    that both sides signed is for those to check who do not trust the gateway: `civic_kernel.verify`.
     """
     import rfc8785
+    from cryptography.exceptions import InvalidSignature
+    from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PublicKey
 
     answer = parse(AnswerBody, body, language)
     try:
-        digest = hashlib.sha256(rfc8785.dumps(body["statement"])).digest()
-    except rfc8785.CanonicalizationError:
+        signed = rfc8785.dumps(body["statement"])
+        # The id's rule (prefix, base32, 26 characters) is part of the contract; see DESIGN.md section 4.
+        digest = base64.b32encode(hashlib.sha256(signed).digest()).decode("ascii").lower()
+        if answer.answer_id != f"ans-{digest[:26]}":
+            raise ValueError("the id is not the statement's hash")
+        public = base64.b64decode(gateway_keys[answer.signature.key_id], validate=True)
+        signature = base64.b64decode(answer.signature.ed25519, validate=True)
+        Ed25519PublicKey.from_public_bytes(public).verify(signature, signed)
+    except (rfc8785.CanonicalizationError, KeyError, ValueError, InvalidSignature):
         raise BadAnswer.say(language) from None
-    # The id's rule (prefix, base32, 26 characters) is part of the contract; see DESIGN.md section 4.
-    if answer.answer_id != "ans-" + base64.b32encode(digest).decode("ascii").lower()[:26]:
-        raise BadAnswer.say(language)
     return answer
