@@ -123,9 +123,9 @@ class Comparable:
         if isinstance(value, str | int) and not isinstance(value, bool):
             if known is None or value in known or (self.detail.other and value == "other"):
                 return
-            close: list[str] = get_close_matches(str(value), [str(k) for k in known], n=3)
-        else:
-            close = []
+        close: list[str] = []
+        if isinstance(value, str):
+            close = get_close_matches(value, [k for k in known or [] if isinstance(k, str)], n=3)
         names = _some(close or [str(k) for k in known or []])
         raise ValueOutsideDomain.say(self._language, column=self.detail.name, known=names)
 
@@ -394,7 +394,7 @@ class Price:
             cost = say("share", percent=_percent(b.share_of_left), team=b.team, rho=format(self.rho, "f"))
         rows = [(say("cost"), cost)]
         if b.left:
-            rows.append((say("left"), self._left(say("period_join"))))
+            rows.append((say("left"), self._left()))
         if b.more_such is not None and not b.stored:
             rows.append((say("more"), say("more_such", n=f"{b.more_such:,}")))
         rows.extend(
@@ -403,16 +403,16 @@ class Price:
         )
         return rows
 
-    def _left(self, join: str) -> str:
-        cap = next((t.cap for t in self.dataset.teams if t.team == self.body.team), None)
-        tightest = min(self.body.left, key=lambda p: (self.body.left[p], p))
-        left = self.body.left[tightest]
-        if not cap:
-            return text(self.language, "kernel", "price.left_only", period=tightest)
-        share = _percent(Decimal(left) / Decimal(cap))
-        return text(self.language, "kernel", "price.left_share", percent=share, period=tightest) + (
-            join.format(n=len(self.body.left) - 1) if len(self.body.left) > 1 else ""
-        )
+    def _left(self) -> str:
+        """What the team has left in its tightest period, as a part of its cap where that is known."""
+        left, period = min((nano, period) for period, nano in self.body.left.items())
+        cap = next((t.cap for t in self.dataset.teams if t.team == self.body.team), 0)
+        say = lambda key, **facts: text(self.language, "kernel", f"price.{key}", **facts)  # noqa: E731
+        if cap <= 0:
+            return say("left_only", period=period)
+        share = say("left_share", percent=_percent(Decimal(left) / Decimal(cap)), period=period)
+        others = len(self.body.left) - 1
+        return share + (say("period_join", n=others) if others else "")
 
     def __str__(self) -> str:
         return " · ".join(f"{label}: {value}" for label, value in self.lines())

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from functools import cache
+
 import numpy as np
 import pytest
 
@@ -12,9 +14,20 @@ DRAWS = 1000
 ACCIDENT_SD, RIDE_SD = 10**0.5, (12 * 20_000) ** 0.5
 
 
-def _simulate(multiple: np.ndarray, accidents: float, seed: int) -> tuple[np.ndarray, np.ndarray]:
-    """(coverage, share flagged) by place, for 25 places of uneven riding, about `accidents` in each."""
-    rng = np.random.default_rng(seed)
+THREE_TWICE = np.where(np.isin(np.arange(25), [3, 10, 17]), 2.0, 1.0)
+WORLDS = {
+    "three stand out": (THREE_TWICE, 80.0),
+    "three stand out, few accidents": (THREE_TWICE, 15.0),
+    "all alike": (np.ones(25), 80.0),
+    "spread": (np.random.default_rng(8).gamma(8, 1 / 8, 25), 60.0),
+}
+
+
+@cache
+def _simulate(world: str) -> tuple[np.ndarray, np.ndarray]:
+    """(coverage, share flagged) by place, for 25 places of uneven riding."""
+    multiple, accidents = WORLDS[world]
+    rng = np.random.default_rng(1)
     rides = rng.uniform(30_000, 160_000, len(multiple))
     rate = accidents / rides.mean() * multiple
     cover, above = np.zeros(len(multiple)), np.zeros(len(multiple))
@@ -27,28 +40,23 @@ def _simulate(multiple: np.ndarray, accidents: float, seed: int) -> tuple[np.nda
     return cover / DRAWS, above / DRAWS
 
 
-THREE_TWICE = np.where(np.isin(np.arange(25), [3, 10, 17]), 2.0, 1.0)
-SPREAD = np.random.default_rng(8).gamma(8, 1 / 8, 25)
-
-
-@pytest.mark.parametrize(
-    ("multiple", "accidents"),
-    [(THREE_TWICE, 80.0), (THREE_TWICE, 15.0), (np.ones(25), 80.0), (SPREAD, 60.0)],
-    ids=["three stand out", "three stand out, few accidents", "all alike", "spread"],
-)
-def test_95_percent_intervals_cover_at_least_93_percent(multiple: np.ndarray, accidents: float) -> None:
-    cover, _ = _simulate(multiple, accidents, seed=1)
+@pytest.mark.slow
+@pytest.mark.parametrize("world", WORLDS)
+def test_95_percent_intervals_cover_at_least_93_percent(world: str) -> None:
+    cover, _ = _simulate(world)
     assert cover.mean() >= 0.93
 
 
+@pytest.mark.slow
 def test_places_at_twice_the_rate_are_found_and_others_left_alone() -> None:
-    _, above = _simulate(THREE_TWICE, 80.0, seed=2)
+    _, above = _simulate("three stand out")
     assert above[THREE_TWICE == 2].mean() >= 0.8
     assert above[THREE_TWICE == 1].mean() <= 0.005
 
 
+@pytest.mark.slow
 def test_where_all_are_alike_almost_nobody_is_accused() -> None:
-    _, above = _simulate(np.ones(25), 80.0, seed=3)
+    _, above = _simulate("all alike")
     assert above.mean() <= 0.002
 
 
@@ -56,7 +64,7 @@ def test_ignoring_the_privacy_noise_would_break_the_promise() -> None:
     """The positive control: the same fit told that counts are exact covers too little."""
     rng = np.random.default_rng(4)
     rides = np.full(25, 20_000.0)
-    rate = 8 / 20_000 * SPREAD
+    rate = 8 / 20_000 * WORLDS["spread"][0]
     cover = np.zeros(25)
     for _ in range(300):
         seen = rng.poisson(rate * rides) + np.round(rng.normal(0, 2 * ACCIDENT_SD, 25))
