@@ -9,7 +9,6 @@ that HTML can do.
 from __future__ import annotations
 
 import html
-import math
 import re
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
@@ -17,7 +16,7 @@ from typing import TYPE_CHECKING, Any, Final
 
 from civic_kernel.errors import AltTextMissing, FrameUnsuitable, NotPublishable
 from civic_kernel.settings import read_settings
-from civic_kernel.texts import LANGUAGES, Language
+from civic_kernel.texts import LANGUAGES, Language, text
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -90,7 +89,7 @@ def figure(
     not know its answers, or lacks a column; NotPublishable for a bad name.
     """
     if not _NAME.fullmatch(name):
-        raise NotPublishable.say(read_settings().language, reason="name")
+        raise _unfit("blockname")
     if draw is not None:
         _check_alt(name, alt, title)
     drawing = {language: _drawing(draw(language)) for language in LANGUAGES} if draw else None
@@ -136,10 +135,15 @@ def emit_answers(client: Any) -> None:
 # --- inside ---
 
 
+def _unfit(key: str, **facts: object) -> NotPublishable:
+    language = read_settings().language
+    return NotPublishable.say(language, reason=text(language, "report", f"publish.{key}", **facts))
+
+
 def _both(words: Words, where: str) -> dict[str, str]:
     found = {language: str(words.get(language, "")).strip() for language in LANGUAGES}
     if not all(found.values()):
-        raise NotPublishable.say(read_settings().language, reason=where)
+        raise _unfit("words", name=where)
     return found
 
 
@@ -159,7 +163,7 @@ def _drawing(drawn: Any) -> dict[str, str]:
         return {"form": "chart", "markup": markup}
     if start.startswith("<!doctype html"):
         return {"form": "map", "markup": markup}
-    raise NotPublishable.say(read_settings().language, reason="drawing")
+    raise _unfit("drawing")
 
 
 def _table(frame: pd.DataFrame, columns: Mapping[str, Words], digits: int) -> dict[str, Any]:
@@ -180,12 +184,12 @@ def _table(frame: pd.DataFrame, columns: Mapping[str, Words], digits: int) -> di
     if "withheld" in plain.columns:
         names.append("withheld")
         heads.append({"name": "withheld", "role": "flag", "label": {"ko": "가림", "en": "Withheld"}})
-    rows = [[_cell(value) for value in row] for row in plain[names].itertuples(index=False, name=None)]
+    rows = [[_cell(value, digits) for value in row] for row in plain[names].itertuples(index=False, name=None)]
     return {"columns": heads, "rows": rows, "digits": digits}
 
 
-def _cell(value: Any) -> Any:
-    """A JSON value of a pandas cell: numpy's scalars, and the several nothings, are Python's again."""
+def _cell(value: Any, digits: int) -> Any:
+    """A JSON value of a pandas cell. Rounded here, so that page, table and CSV show the very same number."""
     import pandas as pd
 
     if pd.isna(value):
@@ -193,7 +197,7 @@ def _cell(value: Any) -> Any:
     if hasattr(value, "item"):
         value = value.item()
     if isinstance(value, float):
-        return None if math.isnan(value) else round(value, 6)
+        return round(value, digits) if digits else round(value)
     return value if isinstance(value, bool | int) else str(value)
 
 
@@ -205,7 +209,7 @@ def _provenance(frames: Sequence[pd.DataFrame]) -> dict[str, Any]:
     from civic_kernel.frames import origin_of
 
     origins = [origin_of(frame) for frame in frames]
-    answers = {identity for origin in origins for identity in origin.get("answers") or [origin["answer_id"]]}
+    answers = {identity for origin in origins for identity in origin["answer_id"].split(", ")}
     return {
         "answers": sorted(answers),
         "made_up": any(bool(origin.get("made_up")) for origin in origins),

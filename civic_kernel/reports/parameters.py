@@ -14,7 +14,7 @@ from pathlib import Path
 from typing import Any
 
 from civic_kernel.errors import NotPublishable, ParameterInvalid, ParameterUnknown
-from civic_kernel.texts import Language
+from civic_kernel.texts import Language, text
 
 Parameters = dict[str, Any]
 
@@ -59,7 +59,8 @@ def read_schema(notebook: Path, language: Language = "ko") -> Schema:
             raise KeyError("additionalProperties")
         return Schema(document["title"], int(document["version"]), document["label"], document)
     except (OSError, ValueError, KeyError, TypeError, jsonschema.SchemaError):
-        raise NotPublishable.say(language, reason=schema_beside(notebook).name) from None
+        reason = text(language, "report", "publish.schema", name=schema_beside(notebook).name)
+        raise NotPublishable.say(language, reason=reason) from None
 
 
 def check_parameters(schema: Schema, given: Mapping[str, Any], language: Language = "ko") -> Parameters:
