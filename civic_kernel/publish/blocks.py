@@ -37,8 +37,24 @@ _PLACEHOLDERS = frozenset(
     re.sub(r"[\s.…]", "", word).casefold()
     for word in (
         *("alt", "alt text", "image", "chart", "figure", "map", "graph", "todo", "tbd", "n/a", "placeholder"),
-        *("no description has been provided for this image", "description", "lorem ipsum", "picture of a chart"),
-        *("대체 텍스트", "그림", "차트", "지도", "그래프", "이미지", "설명", "설명 없음", "추후 작성", "작성 예정"),
+        *(
+            "no description has been provided for this image",
+            "description",
+            "lorem ipsum",
+            "picture of a chart",
+        ),
+        *(
+            "대체 텍스트",
+            "그림",
+            "차트",
+            "지도",
+            "그래프",
+            "이미지",
+            "설명",
+            "설명 없음",
+            "추후 작성",
+            "작성 예정",
+        ),
     )
 )
 _LEAST_ALT: Final = 20
@@ -184,7 +200,9 @@ def _table(frame: pd.DataFrame, columns: Mapping[str, Words], digits: int) -> di
     if "withheld" in plain.columns:
         names.append("withheld")
         heads.append({"name": "withheld", "role": "flag", "label": {"ko": "가림", "en": "Withheld"}})
-    rows = [[_cell(value, digits) for value in row] for row in plain[names].itertuples(index=False, name=None)]
+    rows = [
+        [_cell(value, digits) for value in row] for row in plain[names].itertuples(index=False, name=None)
+    ]
     return {"columns": heads, "rows": rows, "digits": digits}
 
 
@@ -242,4 +260,6 @@ def _in_notebook(data: Mapping[str, Any], language: Language) -> str:
             f'srcdoc="{html.escape(drawn, quote=True)}"></iframe>'
         )
     unsure = html.escape(data["uncertainty"][language])
-    return f"<figure><figcaption><strong>{said}</strong><br>{below}</figcaption>{drawn}<p>{unsure}</p></figure>"
+    return (
+        f"<figure><figcaption><strong>{said}</strong><br>{below}</figcaption>{drawn}<p>{unsure}</p></figure>"
+    )

@@ -109,7 +109,11 @@ def literals(notebook: nbformat.NotebookNode) -> list[str]:
         except SyntaxError:
             continue
         for node in ast.walk(tree):
-            if isinstance(node, ast.Constant) and type(node.value) in (int, float) and node.value not in (0, 1, 2):
+            if (
+                isinstance(node, ast.Constant)
+                and type(node.value) in (int, float)
+                and node.value not in (0, 1, 2)
+            ):
                 found[repr(node.value)] = None
             elif isinstance(node, ast.Constant) and isinstance(node.value, str):
                 for part in re.findall(r"(?<![\w.{:-])\d[\d,]*(?:\.\d+)?(?![\w}-])", node.value):

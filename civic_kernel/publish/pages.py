@@ -26,7 +26,14 @@ from civic_kernel.publish.record import RECORD_NAME, list_files, make_record
 from civic_kernel.publish.words import key_value, month
 from civic_kernel.reports.record import Run, answers_in
 from civic_kernel.texts import LANGUAGES, Language, text
-from civic_kernel.verify.documents import Key, canonical_bytes, check_answer, read_register, sha256_hex, valid_signers
+from civic_kernel.verify.documents import (
+    Key,
+    canonical_bytes,
+    check_answer,
+    read_register,
+    sha256_hex,
+    valid_signers,
+)
 
 SEOUL = ZoneInfo("Asia/Seoul")
 
@@ -122,7 +129,9 @@ class _Release:
         made: dict[str, bytes] = {"parties.json": tables.json_bytes(self.parties)}
         for language in LANGUAGES:
             page = self._page(language)
-            frames = [part for figure in self.figures for part in look.inline_scripts(_frame(figure, language))]
+            frames = [
+                part for figure in self.figures for part in look.inline_scripts(_frame(figure, language))
+            ]
             from civic_kernel.publish import exporter  # nbconvert takes a second to import
 
             index = exporter.render(self.run.executed, language, "index", page, frames)
@@ -168,7 +177,7 @@ class _Release:
             "withheld": self._withheld(language),
             "protected": self._per_dataset(_protected, language),
             "signed": self._signed(language),
-            "date": _day(self.run.record["finished_at"], language),
+            "date": day_in_words(self.run.record["finished_at"], language),
             "site": f"../../../{language}/index.html",
             "status": f"../status/{language}.html",
         }
@@ -178,7 +187,10 @@ class _Release:
         shown = []
         for figure in self.figures:
             at = last_with[sha256_hex(tables.csv_bytes(figure["table"]))]
-            leads_here = choice is not None and last_with_name(self.figures, choice["figure"], last_with) == figure["name"]
+            leads_here = (
+                choice is not None
+                and last_with_name(self.figures, choice["figure"], last_with) == figure["name"]
+            )
             row_key = choice["column"] if choice is not None and leads_here else None
             drawing = (figure["drawing"] or {}).get(language, "")
             shown.append(
@@ -217,7 +229,10 @@ class _Release:
                         cells=", ".join(some),
                     )
                 )
-        return [*(lines or [text(language, "report", "withheld.none")]), text(language, "report", "withheld.rule")]
+        return [
+            *(lines or [text(language, "report", "withheld.none")]),
+            text(language, "report", "withheld.rule"),
+        ]
 
     def _per_dataset(self, line: Any, language: Language) -> list[str]:
         by_dataset = {s["dataset"]: s for s in self.statements}
@@ -229,7 +244,9 @@ class _Release:
         for identity in sorted(self.policies):
             published, signers = self.policies[identity]
             names = [
-                text(language, "report", "privacy.demo", party=key.title[language]) if key.demo else key.title[language]
+                text(language, "report", "privacy.demo", party=key.title[language])
+                if key.demo
+                else key.title[language]
                 for key in signers
             ]
             title = published["policy"]["title"][language]
@@ -347,7 +364,9 @@ def _refuse(key: str, language: Language) -> NoReturn:
 # --- small words ---
 
 
-def last_with_name(figures: Sequence[Mapping[str, Any]], name: str, last_with: Mapping[str, str]) -> str | None:
+def last_with_name(
+    figures: Sequence[Mapping[str, Any]], name: str, last_with: Mapping[str, str]
+) -> str | None:
     """The figure under which the table of the figure `name` stands."""
     for figure in figures:
         if figure["name"] == name:
@@ -420,7 +439,7 @@ def _moment(spelled: str) -> datetime:
     return datetime.strptime(spelled, "%Y-%m-%dT%H:%M:%SZ").replace(tzinfo=UTC)
 
 
-def _day(spelled: str, language: Language) -> str:
+def day_in_words(spelled: str, language: Language) -> str:
     day = _moment(spelled).astimezone(SEOUL)
     if language == "ko":
         return f"{day.year}년 {day.month}월 {day.day}일"

@@ -78,7 +78,9 @@ def check_record(record: Any) -> None:
         places = [str(line["path"]) for line in record["files"]]
         good = record["kind"] == "civic-release" and bool(SLUG.fullmatch(record["slug"]))
         good = good and bool(places) and len(set(places)) == len(places)
-        good = good and all(_PLACE.fullmatch(place) and ".." not in PurePosixPath(place).parts for place in places)
+        good = good and all(
+            _PLACE.fullmatch(place) and ".." not in PurePosixPath(place).parts for place in places
+        )
         good = good and all(re.fullmatch("[0-9a-f]{64}", line["sha256"]) for line in record["files"])
         good = good and all(isinstance(record["title"][language], str) for language in ("ko", "en"))
         good = good and {"ko/index.html", "en/index.html"} <= set(places)

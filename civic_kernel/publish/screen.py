@@ -168,7 +168,9 @@ _SVG_ATTRIBUTES = frozenset(
     "orient markerwidth markerheight clippathunits".split()
 )
 #: Ways in which CSS fetches or runs: everything but a reference inside the same document.
-_CSS_WAY_OUT = re.compile(r"url\(\s*[\"']?\s*(?!#|data:image/|[\"']?\s*\))|@import|expression\s*\(|-moz-binding|\\", re.I)
+_CSS_WAY_OUT = re.compile(
+    r"url\(\s*[\"']?\s*(?!#|data:image/|[\"']?\s*\))|@import|expression\s*\(|-moz-binding|\\", re.I
+)
 #: Ways in which a script leaves its frame. Leaflet's own text is known by its hash and not searched.
 _SCRIPT_WAY_OUT = re.compile(
     r"\bfetch\s*\(|XMLHttpRequest|WebSocket|EventSource|sendBeacon|importScripts|\bimport\s*\(|\bWorker\s*\("

@@ -88,7 +88,11 @@ def shown(table: Mapping[str, Any], language: Language, row_key: str | None) -> 
             heads.append({"label": label, "number": numeric[place], "numbers": numeric[place]})
         elif column["role"] == "low":
             heads.append(
-                {"label": text(language, "report", "table.range", label=label), "number": False, "numbers": True}
+                {
+                    "label": text(language, "report", "table.range", label=label),
+                    "number": False,
+                    "numbers": True,
+                }
             )
     rows = []
     for row in table["rows"]:
@@ -114,7 +118,13 @@ def shown(table: Mapping[str, Any], language: Language, row_key: str | None) -> 
 
 
 def _cell(
-    column: Mapping[str, Any], value: Any, numeric: bool, first: bool, gone: bool, digits: int, language: Language
+    column: Mapping[str, Any],
+    value: Any,
+    numeric: bool,
+    first: bool,
+    gone: bool,
+    digits: int,
+    language: Language,
 ) -> dict[str, Any]:
     if value is None:
         words = text(language, "report", "table.withheld") if gone else "–"

@@ -1,9 +1,9 @@
 """The record of a run, and the folder in which a run lies.
 
-    run.json            what ran, on what, and what it was told
-    notebook.ipynb      the source, as it was given
-    schema.json         the declaration of its parameters
-    executed.ipynb      the same notebook with its outputs: the only channel out of the run
+run.json            what ran, on what, and what it was told
+notebook.ipynb      the source, as it was given
+schema.json         the declaration of its parameters
+executed.ipynb      the same notebook with its outputs: the only channel out of the run
 """
 
 from __future__ import annotations
@@ -109,7 +109,9 @@ def read_run(folder: Path, language: Language = "ko") -> Run:
         record = json.loads((folder / "run.json").read_text("utf-8"))
         source = (folder / "notebook.ipynb").read_bytes()
         executed = nbformat.read(folder / "executed.ipynb", as_version=4)
-        if record["notebook_sha256"] != sha256_hex(source) or record["output_sha256"] != output_hash(executed):
+        if record["notebook_sha256"] != sha256_hex(source) or record["output_sha256"] != output_hash(
+            executed
+        ):
             raise ValueError("the run was edited")
         return Run(record, source, (folder / "schema.json").read_bytes(), executed)
     except (OSError, ValueError, KeyError, TypeError, AttributeError, nbformat.ValidationError):

@@ -137,8 +137,12 @@ def _execute(
     from papermill.exceptions import PapermillExecutionError
 
     notebook = nbformat.reads(source.decode("utf-8"), as_version=4)
-    notebook.cells.append(nbformat.v4.new_code_cell(_LAST_CELL, metadata={"tags": [_HIDDEN_TAG]}, id="civic-answers"))
-    total = sum(cell.cell_type == "code" for cell in notebook.cells) + 1  # papermill adds the parameters' cell
+    notebook.cells.append(
+        nbformat.v4.new_code_cell(_LAST_CELL, metadata={"tags": [_HIDDEN_TAG]}, id="civic-answers")
+    )
+    total = (
+        sum(cell.cell_type == "code" for cell in notebook.cells) + 1
+    )  # papermill adds the parameters' cell
     room = staged / "room"
     room.mkdir(mode=0o700)
     manager = _manager(staged, room, settings, spoken)
@@ -221,7 +225,9 @@ def kernel_environment(room: Path, token: Path, settings: Settings, spoken: Lang
     if settings.purpose:
         environment["CIVIC_PURPOSE"] = settings.purpose
     if not package.is_relative_to(sys.prefix):
-        environment["PYTHONPATH"] = str(package)  # a checkout that is not installed: the kernel's folder is empty
+        environment["PYTHONPATH"] = str(
+            package
+        )  # a checkout that is not installed: the kernel's folder is empty
     return environment
 
 

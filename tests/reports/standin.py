@@ -101,7 +101,9 @@ class Data:
         return {"policy": self.policy, "hash": self.hash, "signatures": signatures, "in_force": True}
 
     def detail(self) -> dict[str, Any]:
-        def column(name: str, kind: str, ko: str, en: str, values: list[str] | None, geo: str | None) -> dict[str, Any]:
+        def column(
+            name: str, kind: str, ko: str, en: str, values: list[str] | None, geo: str | None
+        ) -> dict[str, Any]:
             return {
                 "name": name,
                 "type": kind,
@@ -160,7 +162,12 @@ class Data:
         rows: list[list[Any]] = []
         for gu in domains[self.key] if self.key in by else [None]:
             for month in domains["month"] if "month" in by else [None]:
-                over = [(g, m) for g in ([gu] if gu else GU) for m in ([month] if month else wanted) if g != "other"]
+                over = [
+                    (g, m)
+                    for g in ([gu] if gu else GU)
+                    for m in ([month] if month else wanted)
+                    if g != "other"
+                ]
                 value = sum(self.truth(g, m) for g, m in over) + round(draw.gauss(0, scale))
                 keys = [{self.key: gu, "month": month}[key] for key in by]
                 gone = value < self.minimum
@@ -209,7 +216,9 @@ class Data:
         }
 
 
-RIDES = Data("bike_rides", "공공자전거 이용(합성)", "Public bike rides (synthetic)", "person", "start_gu", "rides", 10)
+RIDES = Data(
+    "bike_rides", "공공자전거 이용(합성)", "Public bike rides (synthetic)", "person", "start_gu", "rides", 10
+)
 ACCIDENTS = Data("accidents", "자전거 사고(합성)", "Bike accidents (synthetic)", "row", "gu", "accidents", 3)
 
 
@@ -276,7 +285,9 @@ class Gateway:
 
     async def answers(self, request: Request) -> Response:
         if request.headers.get("authorization") != f"token {TOKEN}":
-            return JSONResponse({"code": "not_signed_in", "message": "?", "remedy": "?", "request_id": "r"}, 401)
+            return JSONResponse(
+                {"code": "not_signed_in", "message": "?", "remedy": "?", "request_id": "r"}, 401
+            )
         body = await request.json()
         self.asked.append(body)
         if self.refuse is not None:
@@ -294,7 +305,12 @@ class Gateway:
             return JSONResponse(list(self.releases.values()))
         record = (await request.json())["record"]
         identity = content_id("rel", canonical_bytes(record))
-        self.releases[identity] = {"release_id": identity, "state": "waiting", "record": record, "approvals": []}
+        self.releases[identity] = {
+            "release_id": identity,
+            "state": "waiting",
+            "record": record,
+            "approvals": [],
+        }
         return JSONResponse({"release_id": identity, "state": "waiting"})
 
     async def release(self, request: Request) -> Response:
