@@ -157,7 +157,7 @@ def _unfit(key: str, **facts: object) -> NotPublishable:
 
 
 def _both(words: Words, where: str) -> dict[str, str]:
-    found = {language: str(words.get(language, "")).strip() for language in LANGUAGES}
+    found: dict[str, str] = {str(one): str(words.get(one, "")).strip() for one in LANGUAGES}
     if not all(found.values()):
         raise _unfit("words", name=where)
     return found
@@ -173,7 +173,7 @@ def _check_alt(name: str, alt: Words | None, title: Words) -> None:
 
 def _drawing(drawn: Any) -> dict[str, str]:
     """SVG text and documents for a frame are all that a page can hold."""
-    markup = str(getattr(drawn, "markup", drawn))
+    markup = str(getattr(drawn, "svg", None) or getattr(drawn, "document", None) or drawn)
     start = markup.lstrip()[:15].lower()
     if start.startswith("<svg"):
         return {"form": "chart", "markup": markup}

@@ -15,7 +15,7 @@ import re
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from html.parser import HTMLParser
-from typing import Any, Final
+from typing import Any
 from urllib.parse import quote
 
 from civic_kernel.errors import ScreenRefused
@@ -155,17 +155,100 @@ def refuse(reason: str, where: str, language: Language) -> None:
 # --- drawings ---
 
 _SVG_TAGS = frozenset(
-    "svg g path rect circle ellipse line polyline polygon text tspan title desc defs clippath pattern "
-    "lineargradient stop marker".split()
+    [
+        "svg",
+        "g",
+        "path",
+        "rect",
+        "circle",
+        "ellipse",
+        "line",
+        "polyline",
+        "polygon",
+        "text",
+        "tspan",
+        "title",
+        "desc",
+        "defs",
+        "clippath",
+        "pattern",
+        "lineargradient",
+        "stop",
+        "marker",
+    ]
 )
 _SVG_ATTRIBUTES = frozenset(
-    "id class x y x1 y1 x2 y2 dx dy cx cy r rx ry width height d points transform viewbox xmlns version role "
-    "fill fill-opacity fill-rule stroke stroke-width stroke-dasharray stroke-linecap stroke-linejoin "
-    "stroke-opacity stroke-miterlimit opacity font-size font-weight font-family font-style text-anchor "
-    "dominant-baseline alignment-baseline clip-path clip-rule style preserveaspectratio focusable lang "
-    "xml:lang offset stop-color stop-opacity gradientunits patternunits patterntransform vector-effect "
-    "paint-order letter-spacing baseline-shift shape-rendering tabindex marker-end marker-start refx refy "
-    "orient markerwidth markerheight clippathunits".split()
+    [
+        "id",
+        "class",
+        "x",
+        "y",
+        "x1",
+        "y1",
+        "x2",
+        "y2",
+        "dx",
+        "dy",
+        "cx",
+        "cy",
+        "r",
+        "rx",
+        "ry",
+        "width",
+        "height",
+        "d",
+        "points",
+        "transform",
+        "viewbox",
+        "xmlns",
+        "version",
+        "role",
+        "fill",
+        "fill-opacity",
+        "fill-rule",
+        "stroke",
+        "stroke-width",
+        "stroke-dasharray",
+        "stroke-linecap",
+        "stroke-linejoin",
+        "stroke-opacity",
+        "stroke-miterlimit",
+        "opacity",
+        "font-size",
+        "font-weight",
+        "font-family",
+        "font-style",
+        "text-anchor",
+        "dominant-baseline",
+        "alignment-baseline",
+        "clip-path",
+        "clip-rule",
+        "style",
+        "preserveaspectratio",
+        "focusable",
+        "lang",
+        "xml:lang",
+        "offset",
+        "stop-color",
+        "stop-opacity",
+        "gradientunits",
+        "patternunits",
+        "patterntransform",
+        "vector-effect",
+        "paint-order",
+        "letter-spacing",
+        "baseline-shift",
+        "shape-rendering",
+        "tabindex",
+        "marker-end",
+        "marker-start",
+        "refx",
+        "refy",
+        "orient",
+        "markerwidth",
+        "markerheight",
+        "clippathunits",
+    ]
 )
 #: Ways in which CSS fetches or runs: everything but a reference inside the same document.
 _CSS_WAY_OUT = re.compile(
@@ -180,11 +263,50 @@ _SCRIPT_WAY_OUT = re.compile(
     re.IGNORECASE,
 )
 _MAP_TAGS_REFUSED = frozenset(
-    "iframe frame frameset object embed applet base form portal link audio video source track picture img "
-    "image input textarea foreignobject use animate set noscript template".split()
+    [
+        "iframe",
+        "frame",
+        "frameset",
+        "object",
+        "embed",
+        "applet",
+        "base",
+        "form",
+        "portal",
+        "link",
+        "audio",
+        "video",
+        "source",
+        "track",
+        "picture",
+        "img",
+        "image",
+        "input",
+        "textarea",
+        "foreignobject",
+        "use",
+        "animate",
+        "set",
+        "noscript",
+        "template",
+    ]
 )
 _ADDRESS_ATTRIBUTES = frozenset(
-    "src href srcset xlink:href action formaction data poster ping background srcdoc manifest codebase".split()
+    [
+        "src",
+        "href",
+        "srcset",
+        "xlink:href",
+        "action",
+        "formaction",
+        "data",
+        "poster",
+        "ping",
+        "background",
+        "srcdoc",
+        "manifest",
+        "codebase",
+    ]
 )
 
 
@@ -212,13 +334,16 @@ class _Reader(HTMLParser):
     def attributes(self, attrs: list[tuple[str, str | None]]) -> None:
         for name, value in attrs:
             spelled = re.sub(r"[\x00-\x20]", "", value or "").lower()
-            if name.startswith("on"):
+            if (
+                name.startswith("on")
+                or "javascript:" in spelled
+                or "vbscript:" in spelled
+                or spelled.startswith("data:text")
+            ):
                 self.found("script")
-            elif "javascript:" in spelled or "vbscript:" in spelled or spelled.startswith("data:text"):
-                self.found("script")
-            elif name == "style" and _CSS_WAY_OUT.search(value or ""):
-                self.found("network")
-            elif name in _ADDRESS_ATTRIBUTES and not spelled.startswith("#"):
+            elif (name == "style" and _CSS_WAY_OUT.search(value or "")) or (
+                name in _ADDRESS_ATTRIBUTES and not spelled.startswith("#")
+            ):
                 self.found("network")
 
     def handle_endtag(self, tag: str) -> None:

@@ -6,7 +6,8 @@ import calendar
 import re
 from typing import Any
 
-from civic_kernel.texts import Language, keys, text
+from civic_kernel.places import place_name
+from civic_kernel.texts import Language, text
 
 _MONTH = re.compile(r"(\d{4})-(\d{2})")
 
@@ -38,11 +39,7 @@ def key_value(column: str, value: Any, language: Language) -> str:
             return text(language, "report", f"weekday.{value}")
         case "hour", int():
             return text(language, "report", "hour", hour=value)
-        case _, "other":
-            return text(language, "report", "other")
-        case _, str() if f"value.{value}" in keys(language, "report"):
-            return text(language, "report", f"value.{value}")
         case _, str():
-            return month(value, language)
+            return place_name(month(value, language), language)
         case _:
             return str(value)

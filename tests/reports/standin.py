@@ -7,12 +7,14 @@ behaviour belong in tests/way; these are about what happens after an answer has 
 from __future__ import annotations
 
 import base64
+import json
 import random
 import socket
 import threading
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
+from pathlib import Path
 from typing import Any
 
 import uvicorn
@@ -26,10 +28,8 @@ from starlette.routing import Route
 from civic_kernel.verify.documents import canonical_bytes, content_id, sha256_hex
 
 TOKEN = "4be1c0ffee4be1c0ffee4be1c0ffee99"
-GU = (
-    "종로구 중구 용산구 성동구 광진구 동대문구 중랑구 성북구 강북구 도봉구 노원구 은평구 서대문구 마포구 양천구 강서구 구로구 "
-    "금천구 영등포구 동작구 관악구 서초구 강남구 송파구 강동구"
-).split()
+_SCHEMA = Path(__file__).resolve().parents[2] / "notebooks" / "bike_routes.schema.json"
+GU: list[str] = json.loads(_SCHEMA.read_text("utf-8"))["properties"]["gu"]["enum"][1:]
 UNSAFE = ("성동구", "노원구", "구로구")
 MONTHS = [*(f"2025-{m}" for m in (10, 11, 12)), *(f"2026-{m:02d}" for m in range(1, 10))]
 
