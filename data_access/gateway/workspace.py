@@ -1,9 +1,10 @@
 """The app behind the Hub's login: catalog, price, answers, releases.
 
 Endpoints are plain functions, so that each runs in a worker thread and a slow question delays nobody's price.
-"""
 
-from __future__ import annotations
+No `from __future__ import annotations` here: FastAPI would be given `Annotated[Caller, allowed(READ)]` as a string
+and could not find `allowed`, a name of the enclosing function; the caller would then be read from the query.
+"""
 
 from typing import Annotated, Any
 
