@@ -63,9 +63,9 @@ def run_report(
 ) -> dict[str, Any]:
     """Run the notebook, write the run folder `out` (which must not exist), return the run record.
 
-    Raises ParameterUnknown, ParameterInvalid before any process starts; RunFailed naming the cell, KernelDied,
-    RunTimeout; NotPublishable for a folder that exists or a notebook that cannot be read. After a failure
-    nothing is left: no `out`, no room, no token file.
+    Raises ParameterUnknown, ParameterInvalid before any process starts; RunFailed naming the cell,
+    KernelDied, RunTimeout; NotPublishable for a folder that exists or a notebook that cannot be read. After
+    a failure nothing is left: no `out`, no room, no token file.
     """
     language = settings.language
     schema = read_schema(request.notebook, language)
