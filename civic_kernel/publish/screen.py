@@ -186,7 +186,7 @@ _CSS_WAY_OUT = re.compile(
 #: Ways in which a script leaves its frame. Leaflet's own text is known by its hash and not searched.
 _SCRIPT_WAY_OUT = re.compile(
     r"\bfetch\s*\(|XMLHttpRequest|WebSocket|EventSource|sendBeacon|importScripts|\bimport\s*\(|\bWorker\s*\("
-    r"|\beval\s*\(|\bFunction\s*\(|document\.(?:write|cookie|domain)|localStorage|sessionStorage|indexedDB"
+    r"|\beval\s*\(|(?-i:\bFunction\s*\()|document\.(?:write|cookie|domain)|localStorage|sessionStorage|indexedDB"
     r"|\b(?:parent|top|opener)\s*\.\s*(?!left|top\b)\w|window\.open|location\s*[.=]|new\s+Image\b"
     r"|javascript:|tileLayer\s*\(|createElement\(\s*[\"'](?:script|link|iframe|img|object|embed)",
     re.IGNORECASE,
