@@ -2,8 +2,8 @@
 
 Endpoints are plain functions, so that each runs in a worker thread and a slow question delays nobody's price.
 
-No `from __future__ import annotations` here: FastAPI would be given `Annotated[Caller, allowed(READ)]` as a string
-and could not find `allowed`, a name of the enclosing function; the caller would then be read from the query.
+Annotations are evaluated here (no `from __future__ import annotations`): FastAPI reads them, and it could not
+resolve names of an enclosing function from their text.
 """
 
 from typing import Annotated, Any
