@@ -109,7 +109,9 @@ def dots(
         "bottom": _TOP + len(rows) * _ROW,
         "plot_start": _PLOT_START,
         "plot_width": _PLOT_END - _PLOT_START,
-        "ticks": [(scale.at(t, _PLOT_START, _PLOT_END), number(t, _digits(scale, digits))) for t in scale.ticks],
+        "ticks": [
+            (scale.at(t, _PLOT_START, _PLOT_END), number(t, _digits(scale, digits))) for t in scale.ticks
+        ],
         "reference": None if reference is None else scale.at(reference, _PLOT_START, _PLOT_END),
         "any_marked": any(p.marked for p in drawn),
         "reference_words": ""
@@ -155,7 +157,9 @@ def line(
         ],
         "lines": [" ".join(f"{x},{at(p.value)}" for x, p in run) for run in runs if run],
         "dots": [(x, at(p.value)) for x, p in zip(xs, drawn, strict=True) if p.shown],
-        "gaps": [(round(x - step / 2, 2), round(step, 2)) for x, p in zip(xs, drawn, strict=True) if not p.shown],
+        "gaps": [
+            (round(x - step / 2, 2), round(step, 2)) for x, p in zip(xs, drawn, strict=True) if not p.shown
+        ],
         "y_ticks": [(at(t), number(t, _digits(scale, digits))) for t in scale.ticks],
         "x_ticks": _spaced([(x, p.label) for x, p in zip(xs, drawn, strict=True)], 6),
     }

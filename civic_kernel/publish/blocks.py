@@ -1,9 +1,9 @@
-"""What a notebook may put on a citizen's page: a message, a figure, the "my gu" choice. Nothing else gets there.
+"""What a notebook may put on a citizen's page: a message, a figure, the "my gu" choice. Nothing else.
 
-A block carries both languages from one run, so that the Korean and the English page cannot disagree. It shows
-itself in the notebook (`text/html`) and hands the exporter plain data (`application/vnd.civic.block+json`). The
-exporter writes the markup: a notebook that could hand over HTML would make the screen a parser of everything
-that HTML can do.
+A block carries both languages from one run, so that the Korean and the English page cannot disagree. It
+shows itself in the notebook (`text/html`) and hands the exporter plain data
+(`application/vnd.civic.block+json`). The exporter writes the markup: a notebook that could hand over HTML
+would make the screen a parser of everything that HTML can do.
 """
 
 from __future__ import annotations

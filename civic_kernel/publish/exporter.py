@@ -22,8 +22,8 @@ from civic_kernel.texts import Language, templates_root, text
 Kind = Literal["index", "method"]
 
 
-class ReportExporter(HTMLExporter):  # type: ignore[misc]
-    """`from_notebook_node(notebook, resources)` with `resources["page"]`, the values that the template names."""
+class ReportExporter(HTMLExporter):
+    """`from_notebook_node(notebook, resources)` whose templates get `page` and `nb`."""
 
     def __init__(self, language: Language, kind: Kind) -> None:
         self._language = language
@@ -95,8 +95,8 @@ def prose(markdown: str) -> str:
 def literals(notebook: nbformat.NotebookNode) -> list[str]:
     """Numbers that stand in the code, in order, each once: what did not come from an answer.
 
-    Found in the syntax tree, not by a pattern, so that a number hidden in `1_000` or `-0.5` is seen too. Small
-    whole numbers (0, 1, 2) and single-digit arguments that only shape a table say nothing and stay out.
+    Found in the syntax tree, not by a pattern, so that a number hidden in `1_000` or `-0.5` is seen too; and
+    in texts, where a sentence could claim what no answer says. 0, 1 and 2 stay out: they only count.
     """
     import ast
 

@@ -12,14 +12,15 @@ from civic_kernel.texts import Language
 
 
 class PublicGateway:
-    """Policies, parties and releases at `url`. Raises GatewayUnreachable, BadAnswer, or the gateway's refusal.
+    """Policies, parties and releases at `url`. Raises GatewayUnreachable, BadAnswer or a refusal.
 
     Not `civic_kernel.client.Client`, which is somebody who asks: the site builder has no token, no team and
     no purpose, and reads the public app alone.
     """
 
     def __init__(self, url: str, token: Token | None = None, language: Language = "ko") -> None:
-        self._url, self._token, self._language = url.rstrip("/"), token, language
+        self._url, self._token = url.rstrip("/"), token
+        self._language: Language = language
 
     def sources(self) -> Sources:
         policies, parties = self._call("GET", "/v1/policies"), self._call("GET", "/v1/parties")
@@ -35,7 +36,7 @@ class PublicGateway:
         return str(body["release_id"])
 
     def releases(self) -> list[dict[str, Any]]:
-        """All releases with record and approvals, whatever their state; the site builder judges for itself."""
+        """All releases with record and approvals, in whatever state; the site builder judges them."""
         listed = self._call("GET", "/v1/releases")
         lines = listed.get("releases") if isinstance(listed, dict) else listed
         if not isinstance(lines, list):

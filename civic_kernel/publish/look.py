@@ -33,12 +33,14 @@ def _vendor(name: str) -> str:
 
 @cache
 def vendor_texts() -> tuple[str, ...]:
-    """Leaflet's script and styles, as they may stand inside a map's document; known, so not searched."""
-    texts = []
+    """Leaflet's script and styles, as `civic_kernel.maps` puts them into a map; known, so not searched."""
+    texts = set()
     for name in ("leaflet.js", "leaflet.css"):
-        whole = _vendor(name).strip()
-        texts += [whole, re.sub(r"\s*//# sourceMappingURL=.*$", "", whole)]
-    return tuple(sorted(set(texts), key=len, reverse=True))
+        whole = _vendor(name)
+        texts.add(whole.strip())
+        trimmed = re.sub(r"url\(\s*[\"']?images/[^)]*\)", "none", whole)
+        texts.add(re.sub(r"//# sourceMappingURL=\S+", "", trimmed).strip())
+    return tuple(sorted(texts, key=len, reverse=True))
 
 
 def krds(names: Iterable[str]) -> str:

@@ -62,7 +62,7 @@ def make_record(
 
 
 def read_record(folder: Path) -> dict[str, Any]:
-    """Raises ValueError unless the folder holds a record whose slug and paths are ones that we would write."""
+    """Raises ValueError unless the folder holds a record with a slug and paths that we would write."""
     try:
         record = json.loads((folder / RECORD_NAME).read_text("utf-8"))
     except (OSError, ValueError):

@@ -51,7 +51,10 @@ _TOKENS = re.compile(
     r"(?:token |bearer )?[A-Za-z0-9+/_.-]{12,})"
     r"|(?i:\bbearer\s+[A-Za-z0-9+/_.=-]{12,})"
 )
-_FOLDERS = "bin|boot|data|dev|etc|home|lib|media|mnt|opt|proc|root|run|srv|sys|tmp|usr|var|work|Users|Volumes|private"
+_FOLDERS = (
+    "bin|boot|data|dev|etc|home|lib|media|mnt|opt|proc|root|run|srv|sys|tmp|usr|var|work|Users|Volumes"
+    "|private"
+)
 _PATHS = re.compile(
     rf"(?<![\w.:/<-])/(?:{_FOLDERS})/[\w.~+-]+"
     r"|(?<![\w/])~[a-z_][\w-]*/|(?<![\w/])~/[\w.]"
@@ -96,7 +99,7 @@ def check_text(words: str, where: str, known: Known, language: Language = "ko") 
 
 
 def check_notebook(notebook: Mapping[str, Any], known: Known, language: Language = "ko") -> None:
-    """Raises ScreenRefused at the first output that may not leave; names the cell, never the finding's text."""
+    """Raises ScreenRefused at the first output that may not leave; names the cell, never its text."""
     if "widgets" in notebook.get("metadata", {}):
         refuse("widget", text(language, "report", "screen.notebook"), language)
     for number, cell in enumerate(notebook["cells"], start=1):
@@ -154,101 +157,27 @@ def refuse(reason: str, where: str, language: Language) -> None:
 
 # --- drawings ---
 
-_SVG_TAGS = frozenset(
-    [
-        "svg",
-        "g",
-        "path",
-        "rect",
-        "circle",
-        "ellipse",
-        "line",
-        "polyline",
-        "polygon",
-        "text",
-        "tspan",
-        "title",
-        "desc",
-        "defs",
-        "clippath",
-        "pattern",
-        "lineargradient",
-        "stop",
-        "marker",
-    ]
+
+def _names(listed: str) -> frozenset[str]:
+    return frozenset(listed.split())
+
+
+_SVG_TAGS = _names(
+    """
+    svg g path rect circle ellipse line polyline polygon text tspan title desc defs clippath pattern
+    lineargradient stop marker
+    """
 )
-_SVG_ATTRIBUTES = frozenset(
-    [
-        "id",
-        "class",
-        "x",
-        "y",
-        "x1",
-        "y1",
-        "x2",
-        "y2",
-        "dx",
-        "dy",
-        "cx",
-        "cy",
-        "r",
-        "rx",
-        "ry",
-        "width",
-        "height",
-        "d",
-        "points",
-        "transform",
-        "viewbox",
-        "xmlns",
-        "version",
-        "role",
-        "fill",
-        "fill-opacity",
-        "fill-rule",
-        "stroke",
-        "stroke-width",
-        "stroke-dasharray",
-        "stroke-linecap",
-        "stroke-linejoin",
-        "stroke-opacity",
-        "stroke-miterlimit",
-        "opacity",
-        "font-size",
-        "font-weight",
-        "font-family",
-        "font-style",
-        "text-anchor",
-        "dominant-baseline",
-        "alignment-baseline",
-        "clip-path",
-        "clip-rule",
-        "style",
-        "preserveaspectratio",
-        "focusable",
-        "lang",
-        "xml:lang",
-        "offset",
-        "stop-color",
-        "stop-opacity",
-        "gradientunits",
-        "patternunits",
-        "patterntransform",
-        "vector-effect",
-        "paint-order",
-        "letter-spacing",
-        "baseline-shift",
-        "shape-rendering",
-        "tabindex",
-        "marker-end",
-        "marker-start",
-        "refx",
-        "refy",
-        "orient",
-        "markerwidth",
-        "markerheight",
-        "clippathunits",
-    ]
+_SVG_ATTRIBUTES = _names(
+    """
+    id class x y x1 y1 x2 y2 dx dy cx cy r rx ry width height d points transform viewbox xmlns version role
+    fill fill-opacity fill-rule stroke stroke-width stroke-dasharray stroke-linecap stroke-linejoin
+    stroke-opacity stroke-miterlimit opacity font-size font-weight font-family font-style text-anchor
+    dominant-baseline alignment-baseline clip-path clip-rule style preserveaspectratio focusable lang
+    xml:lang offset stop-color stop-opacity gradientunits patternunits patterntransform vector-effect
+    paint-order letter-spacing baseline-shift shape-rendering tabindex marker-end marker-start refx refy
+    orient markerwidth markerheight clippathunits overflow
+    """
 )
 #: Ways in which CSS fetches or runs: everything but a reference inside the same document.
 _CSS_WAY_OUT = re.compile(
@@ -257,56 +186,21 @@ _CSS_WAY_OUT = re.compile(
 #: Ways in which a script leaves its frame. Leaflet's own text is known by its hash and not searched.
 _SCRIPT_WAY_OUT = re.compile(
     r"\bfetch\s*\(|XMLHttpRequest|WebSocket|EventSource|sendBeacon|importScripts|\bimport\s*\(|\bWorker\s*\("
-    r"|\beval\s*\(|\bFunction\s*\(|document\.(?:write|cookie|domain)|localStorage|sessionStorage|indexedDB"
+    r"|\beval\s*\(|(?-i:\bFunction\s*\()|document\.(?:write|cookie|domain)|localStorage|sessionStorage|indexedDB"
     r"|\b(?:parent|top|opener)\s*\.\s*(?!left|top\b)\w|window\.open|location\s*[.=]|new\s+Image\b"
     r"|javascript:|tileLayer\s*\(|createElement\(\s*[\"'](?:script|link|iframe|img|object|embed)",
     re.IGNORECASE,
 )
-_MAP_TAGS_REFUSED = frozenset(
-    [
-        "iframe",
-        "frame",
-        "frameset",
-        "object",
-        "embed",
-        "applet",
-        "base",
-        "form",
-        "portal",
-        "link",
-        "audio",
-        "video",
-        "source",
-        "track",
-        "picture",
-        "img",
-        "image",
-        "input",
-        "textarea",
-        "foreignobject",
-        "use",
-        "animate",
-        "set",
-        "noscript",
-        "template",
-    ]
+_MAP_TAGS_REFUSED = _names(
+    """
+    iframe frame frameset object embed applet base form portal link audio video source track picture img
+    image input textarea foreignobject use animate set noscript template
+    """
 )
-_ADDRESS_ATTRIBUTES = frozenset(
-    [
-        "src",
-        "href",
-        "srcset",
-        "xlink:href",
-        "action",
-        "formaction",
-        "data",
-        "poster",
-        "ping",
-        "background",
-        "srcdoc",
-        "manifest",
-        "codebase",
-    ]
+_ADDRESS_ATTRIBUTES = _names(
+    """
+    src href srcset xlink:href action formaction data poster ping background srcdoc manifest codebase
+    """
 )
 
 

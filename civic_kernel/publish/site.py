@@ -2,7 +2,7 @@
 
     public/index.html                       leads to the reader's language
     public/{ko,en}/index.html               all reports
-    public/reports/<slug>/{ko,en}/…         one release: its folder is renamed into place whole, then never changed
+    public/reports/<slug>/{ko,en}/…         one release: renamed into place whole, then never changed
     public/reports/<slug>/status/{ko,en}.html   approvals and what came afterwards; replaced file by file
 
 A kill at any moment leaves whole pages: a release's folder appears by one rename, every other file by one
@@ -104,7 +104,7 @@ def _place(found: Listed, folders: Sequence[Path], public: Path, staging: Path) 
     """Whether the release's files stand on the site, after putting them there if need be."""
     target = public / "reports" / found.record["slug"]
     if target.exists():
-        # Permanent: another record under the same slug, or bytes changed in place, keep this one off the lists.
+        # Permanent: another record under this slug, or bytes changed in place, keep it off the lists.
         return _same_record(target, found) and not altered_files(target, found.record)
     source = next((f for f in folders if _same_record(f, found) and not altered_files(f, found.record)), None)
     if source is None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import calendar
 import re
+from collections.abc import Sequence
 from typing import Any
 
 from civic_kernel.places import place_name
@@ -33,7 +34,7 @@ def month(value: str, language: Language) -> str:
 
 
 def key_value(column: str, value: Any, language: Language) -> str:
-    """A key as a person says it: a gu in the reader's language, `미상` for `other`, months and days in words."""
+    """A key as a person says it: a gu in the reader's language, `미상` for `other`, months in words."""
     match column, value:
         case "weekday", int():
             return text(language, "report", f"weekday.{value}")
@@ -43,3 +44,15 @@ def key_value(column: str, value: Any, language: Language) -> str:
             return place_name(month(value, language), language)
         case _:
             return str(value)
+
+
+def span(months: Sequence[str], language: Language) -> str:
+    """A choice of months in words: one, a row of following months (`2025년 10월부터 …까지`), or a list."""
+    ordered = sorted(months)
+    if len(ordered) == 1:
+        return month(ordered[0], language)
+    places = [12 * int(one[:4]) + int(one[5:7]) for one in ordered]
+    if places == list(range(places[0], places[0] + len(places))):
+        first, last = month(ordered[0], language), month(ordered[-1], language)
+        return text(language, "report", "months.span", first=first, last=last)
+    return ", ".join(month(one, language) for one in ordered)

@@ -21,7 +21,7 @@ Parameters = dict[str, Any]
 
 @dataclass(frozen=True)
 class Schema:
-    """One report's declaration. `document` is JSON Schema 2020-12 with `label`, `help` and `values` in ko and en."""
+    """One report's declaration: JSON Schema 2020-12 with `label`, `help` and `values` in ko and en."""
 
     name: str
     version: int
@@ -124,5 +124,5 @@ def _expected(rule: Mapping[str, Any]) -> str:
 
 
 def _printable(name: str) -> str:
-    """An unknown name comes from outside: shortened and stripped of control characters before it is repeated."""
+    """An unknown name comes from outside: cut and stripped of control characters before it is repeated."""
     return "".join(letter for letter in name if letter.isprintable())[:40]

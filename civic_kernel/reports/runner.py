@@ -63,9 +63,9 @@ def run_report(
 ) -> dict[str, Any]:
     """Run the notebook, write the run folder `out` (which must not exist), return the run record.
 
-    Raises ParameterUnknown, ParameterInvalid before any process starts; RunFailed naming the cell, KernelDied,
-    RunTimeout; NotPublishable for a folder that exists or a notebook that cannot be read. After a failure
-    nothing is left: no `out`, no room, no token file.
+    Raises ParameterUnknown, ParameterInvalid before any process starts; RunFailed naming the cell,
+    KernelDied, RunTimeout; NotPublishable for a folder that exists or a notebook that cannot be read. After
+    a failure nothing is left: no `out`, no room, no token file.
     """
     language = settings.language
     schema = read_schema(request.notebook, language)
@@ -79,7 +79,7 @@ def run_report(
     staged = Path(tempfile.mkdtemp(prefix=".run-", dir=out.parent))
     try:
         started = _now()
-        executed = _execute(source, parameters, staged, settings, spoken, progress, seconds)
+        executed = _execute(source, parameters, settings, spoken, progress, seconds)
         record = make_run_record(
             report=schema.name,
             source=source,
@@ -126,7 +126,6 @@ def _keep(
 def _execute(
     source: bytes,
     parameters: Mapping[str, Any],
-    staged: Path,
     settings: Settings,
     spoken: Language,
     progress: Progress | None,
@@ -143,9 +142,11 @@ def _execute(
     total = (
         sum(cell.cell_type == "code" for cell in notebook.cells) + 1
     )  # papermill adds the parameters' cell
-    room = staged / "room"
+    # Under the system's temporary folder: the paths of unix sockets may have no more than 107 characters.
+    private = Path(tempfile.mkdtemp(prefix="civic-"))
+    room = private / "room"
     room.mkdir(mode=0o700)
-    manager = _manager(staged, room, settings, spoken)
+    manager = _manager(private, room, settings, spoken)
     late = threading.Event()
     timer = threading.Timer(seconds, _stop, (manager, late))
     timer.daemon = True
@@ -172,6 +173,7 @@ def _execute(
     finally:
         timer.cancel()
         _end(manager)
+        shutil.rmtree(private, ignore_errors=True)
     # What papermill notes about the machine (paths, times) is not part of what the run said.
     executed.metadata.pop("papermill", None)
     for cell in executed.cells:
@@ -180,11 +182,11 @@ def _execute(
     return executed
 
 
-def _manager(staged: Path, room: Path, settings: Settings, spoken: Language) -> AsyncKernelManager:
+def _manager(private: Path, room: Path, settings: Settings, spoken: Language) -> AsyncKernelManager:
     """A kernel manager that starts its kernel in `room` with an environment of our own making."""
     from jupyter_client.manager import AsyncKernelManager
 
-    token = staged / "token"
+    token = private / "token"
     token.touch(mode=0o600)
     token.write_text(settings.token.reveal(), encoding="ascii")
     environment = kernel_environment(room, token, settings, spoken)
@@ -197,7 +199,13 @@ def _manager(staged: Path, room: Path, settings: Settings, spoken: Language) -> 
 
         start_kernel = _async_start_kernel
 
-    return InItsRoom(kernel_name="python3", connection_file=str(staged / "kernel.json"))
+    # Unix sockets in a folder of mode 0700: over TCP any user of the machine could listen to the run.
+    return InItsRoom(
+        kernel_name="python3",
+        transport="ipc",
+        ip=str(private / "kernel"),
+        connection_file=str(private / "kernel.json"),
+    )
 
 
 def kernel_environment(room: Path, token: Path, settings: Settings, spoken: Language) -> dict[str, str]:

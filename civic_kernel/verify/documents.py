@@ -1,8 +1,8 @@
 """Bytes, ids and signatures of public documents, checked without the gateway and without its code.
 
-Rules that both sides must agree on: RFC 8785 canonical JSON without floats; Ed25519 over those bytes (RFC 8032);
-an id is a prefix and the first 26 base32 characters of the SHA-256, in lower case. All failures are ValueError
-with words about the document's kind, never its content; callers turn them into sentences.
+Rules that both sides must agree on: RFC 8785 canonical JSON without floats; Ed25519 over those bytes (RFC
+8032); an id is a prefix and the first 26 base32 characters of the SHA-256, in lower case. All failures are
+ValueError with words about the document's kind, never its content; callers turn them into sentences.
 """
 
 from __future__ import annotations
@@ -107,7 +107,7 @@ def verify(key: Key, signature: Mapping[str, Any], data: bytes) -> None:
 def valid_signers(
     document: Any, signatures: Iterable[Mapping[str, Any]], keys: Mapping[str, Key], on: date
 ) -> list[Key]:
-    """The signing keys, valid on that day, whose signature over `document` verifies. Others are passed over."""
+    """The signing keys, valid on that day, whose signature over `document` verifies; others pass by."""
     data = canonical_bytes(document)
     found: dict[str, Key] = {}
     for signature in signatures:
@@ -139,7 +139,7 @@ def check_answer(body: Mapping[str, Any], keys: Mapping[str, Key]) -> None:
 def check_approvals(
     record: Mapping[str, Any], approvals: Iterable[Mapping[str, Any]], keys: Mapping[str, Key], on: date
 ) -> list[Key]:
-    """The approvers of a release. Raises ValueError unless a city and a CSO key, neither the author's, signed it.
+    """The approvers of a release. Raises ValueError unless a city and a CSO key signed it, not the author's.
 
     A demo key approves a demonstration and nothing else.
     """

@@ -1,8 +1,8 @@
 """`civic report check PAGE`: what anyone can find out about a release folder from its own files alone.
 
-Proves: no file differs from the record; every answer is what the gateway's key signed; every policy is what both
-sides signed; every figure of a table that is a cell of an answer equals that cell. Does not prove that the
-data behind the answers were true, nor that the register's keys belong to whom it says: for that their
+Proves: no file differs from the record; every answer is what the gateway's key signed; every policy is what
+both sides signed; every figure of a table that is a cell of an answer equals that cell. Does not prove that
+the data behind the answers were true, nor that the register's keys belong to whom it says: for that their
 fingerprints are compared with those that each party prints elsewhere.
 """
 
@@ -117,7 +117,7 @@ def _check_policies(
 def _check_tables(
     folder: Path, record: Mapping[str, Any], answers: Mapping[str, Any], found: Findings
 ) -> None:
-    """Cells of a CSV whose keys and columns are an answer's own must equal it; sums and rates are not looked at."""
+    """Cells of a CSV with an answer's own keys and columns must equal it; sums and rates are left alone."""
     for line in record["files"]:
         if not line["path"].endswith(".csv"):
             continue

@@ -42,7 +42,7 @@ def install_catalog(folder: Path) -> None:
 def prepare(parts: Parts, *, rides: int, seed: int, progress: Progress) -> None:
     """Make, sign, load. Raises CivicError; whatever was finished before stays."""
     home = parts.settings.home
-    city = build_city(home / "city", rides=rides, seed=seed, progress=_staged(progress, "city"))
+    city = build_city(home / "city" / "files", rides=rides, seed=seed, progress=_staged(progress, "city"))
     keys = demo_keys(home / "demo" / "keys")
     progress("sign", 0.0)
     _accept_register(parts, keys)
@@ -60,7 +60,8 @@ def _accept_register(parts: Parts, keys: DemoKeys) -> None:
     register = demo_register(keys, parts.key, parts.clock)
     signatures = tuple(keys.of(side).sign(register.document()) for side in SIDES)
     parts.governing.accept_register(register, signatures)
-    path = parts.settings.home / "parties.json"
+    path = parts.settings.policies_folder / "parties.json"
+    path.parent.mkdir(parents=True, exist_ok=True)
     path.write_text(json.dumps(register.document(), ensure_ascii=False, indent=1) + "\n", "utf-8")
     write_signatures(signatures_path(path), signatures)
 

@@ -159,13 +159,14 @@ class Governing:
         """Every policy that ever took effect, oldest first, for the public."""
         rows = connection.execute(select(policies).order_by(policies.c.dataset, policies.c.version)).all()
         newest = {row.dataset: row.version for row in rows}
+        closed = {dataset for dataset in newest if reason_closed(self, connection, dataset)}
         return [
             {
                 "policy": json.loads(row.document),
                 "hash": row.hash,
                 "signatures": json.loads(row.signatures),
                 "activated_at": row.activated_at,
-                "newest": newest[row.dataset] == row.version,
+                "in_force": newest[row.dataset] == row.version and row.dataset not in closed,
             }
             for row in rows
         ]

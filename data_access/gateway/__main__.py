@@ -33,6 +33,8 @@ def main() -> int:
                 _server(public_app(parts), settings.bind, settings.public_port),
             )
         )
+    except KeyboardInterrupt:
+        pass  # how uvicorn hands on SIGINT after its own orderly end
     finally:
         parts.close()
     return 0

@@ -28,7 +28,7 @@ def public_routes(parts: Parts) -> APIRouter:
         with parts.database.reading() as connection:
             last = head(connection)
             return {
-                "lineages": public_ledger(connection),
+                "periods": public_ledger(connection),
                 "head": {"seq": last.seq, "hash": last.hash},
             }
 

@@ -1,9 +1,10 @@
 """The app behind the Hub's login: catalog, price, answers, releases.
 
 Endpoints are plain functions, so that each runs in a worker thread and a slow question delays nobody's price.
-"""
 
-from __future__ import annotations
+Annotations are evaluated here (no `from __future__ import annotations`): FastAPI reads them, and it could not
+resolve names of an enclosing function from their text.
+"""
 
 from typing import Annotated, Any
 
