@@ -1,6 +1,7 @@
 """A workspace for the Hub's tests: real Hub, real proxy, real seats, on free ports, with a CIVIC_HOME and a uid
 base of its own. Only the vault side's two programs are stood in for (stub_service.py)."""
 
+import itertools
 import os
 import shutil
 import socket
@@ -24,6 +25,9 @@ for service in c.JupyterHub.services:
 """
 
 
+_COUNT = itertools.count()
+
+
 def free_ports(count):
     with_sockets = [socket.socket() for _ in range(count)]
     for one in with_sockets:
@@ -36,7 +40,7 @@ def free_ports(count):
 
 def make_settings(folder, **more):
     # A uid base that no other test run uses at the same time, far from people's and from the default.
-    base = 1_000_000 + (os.getpid() % 20_000) * 50_000
+    base = 1_000_000 + (os.getpid() % 2_000) * 800_000 + next(_COUNT) % 16 * 50_000
     ports = {name: str(port) for name, port in zip(PORTS, free_ports(len(PORTS)), strict=True)}
     return read_settings({"CIVIC_HOME": str(folder), "CIVIC_UID_BASE": str(base), **ports, **more})
 

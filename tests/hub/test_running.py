@@ -26,7 +26,7 @@ class Civic:
     """The `civic` command, with its own settings."""
 
     def __init__(self, settings, config):
-        self.settings, self.config = settings, config
+        self.settings, self.config, self.started = settings, config, []
         self.env = {"PATH": os.environ["PATH"], "PYTHONPATH": str(ROOT), **settings.environment()}
 
     def popen(self, *words):
@@ -41,6 +41,7 @@ class Civic:
     def up(self):
         """`civic up` in the foreground, once it has said that it is up."""
         process = self.popen("up")
+        self.started.append(process)
         for line in process.stdout:
             if "Ctrl-C" in line:
                 return process
@@ -54,6 +55,8 @@ def civic(settings, folder):
     running = find_running(settings)
     if running:
         running.stop()
+    for process in made.started:
+        process.communicate(timeout=60)
 
 
 def processes_of(settings):

@@ -121,13 +121,14 @@ def test_a_forged_address_gets_no_bucket_of_its_own(settings, folder):
 
 
 def flood(url):
-    opener = urllib.request.build_opener(urllib.request.HTTPCookieProcessor())
-    page = opener.open(f"{url}/hub/login").read().decode()
-    token = page.split('name="_xsrf" value="')[1].split('"')[0]
-    body = urllib.parse.urlencode({"code": "c" * 26, "_xsrf": token}).encode()
+    """Statuses of many wrong codes, each under another claimed address; JupyterHub ties the form to it."""
     statuses, told = [], ""
     for n in range(int(PER_ADDRESS[0]) + 20):
         headers = {"X-Real-Ip": f"10.0.0.{n}", "X-Forwarded-For": f"10.0.1.{n}", "Accept-Language": "en"}
+        opener = urllib.request.build_opener(urllib.request.HTTPCookieProcessor())
+        page = opener.open(urllib.request.Request(f"{url}/hub/login", headers=headers)).read().decode()
+        token = page.split('name="_xsrf" value="')[1].split('"')[0]
+        body = urllib.parse.urlencode({"code": "c" * 26, "_xsrf": token}).encode()
         try:
             opener.open(urllib.request.Request(f"{url}/hub/login", body, headers))
         except urllib.error.HTTPError as refused:
