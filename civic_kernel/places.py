@@ -7,8 +7,8 @@ from typing import Any
 
 from civic_kernel.texts import Language, keys, text
 
-#: Gaps and overlaps under this (degrees, about 200 m) between neighbours are the source's, not Seoul's.
-_GAP = 0.002
+#: Gaps and overlaps under this (degrees, about 400 m) between neighbours are the source's, not Seoul's.
+_GAP = 0.004
 #: Simplification (degrees, about 50 m): under a pixel at the size of a page, and a third of a pixel on paper.
 _TOLERANCE = 0.0005
 _SEOUL = "11"

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import os
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -19,8 +18,9 @@ from civic_kernel.errors import FrameUnsuitable, VendorMissing
 from civic_kernel.places import gu_shapes, place_name
 from civic_kernel.texts import Language
 
-#: Set-up puts Leaflet there; a developer may name another folder.
-VENDOR = Path(os.environ.get("CIVIC_TEST_VENDOR", maps.VENDOR))
+#: Where set-up puts Leaflet, or where `npm ci` in the checkout does.
+NODE = Path(__file__).resolve().parents[2] / "node_modules" / "leaflet" / "dist"
+VENDOR = maps.VENDOR if (maps.VENDOR / "leaflet.js").is_file() else NODE
 ARGS = "--no-sandbox --disable-gpu --disable-background-networking --disable-component-update --disable-sync"
 TITLE = {"ko": "구별 따릉이 이용", "en": "Bike rides by gu"}
 
