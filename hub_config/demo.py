@@ -117,7 +117,7 @@ class _workspace:
 
 def _publish(workspace: Workspace, runner: _Runner) -> Path:
     settings = workspace.settings
-    home = settings.home
+    home: Path = settings.home
     extra = {
         "CIVIC_GATEWAY_URL": settings.gateway_url,
         "CIVIC_TOKEN_FILE": str(home / "reports.token"),

@@ -91,7 +91,12 @@ def add_people(settings):
         ("cso-steward", "en", ["cso_steward"], []),
     ]:
         people.add_person(
-            name, display_ko=f"{name} 님", display_en=name.title(), language=language, roles=roles, teams=teams
+            name,
+            display_ko=f"{name} 님",
+            display_en=name.title(),
+            language=language,
+            roles=roles,
+            teams=teams,
         )
     people.add_room("river")
     secrets = {name: people.add_link(name, lifetime_s=3600) for name in people.names()}

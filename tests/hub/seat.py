@@ -17,9 +17,7 @@ class Seat:
         self.session = Session(url, secret)
         self.url, self.owner = url, owner or self.session.name
         self.started_in = self._start()
-        self.token = self.session.token(
-            [f"access:servers!user={self.owner}"], lifetime_s=600, note="test"
-        )
+        self.token = self.session.token([f"access:servers!user={self.owner}"], lifetime_s=600, note="test")
 
     def _start(self):
         began = time.monotonic()
