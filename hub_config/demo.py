@@ -144,7 +144,7 @@ def _publish(workspace: Workspace, runner: _Runner) -> Path:
     slug = next((line["slug"] for line in built["listed"] if line["release_id"] == release), None)
     if slug is None:
         raise StepFailed(step="site build", reason="")
-    return home / "public" / "reports" / slug / "ko" / "index.html"
+    return home / "public" / "reports" / str(slug) / "ko" / "index.html"
 
 
 def _forget(run: Path) -> None:
