@@ -73,7 +73,8 @@ class Room:
 
 
 def hash_secret(secret: str) -> str:
-    """What the database keeps. 130 random bits need no salt and no slow hash: there is nothing to guess from."""
+    """What the database keeps. 130 random bits need no salt and no slow hash: there is nothing to guess
+    from."""
     return hashlib.sha256(secret.encode("utf-8")).hexdigest()
 
 
@@ -115,7 +116,8 @@ class People:
         teams: Iterable[str] = (),
     ) -> Account:
         """A new person with her own uid. Raises PersonRefused: bad or taken name, unknown role or team,
-        rights of both stewards. The Hub learns of roles and teams when it starts or when she next signs in."""
+        rights of both stewards. The Hub learns of roles and teams when it starts or when she next signs
+        in."""
         check_person_name(name)
         roles, teams = sorted(set(roles)), sorted(set(teams))
         check_roles(name, roles)

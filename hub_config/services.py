@@ -33,8 +33,9 @@ def proxy_command(settings: Settings) -> list[str]:
 
 
 def _vault_side(settings: Settings) -> dict[str, object]:
-    """What the two programs of the vault side have in common. They get the CIVIC_* settings they read, by name,
-    and no other variable of whoever typed `civic up`: JupyterHub itself passes PATH, LANG and PYTHONPATH on."""
+    """What the two programs of the vault side have in common. They get the CIVIC_* settings they read, by
+    name, and no other variable of whoever typed `civic up`: JupyterHub itself passes PATH, LANG and
+    PYTHONPATH on."""
     environment = settings.environment()
     del environment["CIVIC_HUB_DATABASE_URL"]
     entry: dict[str, object] = {

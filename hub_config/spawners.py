@@ -70,8 +70,8 @@ def make_seat_arguments(settings: Settings, account: Account, home: Path) -> lis
 class SeatSpawner(LocalProcessSpawner):  # type: ignore[misc]  # jupyterhub ships no types
     """Starts `python -m jupyterhub.singleuser` as the account's uid, in its home, with a clean environment.
 
-    Servers end with the workspace (`die_with_parent`): one that outlived its Hub would hold a port and a token
-    that nobody looks after."""
+    Servers end with the workspace (`die_with_parent`): one that outlived its Hub would hold a port and a
+    token that nobody looks after."""
 
     def _account(self) -> Account:
         return current_people().account(self.user.name)

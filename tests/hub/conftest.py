@@ -1,5 +1,5 @@
-"""A workspace for the Hub's tests: real Hub, real proxy, real seats, on free ports, with a CIVIC_HOME and a uid
-base of its own. Only the vault side's two programs are stood in for (stub_service.py)."""
+"""A workspace for the Hub's tests: real Hub, real proxy, real seats, on free ports, with a CIVIC_HOME and a
+uid base of its own. Only the vault side's two programs are stood in for (stub_service.py)."""
 
 import itertools
 import os
@@ -91,7 +91,12 @@ def add_people(settings):
         ("cso-steward", "en", ["cso_steward"], []),
     ]:
         people.add_person(
-            name, display_ko=f"{name} 님", display_en=name.title(), language=language, roles=roles, teams=teams
+            name,
+            display_ko=f"{name} 님",
+            display_en=name.title(),
+            language=language,
+            roles=roles,
+            teams=teams,
         )
     people.add_room("river")
     secrets = {name: people.add_link(name, lifetime_s=3600) for name in people.names()}

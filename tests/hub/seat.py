@@ -11,15 +11,14 @@ from hub_config.client import Session
 
 
 class Seat:
-    """The running server of `owner`, entered by the person with `secret` (the owner herself, unless a room)."""
+    """The running server of `owner`, entered by the person with `secret` (the owner herself, unless a
+    room)."""
 
     def __init__(self, url, secret, owner=None):
         self.session = Session(url, secret)
         self.url, self.owner = url, owner or self.session.name
         self.started_in = self._start()
-        self.token = self.session.token(
-            [f"access:servers!user={self.owner}"], lifetime_s=600, note="test"
-        )
+        self.token = self.session.token([f"access:servers!user={self.owner}"], lifetime_s=600, note="test")
 
     def _start(self):
         began = time.monotonic()

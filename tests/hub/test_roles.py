@@ -60,7 +60,9 @@ def test_a_seats_token_can_neither_approve_nor_load():
     assert token == {"users:activity!user", "access:servers!server", roles.USE_GATEWAY, roles.ASK}
 
 
-@pytest.mark.parametrize("name", ["Kim", "k", "kim--lee", "-kim", "kim_lee", "../etc", "김", "a" * 32, "kim-"])
+@pytest.mark.parametrize(
+    "name", ["Kim", "k", "kim--lee", "-kim", "kim_lee", "../etc", "김", "a" * 32, "kim-"]
+)
 def test_malformed_names_are_refused(name):
     with pytest.raises(PersonRefused) as refused:
         roles.check_person_name(name)

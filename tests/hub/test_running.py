@@ -31,7 +31,9 @@ class Civic:
 
     def popen(self, *words):
         command = [sys.executable, UP, self.config, *words]
-        return subprocess.Popen(command, env=self.env, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
+        return subprocess.Popen(
+            command, env=self.env, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True
+        )
 
     def run(self, *words):
         process = self.popen(*words)
@@ -87,7 +89,9 @@ def assert_gone(settings, within):
     assert not processes_of(settings)
 
 
-@pytest.mark.parametrize("setting", ["CIVIC_PORT", "CIVIC_SITE_PORT", "CIVIC_GATEWAY_PORT", "CIVIC_PROXY_API_PORT"])
+@pytest.mark.parametrize(
+    "setting", ["CIVIC_PORT", "CIVIC_SITE_PORT", "CIVIC_GATEWAY_PORT", "CIVIC_PROXY_API_PORT"]
+)
 def test_a_taken_port_is_one_sentence_that_names_port_and_setting(civic, setting):
     port = civic.settings.ports[setting]
     with socket.socket() as other:

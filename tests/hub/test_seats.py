@@ -128,7 +128,9 @@ def test_a_seats_environment_is_the_allow_list_and_nothing_else(expert):
     ours = {n for n in names if n.startswith("CIVIC_")}
     assert ours == {"CIVIC_GATEWAY_URL", "CIVIC_LANGUAGE", "CIVIC_TEAM"}
     assert not {n for n in names if "DATABASE" in n or "CONFIGPROXY" in n}
-    assert expert.run("import os; print(os.environ['CIVIC_TEAM'], os.environ['CIVIC_LANGUAGE'])") == "river ko"
+    assert (
+        expert.run("import os; print(os.environ['CIVIC_TEAM'], os.environ['CIVIC_LANGUAGE'])") == "river ko"
+    )
     assert expert.run("import getpass, tempfile; print(getpass.getuser())") == "expert-han"
     assert "/homes/expert-han/.tmp" in expert.run("import tempfile; print(tempfile.gettempdir())")
 
