@@ -7,7 +7,8 @@ WorkspaceError            1
 ├── StartFailed           4  a part of the workspace did not come up
 ├── PersonRefused         5  a name, role or team that cannot be
 ├── NotRunning            6  the verb needs a running workspace
-└── SignInRefused         7  a link or a right was not accepted by the running Hub
+├── SignInRefused         7  a link or a right was not accepted by the running Hub
+└── StepFailed            8  a step of the demonstration was refused; its own sentence says why
 
 The sentence of a class is the text `error.<code>` of the domain `workspace`. Facts are names of settings,
 ports, people's sign-in names; never a secret and never a path.
@@ -98,3 +99,10 @@ class SignInRefused(WorkspaceError):
 
     code = "sign_in_refused"
     exit_code = 7
+
+
+class StepFailed(WorkspaceError):
+    """Facts: `step` (the verb), `reason` (that verb's own sentence, or empty)."""
+
+    code = "step_failed"
+    exit_code = 8

@@ -70,7 +70,7 @@ def render_services(settings: Settings) -> list[dict[str, object]]:
         },
         {
             "name": SITE,
-            "command": tethered([*python, "data_access.gateway.public"]),
+            "command": tethered([*python, "data_access.gateway.site"]),
             "display": False,
             **_vault_side(settings),
         },

@@ -79,6 +79,12 @@ class PublicTable(Closed):
     key: Name
     columns: dict[Name, Column]
 
+    @model_validator(mode="after")
+    def _key_is_a_column(self) -> PublicTable:
+        if self.key not in self.columns:
+            raise ValueError("key must name one of the table's columns")
+        return self
+
 
 class Dataset(Closed):
     """One dataset's layout. All names are the workspace's; `Column.source` has the file's own."""
@@ -88,7 +94,9 @@ class Dataset(Closed):
     description: Labels
     #: Tried in order on the bytes: a BOM decides at once, otherwise the first that decodes wholly.
     encodings: tuple[Literal["utf-8-sig", "utf-8", "cp949"], ...]
-    null: str
+    #: The text that stands for a missing value, beside the empty one. (Not called `null`: YAML reads that as
+    #: a key of None.)
+    missing: str
     columns: dict[Name, Column]
     derived: dict[Name, Derivation] = {}
     public_tables: dict[Name, PublicTable] = {}

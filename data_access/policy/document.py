@@ -148,7 +148,10 @@ class Policy(Closed):
         if len(named) != len(set(named)) or sum(cap.teams == "others" for cap in self.caps) > 1:
             raise ValueError("a team stands under one cap")
         spent = sum(Rho.parse(cap.rho).nano for cap in self.caps)
-        if spent + Rho.parse(self.load_rho).nano + Rho.parse(self.held_back).nano > Rho.parse(self.budget).nano:
+        if (
+            spent + Rho.parse(self.load_rho).nano + Rho.parse(self.held_back).nano
+            > Rho.parse(self.budget).nano
+        ):
             raise ValueError("caps, load_rho and held_back exceed the budget")
         if Rho.parse(self.default_spend) > Rho.parse(self.max_spend):
             raise ValueError("default_spend exceeds max_spend")

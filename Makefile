@@ -1,0 +1,55 @@
+# Thin on purpose: what each target needs is set up by setup_env.py, which does nothing twice.
+PYTHON ?= python3
+SETUP = $(PYTHON) setup_env.py --for
+RUN = .venv/bin
+
+.DEFAULT_GOAL := help
+.PHONY: help demo report test check fix clean
+
+help: ## say what can be made
+	@for name in help demo report test check fix $(BENCHES) clean; do \
+	  sed -n "s/^$$name:.*## \(.*\)/  make $$name|\1/p" Makefile; \
+	done | while IFS='|' read -r name text; do printf '%-15s %s\n' "  $$name" "$$text"; done
+
+demo: ## the workspace with a synthetic city, until Ctrl-C
+	@$(SETUP) demo
+	@$(RUN)/civic demo up
+
+report: ## one report from signing to publishing, without a browser; prints where it is
+	@$(SETUP) report
+	@$(RUN)/civic demo report
+
+test: ## the whole test suite
+	@$(SETUP) test
+	@$(RUN)/python -m pytest -q $(ARGS)
+
+check: ## style, types and contracts: the quick part of the tests
+	@$(SETUP) test
+	@$(RUN)/ruff check
+	@$(RUN)/ruff format --check
+	@$(RUN)/mypy
+	@$(RUN)/python -m pytest -q tests/contracts -m "not slow"
+
+fix: ## mend what the formatter and the linter can mend by themselves
+	@$(SETUP) test
+	@$(RUN)/ruff check --fix
+	@$(RUN)/ruff format
+
+# Only where the benchmarks are in the tree: a target that cannot work is not offered.
+ifneq ($(wildcard benchmarks/__main__.py),)
+BENCHES += bench
+bench: ## all benchmarks, or one: make bench NAME=private
+	@$(SETUP) test
+	@$(RUN)/python -m benchmarks $(NAME)
+endif
+ifneq ($(wildcard benchmarks/attacks.py benchmarks/attacks/__main__.py),)
+BENCHES += attacks
+attacks: ## the attacks on privacy, each with its positive control
+	@$(SETUP) test
+	@$(RUN)/python -m benchmarks.attacks
+endif
+
+.PHONY: $(BENCHES)
+
+clean: ## remove the environment and the workspace's state; says which first
+	@$(PYTHON) setup_env.py --clean

@@ -1,0 +1,112 @@
+"""Ask the city's data, and get answers that know where they came from.
+
+    import civic_kernel as civic
+    rides = civic.dataset("bike_rides")
+    rides.by(rides.start_gu, rides.month).agg(rides=civic.count()).ask()
+
+Nothing is imported before it is used: a kernel that only shows help, and the command line, must not wait for
+pandas or folium. tests/kernel/test_import.py holds the line.
+"""
+
+from __future__ import annotations
+
+from importlib import import_module
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    import pandas as pd
+
+    from civic_kernel import charts, errors, maps, methods
+    from civic_kernel.client import Client
+    from civic_kernel.errors import CivicError
+    from civic_kernel.queries import Dataset, count, hour, persons, weekday
+
+__all__ = [
+    "CivicError",
+    "Client",
+    "catalog",
+    "charts",
+    "connect",
+    "count",
+    "dataset",
+    "errors",
+    "hour",
+    "maps",
+    "methods",
+    "persons",
+    "weekday",
+]
+
+#: public name -> (module, attribute); None is the module itself.
+_LAZY: dict[str, tuple[str, str | None]] = {
+    "CivicError": ("errors", "CivicError"),
+    "Client": ("client", "Client"),
+    "charts": ("charts", None),
+    "count": ("queries", "count"),
+    "errors": ("errors", None),
+    "hour": ("queries", "hour"),
+    "maps": ("maps", None),
+    "methods": ("methods", None),
+    "persons": ("queries", "persons"),
+    "weekday": ("queries", "weekday"),
+}
+
+_client: Client | None = None
+
+
+def __getattr__(name: str) -> Any:
+    if name not in _LAZY:
+        raise AttributeError(f"module 'civic_kernel' has no attribute {name!r}")
+    module, attribute = _LAZY[name]
+    loaded = import_module(f"civic_kernel.{module}")
+    value = loaded if attribute is None else getattr(loaded, attribute)
+    globals()[name] = value
+    return value
+
+
+def __dir__() -> list[str]:
+    return sorted({*globals(), *__all__})
+
+
+def connect(client: Client | None = None) -> Client:
+    """The client that this process asks with; made from the environment at first use.
+
+    Given one, it is used from now on: a report run and a test bring their own.
+    """
+    global _client
+    if client is not None:
+        _client = client
+    elif _client is None:
+        from civic_kernel.client import Client as Made
+
+        _client = Made.from_settings()
+    return _client
+
+
+def catalog() -> pd.DataFrame:
+    """All datasets: id, title, description, whether made up, whether open (and if not, the code why)."""
+    import pandas as pd
+
+    client = connect()
+    return pd.DataFrame(
+        [
+            {
+                "id": row.id,
+                "title": row.title.get(client.language),
+                "description": row.description.get(client.language),
+                "synthetic": row.synthetic,
+                "open": row.open,
+                "closed_code": row.closed_code,
+            }
+            for row in client.catalog().datasets
+        ],
+        columns=["id", "title", "description", "synthetic", "open", "closed_code"],
+    )
+
+
+def dataset(name: str) -> Dataset:
+    """The dataset `name`, with its columns as attributes. Raises UnknownDataset."""
+    from civic_kernel.queries import Dataset as Made
+
+    client = connect()
+    return Made(client.dataset(name), client)

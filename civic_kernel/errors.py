@@ -1,0 +1,427 @@
+"""Every way in which a question, a drawing or a report can fail, as an analyst meets it.
+
+CivicError
+├── BadRequest            the question itself is wrong
+│   ├── MalformedRequest, PlanInvalid, UnknownColumn, UnknownFunction, ValueOutsideDomain,
+│   │   MeasureRefused, TooManyCells, SpendInvalid, SpendOverMaximum, UnknownPurpose, NotOffered
+│   └── (here only)       ParameterUnknown, ParameterInvalid, TeamMissing, PurposeMissing, SettingInvalid,
+│                         PlanUnreadable, FrameUnsuitable
+├── NotSignedIn
+├── Forbidden             NotAllowed, TeamNotYours
+├── Absent                UnknownDataset, UnknownAnswer, UnknownRelease, NotFound
+├── Conflict              BudgetExhausted, KeyReused, AnswerInProgress, ReleaseConflict, ApprovalInvalid,
+│                         ApprovalByAuthor
+├── DatasetClosed         PolicyMissing, PolicyMalformed, PolicyHalfSigned, PolicyEdited, PolicyExpired,
+│                         PolicyNotYetValid, PolicyRolledBack, PolicyLineageChanged, PolicyCatalogChanged,
+│                         PolicyDemoKey, RegisterInvalid, IsolationMissing, NoData
+├── LoadRefused           LoadHeader, LoadValue, LoadEncoding, LoadTruncated, LoadEmpty, LoadFileMissing,
+│                         PersonColumnEmpty
+├── Unavailable           HubUnavailable, LedgerUnavailable, AuditBroken, VaultKeyWrong, VaultDamaged
+│   └── (here only)       GatewayUnreachable, BadAnswer, VendorMissing
+├── InternalFault
+└── ReportFailed (here only)
+                          RunFailed, KernelDied, RunTimeout, ScreenRefused, AltTextMissing, NotPublishable
+
+Exactly one class for each code of the gateway, under the same name (tests/contracts). The gateway's words
+arrive in its envelope, already in the reader's language; words for what fails here are in the `kernel`
+texts under `error.<code>` and `error.<code>.remedy`. A code of a newer gateway becomes a plain CivicError
+that carries it: an old client must still pass on a sentence that it does not know.
+"""
+
+from __future__ import annotations
+
+from typing import Any, ClassVar, Self
+
+from civic_kernel.texts import Language, text
+
+#: code -> class. Filled by `CivicError.__init_subclass__`.
+REGISTRY: dict[str, type[CivicError]] = {}
+
+
+class CivicError(Exception):
+    """Base of all: `code` is stable, `message` and `remedy` are each one plain sentence for a person.
+
+    In a notebook it shows as those two sentences, without a traceback: where in our code a question was
+    turned down helps nobody, and the frames would land in shared and published notebooks.
+    """
+
+    code: str = ""
+    exit_code: ClassVar[int] = 1
+
+    def __init_subclass__(cls) -> None:
+        if "code" in cls.__dict__:
+            if cls.code in REGISTRY:
+                raise TypeError(f"two classes claim the code {cls.code}")
+            REGISTRY[cls.code] = cls
+
+    def __init__(self, message: str = "", remedy: str = "", request_id: str | None = None) -> None:
+        super().__init__(message, remedy, request_id)  # all in `args`: an exception must survive pickling
+        self.message = message
+        self.remedy = remedy
+        self.request_id = request_id
+
+    @classmethod
+    def say(cls, language: Language, /, **facts: object) -> Self:
+        """This failure in the words of the `kernel` texts. Facts are public names, never data values."""
+        return cls(
+            text(language, "kernel", f"error.{cls.code}", **facts),
+            text(language, "kernel", f"error.{cls.code}.remedy", **facts),
+        )
+
+    def __str__(self) -> str:
+        return " ".join(part for part in (self.message, self.remedy) if part) or self.code
+
+    def _render_traceback_(self) -> list[str]:
+        """IPython asks this instead of printing frames."""
+        lines = [self.message or self.code, self.remedy]
+        if self.request_id:
+            lines.append(f"[{self.code} · {self.request_id}]")
+        return [line for line in lines if line]
+
+    def as_dict(self) -> dict[str, str | None]:
+        """The gateway's envelope again, for `--json` and run records."""
+        return {
+            "code": self.code,
+            "message": self.message,
+            "remedy": self.remedy,
+            "request_id": self.request_id,
+        }
+
+
+def error_from_envelope(body: Any) -> CivicError | None:
+    """The exception that a failure envelope stands for, or None where `body` is no envelope."""
+    if not isinstance(body, dict) or not all(isinstance(body.get(k), str) for k in ("code", "message")):
+        return None
+    cls = REGISTRY.get(body["code"], CivicError)
+    error = cls(body["message"], str(body.get("remedy") or ""), body.get("request_id"))
+    error.code = body["code"]
+    return error
+
+
+class BadRequest(CivicError):
+    exit_code = 2
+
+
+class MalformedRequest(BadRequest):
+    code = "malformed_request"
+
+
+class PlanInvalid(BadRequest):
+    code = "plan_invalid"
+
+
+class UnknownColumn(BadRequest, AttributeError):
+    code = "unknown_column"
+
+
+class UnknownFunction(BadRequest):
+    code = "unknown_function"
+
+
+class ValueOutsideDomain(BadRequest):
+    code = "value_outside_domain"
+
+
+class MeasureRefused(BadRequest):
+    code = "measure_refused"
+
+
+class TooManyCells(BadRequest):
+    code = "too_many_cells"
+
+
+class SpendInvalid(BadRequest):
+    code = "spend_invalid"
+
+
+class SpendOverMaximum(BadRequest):
+    code = "spend_over_maximum"
+
+
+class UnknownPurpose(BadRequest):
+    code = "unknown_purpose"
+
+
+class NotOffered(BadRequest):
+    code = "not_offered"
+
+
+class NotSignedIn(CivicError):
+    code = "not_signed_in"
+    exit_code = 3
+
+
+class Forbidden(CivicError):
+    exit_code = 3
+
+
+class NotAllowed(Forbidden):
+    code = "not_allowed"
+
+
+class TeamNotYours(Forbidden):
+    code = "team_not_yours"
+
+
+class Absent(CivicError):
+    exit_code = 4
+
+
+class UnknownDataset(Absent):
+    code = "unknown_dataset"
+
+
+class UnknownAnswer(Absent):
+    code = "unknown_answer"
+
+
+class UnknownRelease(Absent):
+    code = "unknown_release"
+
+
+class NotFound(Absent):
+    code = "not_found"
+
+
+class Conflict(CivicError):
+    exit_code = 5
+
+
+class BudgetExhausted(Conflict):
+    code = "budget_exhausted"
+
+
+class KeyReused(Conflict):
+    code = "key_reused"
+
+
+class AnswerInProgress(Conflict):
+    code = "answer_in_progress"
+
+
+class ReleaseConflict(Conflict):
+    code = "release_conflict"
+
+
+class ApprovalInvalid(Conflict):
+    code = "approval_invalid"
+
+
+class ApprovalByAuthor(Conflict):
+    code = "approval_by_author"
+
+
+class DatasetClosed(CivicError):
+    exit_code = 6
+
+
+class PolicyMissing(DatasetClosed):
+    code = "policy_missing"
+
+
+class PolicyMalformed(DatasetClosed):
+    code = "policy_malformed"
+
+
+class PolicyHalfSigned(DatasetClosed):
+    code = "policy_half_signed"
+
+
+class PolicyEdited(DatasetClosed):
+    code = "policy_edited"
+
+
+class PolicyExpired(DatasetClosed):
+    code = "policy_expired"
+
+
+class PolicyNotYetValid(DatasetClosed):
+    code = "policy_not_yet_valid"
+
+
+class PolicyRolledBack(DatasetClosed):
+    code = "policy_rolled_back"
+
+
+class PolicyLineageChanged(DatasetClosed):
+    code = "policy_lineage_changed"
+
+
+class PolicyCatalogChanged(DatasetClosed):
+    code = "policy_catalog_changed"
+
+
+class PolicyDemoKey(DatasetClosed):
+    code = "policy_demo_key"
+
+
+class RegisterInvalid(DatasetClosed):
+    code = "register_invalid"
+
+
+class IsolationMissing(DatasetClosed):
+    code = "isolation_missing"
+
+
+class NoData(DatasetClosed):
+    code = "no_data"
+
+
+class LoadRefused(CivicError):
+    exit_code = 7
+
+
+class LoadHeader(LoadRefused):
+    code = "load_header"
+
+
+class LoadValue(LoadRefused):
+    code = "load_value"
+
+
+class LoadEncoding(LoadRefused):
+    code = "load_encoding"
+
+
+class LoadTruncated(LoadRefused):
+    code = "load_truncated"
+
+
+class LoadEmpty(LoadRefused):
+    code = "load_empty"
+
+
+class LoadFileMissing(LoadRefused):
+    code = "load_file_missing"
+
+
+class Unavailable(CivicError):
+    exit_code = 8
+
+
+class HubUnavailable(Unavailable):
+    code = "hub_unavailable"
+
+
+class LedgerUnavailable(Unavailable):
+    code = "ledger_unavailable"
+
+
+class AuditBroken(Unavailable):
+    code = "audit_broken"
+
+
+class VaultKeyWrong(Unavailable):
+    code = "vault_key_wrong"
+
+
+class VaultDamaged(Unavailable):
+    code = "vault_damaged"
+
+
+class InternalFault(CivicError):
+    code = "internal_fault"
+    exit_code = 70
+
+
+# --- what only the analyst side can say ---
+
+
+class ParameterUnknown(BadRequest):
+    """A report was given a parameter that its schema does not declare. Facts: `parameter`, `known`."""
+
+    code = "parameter_unknown"
+
+
+class ParameterInvalid(BadRequest):
+    """A parameter is missing, mistyped or outside its list. Facts: `parameter`, `expected`."""
+
+    code = "parameter_invalid"
+
+
+class TeamMissing(BadRequest):
+    """No team was named, and `CIVIC_TEAM` is not set: somebody's budget must pay."""
+
+    code = "team_missing"
+
+
+class PurposeMissing(BadRequest):
+    """No purpose was named, and `CIVIC_PURPOSE` is not set."""
+
+    code = "purpose_missing"
+
+
+class SettingInvalid(BadRequest):
+    """Facts: `setting` (its name, never its value)."""
+
+    code = "setting_invalid"
+
+
+class PlanUnreadable(BadRequest):
+    """`civic ask` was given something that is not JSON. Facts: none."""
+
+    code = "plan_unreadable"
+
+
+class FrameUnsuitable(BadRequest):
+    """A frame lacks a column or its provenance. Facts: `column`, `known`."""
+
+    code = "frame_unsuitable"
+
+
+class GatewayUnreachable(Unavailable):
+    """No connection, or none that lasted. Facts: none (an address is not for a reader)."""
+
+    code = "gateway_unreachable"
+
+
+class BadAnswer(Unavailable):
+    """The gateway's words do not have the documented shape, or bytes, id and signature do not agree."""
+
+    code = "bad_answer"
+
+
+class VendorMissing(Unavailable):
+    """Leaflet is not where set-up puts it. Facts: `file`."""
+
+    code = "vendor_missing"
+
+
+class ReportFailed(CivicError):
+    exit_code = 9
+
+
+class RunFailed(ReportFailed):
+    """A cell of a report raised. Facts: `cell`."""
+
+    code = "run_failed"
+
+
+class KernelDied(ReportFailed):
+    """The notebook's process ended in the middle of a run."""
+
+    code = "kernel_died"
+
+
+class RunTimeout(ReportFailed):
+    """Facts: `seconds`."""
+
+    code = "run_timeout"
+
+
+class ScreenRefused(ReportFailed):
+    """The screen found what must not leave. Facts: `finding`, `where`."""
+
+    code = "screen_refused"
+
+
+class AltTextMissing(ReportFailed):
+    """A figure has no text alternative written by a person. Facts: `figure`."""
+
+    code = "alt_text_missing"
+
+
+class NotPublishable(ReportFailed):
+    """A run or release lacks what publishing needs. Facts: `reason`."""
+
+    code = "not_publishable"

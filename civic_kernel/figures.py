@@ -1,0 +1,115 @@
+"""What charts and maps share: reading a frame's values with their intervals, and writing them as words."""
+
+from __future__ import annotations
+
+import hashlib
+from dataclasses import dataclass
+from functools import cache
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+from civic_kernel.errors import FrameUnsuitable
+from civic_kernel.frames import KEY, check_columns
+from civic_kernel.places import place_name
+from civic_kernel.texts import Language, templates_root, text
+
+if TYPE_CHECKING:
+    import jinja2
+    import pandas as pd
+
+
+@dataclass(frozen=True)
+class Point:
+    """One drawn value. `value`, `low`, `high` are None where it is withheld."""
+
+    key: str
+    label: str
+    value: float | None
+    low: float | None
+    high: float | None
+    marked: bool
+
+    @property
+    def shown(self) -> bool:
+        return self.value is not None
+
+
+def points(frame: pd.DataFrame, by: str, value: str, mark: str | None, language: Language) -> list[Point]:
+    """The rows of `frame` in their order; one row for each key.
+
+    Needs `value`, `value_low`, `value_high` and `by`; honours `withheld`; `mark` names a boolean column.
+    Raises FrameUnsuitable, also for a frame with several rows of one key: a figure that drew the last of
+    them would show one month and say that it is the year.
+    """
+    check_columns(frame, by, value, f"{value}_low", f"{value}_high", *([mark] if mark else []))
+    if frame[by].duplicated().any():
+        raise FrameUnsuitable.say(language, column=f"methods.totals(…, by={by!r})", known=by)
+    numbers = [
+        frame[c].to_numpy(dtype=float, na_value=np.nan) for c in (value, f"{value}_low", f"{value}_high")
+    ]
+    gone = ~np.isfinite(numbers).all(axis=0)
+    if "withheld" in frame.columns:
+        gone |= frame["withheld"].to_numpy(dtype=bool)
+    marks = frame[mark].to_numpy(dtype=bool) if mark else np.zeros(len(frame), dtype=bool)
+    out = []
+    for i, raw in enumerate(frame[by].tolist()):
+        v, low, high = (None if gone[i] else float(n[i]) for n in numbers)
+        shown = bool(marks[i]) and not gone[i]
+        out.append(Point(str(raw), place_name(str(raw), language), v, low, high, shown))
+    return out
+
+
+def is_synthetic(frame: pd.DataFrame) -> bool:
+    """Whether the figure must say that its data are made up. A frame that forgot its origin cannot say no."""
+    return bool(frame.attrs.get(KEY, {}).get("synthetic", False))
+
+
+def number(value: float, digits: int = 0) -> str:
+    """`-1,234.5`, with a true minus sign left out: −0 is 0, since a noisy nothing is nothing."""
+    written = f"{value:,.{digits}f}"
+    return written.lstrip("-") if float(written.replace(",", "")) == 0 else written
+
+
+def interval(point: Point, language: Language, digits: int, unit: str = "") -> str:
+    """`9,800에서 10,700 사이`, or why there is nothing."""
+    if point.low is None or point.high is None:
+        return text(language, "kernel", "figure.withheld_why")
+    said = text(
+        language, "kernel", "figure.interval", low=number(point.low, digits), high=number(point.high, digits)
+    )
+    return f"{said} ({unit})" if unit else said
+
+
+def summary(drawn: list[Point], language: Language, digits: int) -> str:
+    """A generated description: a fallback for the notebook. A published figure needs words by a person."""
+    shown = [(p.value, p.label) for p in drawn if p.value is not None]
+    if not shown:
+        return text(language, "kernel", "figure.summary_empty")
+    (top, top_label), (low, low_label) = max(shown), min(shown)
+    said = text(
+        language, "kernel", "figure.summary", n=len(shown),
+        top=top_label, top_value=number(top, digits), low=low_label, low_value=number(low, digits),
+    )  # fmt: skip
+    gone = len(drawn) - len(shown)
+    return said + (" " + text(language, "kernel", "figure.summary_withheld", n=gone) if gone else "")
+
+
+def content_id(*parts: str) -> str:
+    """An id from content alone: the same figure has the same bytes wherever and whenever it is drawn."""
+    return "f" + hashlib.sha256("\0".join(parts).encode()).hexdigest()[:12]
+
+
+@cache
+def template(name: str) -> jinja2.Template:
+    """A template of `templates/report`, autoescaped; an undefined name in it is a fault, not a blank."""
+    import jinja2
+
+    environment = jinja2.Environment(
+        loader=jinja2.FileSystemLoader(templates_root() / "report"),
+        autoescape=True,
+        undefined=jinja2.StrictUndefined,
+        trim_blocks=True,
+        lstrip_blocks=True,
+    )
+    return environment.get_template(name)

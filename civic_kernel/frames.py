@@ -1,0 +1,148 @@
+"""An answer as a pandas frame that knows where it came from.
+
+`frame.attrs["civic"]` holds the provenance, small and JSON-like, since pandas copies `attrs` with every
+selection, sort and filter. Operations that join frames of different answers drop it (pandas keeps `attrs`
+only where all inputs agree), which is right: such a table is nobody's single answer any more, and
+`civic_kernel.methods` carries the error through where it is needed.
+"""
+
+from __future__ import annotations
+
+import html
+from typing import TYPE_CHECKING, Any
+
+import pandas as pd
+
+from civic_kernel.errors import FrameUnsuitable
+from civic_kernel.texts import Language, text
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from civic_kernel.wire import AnswerBody
+
+KEY = "civic"
+
+
+class AnswerFrame(pd.DataFrame):
+    """A DataFrame whose first line, in a notebook or terminal, says what it is and how sure it is."""
+
+    @property
+    def _constructor(self) -> Callable[..., AnswerFrame]:
+        return AnswerFrame
+
+    def _repr_html_(self) -> str | None:
+        head = headline(self)
+        table = super()._repr_html_()  # type: ignore[operator]
+        if head is None or table is None:
+            return table if table is None else str(table)
+        return f"<p>{html.escape(head)}</p>{table}"
+
+    def __repr__(self) -> str:
+        head = headline(self)
+        table = super().__repr__()
+        return table if head is None else f"{head}\n{table}"
+
+
+def headline(frame: pd.DataFrame) -> str | None:
+    """What this table is, in one line of its reader's language; None where the provenance is gone."""
+    origin = frame.attrs.get(KEY)
+    if origin is None:
+        return None
+    language: Language = origin["language"]
+    say = lambda key, **facts: text(language, "kernel", f"frame.{key}", **facts)  # noqa: E731
+    parts = [say("synthetic")] if origin["synthetic"] else []
+    parts.append(
+        say("unit_person", minimum=origin["minimum"])
+        if origin["unit"] == "person"
+        else say("unit_row", minimum=origin["minimum"])
+    )
+    shown = [name for name in origin["measures"] if name in frame.columns]
+    parts.extend(say("margin", measure=m, margin=f"{origin['measures'][m]['margin']:,}") for m in shown)
+    parts.append(say("answer", answer_id=origin["answer_id"]))
+    if origin["newer_data"] or origin["newer_policy"]:
+        parts.append(say("newer"))
+    return " · ".join(parts)
+
+
+def frame_from_answer(
+    answer: AnswerBody,
+    language: Language,
+    labels: dict[str, dict[str, str]] | None = None,
+    geography: dict[str, str] | None = None,
+) -> AnswerFrame:
+    """The answer's table: key columns, then per measure `m, m_low, m_high` (Int64), then `withheld` (bool).
+
+    A withheld cell's numbers are missing (`<NA>`), never 0. `hour` is 0–23 and `weekday` 0 (Monday) to 6.
+    """
+    s = answer.statement
+    data: dict[str, pd.Series[Any]] = {}
+    for position, column in enumerate(s.table.columns):
+        values = [row[position] for row in s.table.rows]
+        if column.role == "flag":
+            dtype: str = "bool"
+        elif column.role == "key":
+            dtype = "int64" if values and all(type(v) is int for v in values) else "str"
+        else:
+            dtype = "Int64"
+        data[column.name] = pd.Series(values, dtype=dtype)  # type: ignore[call-overload]
+    frame = AnswerFrame(data)
+    title = s.dataset_title
+    frame.attrs[KEY] = {
+        "answer_id": answer.answer_id,
+        "dataset": s.dataset,
+        "title": {"ko": title, "en": title} if isinstance(title, str) else title.model_dump(),
+        "data_version": s.data_version,
+        "policy_hash": s.policy_hash,
+        "policy_version": s.policy_version,
+        "synthetic": s.synthetic,
+        "lane": s.lane,
+        "unit": s.unit.kind,
+        "row_bound": s.row_bound,
+        "minimum": s.minimum,
+        "team": s.team,
+        "purpose": s.purpose,
+        "periods": s.periods,
+        "issued_at": s.issued_at,
+        "truncated_share": s.truncated_share,
+        "newer_data": answer.newer_data,
+        "newer_policy": answer.newer_policy,
+        "keys": [c.name for c in s.table.columns if c.role == "key"],
+        "measures": {
+            name: {"fn": m.fn, "rho": m.rho, "scale": m.scale, "margin": m.margin}
+            for name, m in s.mechanism.measures.items()
+        },
+        "labels": labels or {},
+        "geography": geography or {},
+        "language": language,
+    }
+    return frame
+
+
+def origin_of(frame: pd.DataFrame) -> dict[str, Any]:
+    """The provenance. Raises FrameUnsuitable where an operation has dropped it."""
+    origin = frame.attrs.get(KEY)
+    if origin is None:
+        raise FrameUnsuitable.say(_language(frame), column="attrs", known=", ".join(map(str, frame.columns)))
+    return dict(origin)
+
+
+def check_columns(frame: pd.DataFrame, *names: str) -> None:
+    """Raises FrameUnsuitable for the first of `names` that the frame lacks."""
+    for name in names:
+        if name not in frame.columns:
+            known = ", ".join(str(c) for c in frame.columns)
+            raise FrameUnsuitable.say(_language(frame), column=name, known=known)
+
+
+def noise_scale(frame: pd.DataFrame, measure: str) -> float:
+    """σ of the noise in one cell of `measure`, in the measure's unit."""
+    origin = origin_of(frame)
+    if measure not in origin["measures"]:
+        raise FrameUnsuitable.say(_language(frame), column=measure, known=", ".join(origin["measures"]))
+    return float(origin["measures"][measure]["scale"])
+
+
+def _language(frame: pd.DataFrame) -> Language:
+    language: Language = frame.attrs.get(KEY, {}).get("language", "ko")
+    return language

@@ -1,0 +1,274 @@
+"""Maps of the gu: folium's layers, Leaflet inlined, everything around them ours, and no request ever.
+
+folium brings the GeoJson layer with its tooltip and popup. Its Map would also load jQuery, Bootstrap, Font
+Awesome and tiles from five hosts; those lists are emptied, and the document's policy (`default-src 'none'`)
+makes zero requests true by construction instead of by care. Legend, buttons and keyboard are
+`templates/report/map.js`, since Leaflet's own controls have no words in Korean and no pan buttons.
+"""
+
+from __future__ import annotations
+
+import html
+import json
+import re
+import sys
+from dataclasses import dataclass
+from functools import cache
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from civic_kernel.errors import VendorMissing
+from civic_kernel.figures import (
+    Point,
+    content_id,
+    interval,
+    is_synthetic,
+    number,
+    points,
+    summary,
+    template,
+)
+from civic_kernel.frames import KEY
+from civic_kernel.places import gu_shapes, place_name
+from civic_kernel.texts import Language, templates_root, text
+
+if TYPE_CHECKING:
+    import pandas as pd
+
+#: Where set-up puts Leaflet. An argument everywhere, so that tests and other layouts need no setting.
+VENDOR = Path(sys.prefix) / "share" / "civic" / "vendor"
+
+#: Classes of colour. Five, because more cannot be told apart beside each other (Brewer & Pickle 2002).
+_CLASSES = 5
+_HEIGHT = 520
+
+
+@dataclass(frozen=True)
+class Map:
+    """One drawn map: `document` is a whole HTML page for an `<iframe sandbox="allow-scripts" srcdoc=…>`."""
+
+    document: str
+    title: str
+    alt: str | None
+    height: int = _HEIGHT
+
+    def iframe(self) -> str:
+        """The frame as it goes into a page. Scripts run, but without the page's origin: it can reach nothing."""
+        return (
+            f'<iframe sandbox="allow-scripts" title="{html.escape(self.title)}" '
+            f'style="width:100%;height:{self.height}px;border:0" '
+            f'srcdoc="{html.escape(self.document)}"></iframe>'
+        )
+
+    def _repr_html_(self) -> str:
+        return self.iframe()
+
+
+def choropleth(
+    frame: pd.DataFrame,
+    value: str,
+    by: str,
+    *,
+    title: str,
+    alt: str | None = None,
+    mark: str | None = None,
+    unit: str = "",
+    digits: int = 0,
+    language: Language | None = None,
+    vendor: Path = VENDOR,
+) -> Map:
+    """The gu coloured by `value`, one row for each in `frame`; the interval is in every tooltip.
+
+    Withheld gu are hatched, gu without a row are blank, and `other` has no place and is left to the table.
+    `mark` names a boolean column of gu that stand out: a thick dashed outline and a word. `unit` stands after
+    numbers (`건`, `rides`). Raises FrameUnsuitable, and VendorMissing where Leaflet is not installed.
+    """
+    spoken: Language = language or frame.attrs.get(KEY, {}).get("language", "ko")
+    drawn = [p for p in points(frame, by, value, mark, spoken) if p.key != "other"]
+    by_key = {p.key: p for p in drawn}
+    edges = class_edges([p.value for p in drawn if p.value is not None], digits)
+    features = [
+        _feature(shape, by_key.get(str(shape["id"])), edges, digits, unit, spoken) for shape in gu_shapes()
+    ]
+    described = alt or summary(drawn, spoken, digits)
+    ident = content_id(
+        title, described, spoken, unit, json.dumps(features, ensure_ascii=False, sort_keys=True)
+    )
+    header, body, script = _folium_parts(features, ident)
+    say = lambda key: text(spoken, "kernel", f"map.{key}")  # noqa: E731
+    document = template("map.html.j2").render(
+        lang=spoken,
+        title=title,
+        description=described,
+        synthetic=text(spoken, "kernel", "figure.synthetic") if is_synthetic(frame) else "",
+        id=ident,
+        header=header,
+        body=body,
+        script=script,
+        leaflet_js=_vendor_text(vendor, "leaflet.js", spoken),
+        leaflet_css=_vendor_text(vendor, "leaflet.css", spoken),
+        map_css=(templates_root() / "report" / "map.css").read_text(encoding="utf-8"),
+        map_js=(templates_root() / "report" / "map.js").read_text(encoding="utf-8"),
+        legend=_legend(edges, digits, unit, spoken),
+        any_withheld=any(not p.shown for p in drawn),
+        any_marked=any(p.marked for p in drawn),
+        any_missing=len(by_key) < len(features),
+        say={key: say(key) for key in (*_BUTTONS, "controls", "legend", "touch", "missing", "close")},
+        withheld=text(spoken, "kernel", "figure.withheld_why"),
+        highlight=text(spoken, "kernel", "figure.highlight"),
+        buttons=_BUTTONS,
+    )
+    return Map(document, title, alt)
+
+
+#: key of the text -> (what map.js does, sign on the button), in tab order.
+_BUTTONS = {
+    "zoom_in": ("in", "+"),
+    "zoom_out": ("out", "−"),
+    "pan_left": ("left", "←"),
+    "pan_up": ("up", "↑"),
+    "pan_down": ("down", "↓"),
+    "pan_right": ("right", "→"),
+    "reset": ("reset", "⟲"),
+}
+
+
+def class_edges(values: list[float], digits: int) -> list[float]:
+    """Upper-exclusive borders between at most five classes of about equal numbers of gu, rounded as shown.
+
+    Equal numbers rather than equal widths: one busy gu would otherwise leave 24 in one colour.
+    """
+    if not values:
+        return []
+    quantiles = np.quantile(np.asarray(values), np.linspace(0, 1, _CLASSES + 1)[1:-1])
+    # Rounded to two significant digits of the span, so that a legend reads as people count.
+    span = max(values) - min(values)
+    places = digits if span <= 0 else int(np.clip(1 - np.floor(np.log10(span)), -9, digits))
+    edges = sorted({float(np.round(q, places)) for q in quantiles})
+    return [e for e in edges if min(values) < e <= max(values)]
+
+
+def _class(value: float, edges: list[float]) -> int:
+    """0 to 4; where there are fewer classes the palest are used first, the darkest last."""
+    step = sum(value >= edge for edge in edges)
+    return round(step * (_CLASSES - 1) / max(len(edges), 1))
+
+
+def _legend(edges: list[float], digits: int, unit: str, language: Language) -> list[tuple[int, str]]:
+    """(class, words), lowest first."""
+    if not edges:
+        return []
+    suffix = f" {unit}" if unit else ""
+    words = [f"< {number(edges[0], digits)}{suffix}"]
+    words += [
+        text(language, "kernel", "map.range", low=number(a, digits), high=number(b, digits)) + suffix
+        for a, b in zip(edges, edges[1:], strict=False)
+    ]
+    words.append(f"≥ {number(edges[-1], digits)}{suffix}")
+    return [(round(i * (_CLASSES - 1) / len(edges)), w) for i, w in enumerate(words)]
+
+
+def _feature(
+    shape: dict[str, Any], point: Point | None, edges: list[float], digits: int, unit: str, language: Language
+) -> dict[str, Any]:
+    name = place_name(str(shape["id"]), language)
+    if point is None:
+        look, said, sure = "cv-missing", text(language, "kernel", "map.missing"), ""
+    elif point.value is None:
+        look, said, sure = "cv-withheld", interval(point, language, digits), ""
+    else:
+        look = f"cv-c{_class(point.value, edges)}"
+        said = f"{number(point.value, digits)}{' ' + unit if unit else ''}"
+        sure = interval(point, language, digits)
+        if point.marked:
+            look += " cv-marked"
+            sure += f" · {text(language, 'kernel', 'figure.highlight')}"
+    # folium writes these with innerHTML, and a key's name comes from a policy, not from us.
+    words = {"name": html.escape(name), "said": html.escape(said), "sure": html.escape(sure)}
+    label = f"{name}: {said}" + (f", {sure}" if sure else "")
+    return {
+        "type": "Feature",
+        "id": shape["id"],
+        "properties": {**words, "look": look, "label": label},
+        "geometry": shape["geometry"],
+    }
+
+
+def _folium_parts(features: list[dict[str, Any]], ident: str) -> tuple[str, str, str]:
+    """folium's header styles, map container and script, with its random ids made content's own."""
+    import folium
+
+    lats, lons = zip(*((lat, lon) for f in features for lon, lat in _positions(f["geometry"])), strict=True)
+    chart = folium.Map(
+        location=[(min(lats) + max(lats)) / 2, (min(lons) + max(lons)) / 2],
+        tiles=None,
+        zoom_control=False,
+        attribution_control=False,
+        scroll_wheel_zoom=False,
+        zoom_snap=0.25,
+        zoom_delta=0.5,
+        # No animation: it would leave a keyboard user waiting, and readers who asked for less motion have no say.
+        zoom_animation=False,
+        fade_animation=False,
+        inertia=False,
+    )
+    chart.default_js, chart.default_css = [], []
+    layer = folium.GeoJson(
+        {"type": "FeatureCollection", "features": features},
+        # Colours are classes of map.css, which knows the reader's theme; Leaflet sets only the class.
+        style_function=lambda feature: {
+            "className": feature["properties"]["look"],
+            "fillOpacity": 1,
+            "weight": 1,
+        },
+        tooltip=folium.GeoJsonTooltip(
+            ["name", "said", "sure"], labels=False, sticky=False, class_name="cv-tip"
+        ),
+        popup=folium.GeoJsonPopup(["name", "said", "sure"], labels=False, class_name="cv-tip"),
+        smooth_factor=0,
+    )
+    layer.add_to(chart)
+    figure = chart.get_root()
+    figure.render()
+    parts = [part.render() for part in (figure.header, figure.html, figure.script)]
+    ids = [element._id for element in _tree(figure)]
+    for position, random_id in enumerate(ids):
+        parts = [part.replace(random_id, f"{ident}_{position}") for part in parts]
+    header, body, script = parts
+    # Only styles and switches: folium's viewport forbids zooming, which low vision needs.
+    header = "\n".join(re.findall(r"<(?:style|script)>.*?</(?:style|script)>", header, flags=re.DOTALL))
+    if re.search(r"""(?:src|href)\s*=|https?://(?!www\.w3\.org)""", header + body):
+        raise AssertionError("folium added a link: a new version needs a look before it is used")
+    return header, body, script
+
+
+def _tree(element: Any) -> list[Any]:
+    """The element and all below it, in the order of their making."""
+    found = [element]
+    for child in element._children.values():
+        found.extend(_tree(child))
+    for part in ("header", "html", "script"):
+        if hasattr(element, part) and element.__class__.__name__ == "Figure":
+            found.extend(_tree(getattr(element, part)))
+    return list({id(e): e for e in found}.values())
+
+
+def _positions(geometry: dict[str, Any]) -> list[list[float]]:
+    rings = geometry["coordinates"]
+    if geometry["type"] == "MultiPolygon":
+        rings = [ring for polygon in rings for ring in polygon]
+    return [position for ring in rings for position in ring]
+
+
+@cache
+def _vendor_text(folder: Path, name: str, language: Language) -> str:
+    try:
+        source = (folder / name).read_text(encoding="utf-8")
+    except OSError:
+        raise VendorMissing.say(language, file=name) from None
+    # Images of controls that are not used, and a debugger's map: each would be a request that the policy
+    # refuses with a line in the reader's console.
+    source = re.sub(r"url\(\s*[\"']?images/[^)]*\)", "none", source)
+    return re.sub(r"//# sourceMappingURL=\S+", "", source).strip()

@@ -1,0 +1,1 @@
+"""The statistics of the urban problems: pure functions from frames to frames."""

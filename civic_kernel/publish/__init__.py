@@ -1,0 +1,1 @@
+"""From a run to a citizen's page: blocks, screen, exporter, release record, site."""

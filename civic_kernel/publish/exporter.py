@@ -1,0 +1,121 @@
+"""Notebook → HTML with templates of our own: code is absent from the report page, present on the method page.
+
+nbconvert's stock template was not restyled but replaced: it links require.js, MathJax, mermaid and the widget
+manager from other people's servers, hides code instead of leaving it out, and gives images without a text
+alternative a sentence that satisfies a checker and no reader.
+"""
+
+from __future__ import annotations
+
+import html
+import re
+from functools import partial
+from typing import Any, Literal
+
+import nbformat
+from nbconvert.exporters import HTMLExporter
+from traitlets.config import Config
+
+from civic_kernel.publish import look
+from civic_kernel.texts import Language, templates_root, text
+
+Kind = Literal["index", "method"]
+
+
+class ReportExporter(HTMLExporter):
+    """`from_notebook_node(notebook, resources)` whose templates get `page` and `nb`."""
+
+    def __init__(self, language: Language, kind: Kind) -> None:
+        self._language = language
+        root = templates_root()
+        super().__init__(
+            config=Config(
+                HTMLExporter={
+                    "template_name": "report",
+                    "template_file": f"{kind}.html.j2",
+                    "extra_template_basedirs": [str(root)],
+                    "extra_template_paths": [str(root / "report"), str(root / "citizen")],
+                    "language_code": language,
+                    "embed_images": False,
+                }
+            )
+        )
+
+    def default_filters(self) -> Any:
+        yield from super().default_filters()
+        yield "prose", prose
+
+    def _create_environment(self) -> Any:
+        environment = super()._create_environment()
+        # nbconvert leaves escaping off; here only `| safe` may pass, on drawings that the screen has read.
+        environment.autoescape = True
+        environment.trim_blocks = True
+        environment.globals["t"] = partial(text, self._language, "report")
+        return environment
+
+    def render(self, notebook: nbformat.NotebookNode, page: dict[str, Any], scripts: list[str]) -> str:
+        """The page as text. `scripts` are those of the frames in it; the page's own is added here."""
+        own = look.script() if self.template_file == "index.html.j2" else ""
+        context = {
+            "page": page,
+            "language": self._language,
+            "styles": look.styles(),
+            "script": own,
+            "policy": look.content_policy([*([own] if own else []), *scripts]),
+        }
+        self.environment.globals.update(context)
+        body, _ = self.from_notebook_node(notebook)
+        return re.sub(r"\n\s*\n+", "\n", str(body)).strip() + "\n"
+
+
+def render(
+    notebook: nbformat.NotebookNode,
+    language: Language,
+    kind: Kind,
+    page: dict[str, Any],
+    scripts: list[str] | None = None,
+) -> str:
+    return ReportExporter(language, kind).render(notebook, page, scripts or [])
+
+
+def prose(markdown: str) -> str:
+    """A markdown cell as HTML, without any HTML of its own, headings under the page's h2."""
+    import nh3
+    from markdown_it import MarkdownIt
+
+    rendered = MarkdownIt("commonmark", {"html": False}).render(markdown)
+    lowered = re.sub(r"<(/?)h[1-6]>", r"<\1h3>", rendered)
+    return nh3.clean(
+        lowered,
+        tags={"p", "h3", "ul", "ol", "li", "em", "strong", "code", "pre", "blockquote", "br"},
+        attributes={},
+    )
+
+
+def literals(notebook: nbformat.NotebookNode) -> list[str]:
+    """Numbers that stand in the code, in order, each once: what did not come from an answer.
+
+    Found in the syntax tree, not by a pattern, so that a number hidden in `1_000` or `-0.5` is seen too; and
+    in texts, where a sentence could claim what no answer says. 0, 1 and 2 stay out: they only count.
+    """
+    import ast
+
+    found: dict[str, None] = {}
+    for cell in notebook.cells:
+        if cell.cell_type != "code":
+            continue
+        try:
+            tree = ast.parse(cell.source)
+        except SyntaxError:
+            continue
+        for node in ast.walk(tree):
+            if (
+                isinstance(node, ast.Constant)
+                and type(node.value) in (int, float)
+                and node.value not in (0, 1, 2)
+            ):
+                found[repr(node.value)] = None
+            elif isinstance(node, ast.Constant) and isinstance(node.value, str):
+                for part in re.findall(r"(?<![\w.{:-])\d[\d,]*(?:\.\d+)?(?![\w}-])", node.value):
+                    found[part] = None
+    return [html.unescape(part) for part in found]

@@ -1,0 +1,446 @@
+"""A run becomes a release folder: both languages, method pages, CSVs, signed answers, policies, parties.
+
+The same run, policies and parties give the same bytes: nothing here asks the clock, the machine or a random
+source, every list has one order, and ids come from content. So a second publication that changes a single
+digit shows as another fingerprint.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import shutil
+import tempfile
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from datetime import UTC, date, datetime
+from decimal import Decimal
+from pathlib import Path
+from typing import Any, NoReturn
+from zoneinfo import ZoneInfo
+
+from civic_kernel.errors import NotPublishable
+from civic_kernel.publish import look, screen, tables
+from civic_kernel.publish.blocks import BLOCK_MIME
+from civic_kernel.publish.record import RECORD_NAME, list_files, make_record
+from civic_kernel.publish.words import key_value, month
+from civic_kernel.reports.record import Run, answers_in
+from civic_kernel.texts import LANGUAGES, Language, text
+from civic_kernel.verify.documents import (
+    Key,
+    canonical_bytes,
+    check_answer,
+    read_register,
+    sha256_hex,
+    valid_signers,
+)
+
+SEOUL = ZoneInfo("Asia/Seoul")
+
+
+@dataclass(frozen=True)
+class Sources:
+    """What the gateway publishes and a release carries along: `GET /v1/policies`, `GET /v1/parties`."""
+
+    policies: Sequence[Mapping[str, Any]]
+    parties: Mapping[str, Any]
+
+
+def build_release(
+    run: Run,
+    out: Path,
+    sources: Sources,
+    *,
+    author: str,
+    known: screen.Known | None = None,
+    language: Language = "ko",
+) -> dict[str, Any]:
+    """Write the release folder `out` (which must not exist) and return its record.
+
+    Raises NotPublishable, ScreenRefused. Everything is made in a folder beside `out` and renamed at the end.
+    """
+    known = (known or screen.Known()).with_public(_public_hashes(run, sources))
+    screen.check_notebook(run.executed, known, language)
+    release = _Release(run, sources, author, language)
+    files = release.files()
+    for place, data in files.items():
+        # What the screen let pass cell by cell is looked at again where a stranger will: in the files.
+        if place.startswith(("data/", "notebook/")) or place.endswith(".html"):
+            where = text(language, "report", "screen.file", name=place)
+            screen.check_text(_words_of(place, data), where, known, language)
+    if out.exists():
+        _refuse("exists", language)
+    out.parent.mkdir(parents=True, exist_ok=True)
+    staged = Path(tempfile.mkdtemp(prefix=".release-", dir=out.parent))
+    try:
+        for place, data in files.items():
+            path = staged / place
+            path.parent.mkdir(parents=True, exist_ok=True)
+            path.write_bytes(data)
+        record = make_record(
+            run.record,
+            title=release.label,
+            author=author,
+            demonstration=release.demonstration,
+            policies=sorted(release.policies),
+            files=list_files(staged),
+        )
+        (staged / RECORD_NAME).write_bytes(tables.json_bytes(record))
+        staged.chmod(0o755)
+        os.rename(staged, out)
+    except BaseException:
+        shutil.rmtree(staged, ignore_errors=True)
+        raise
+    return record
+
+
+class _Release:
+    """Everything that the pages of one release draw on, read and checked once."""
+
+    def __init__(self, run: Run, sources: Sources, author: str, language: Language) -> None:
+        self.run = run
+        self.author = author
+        self.schema = json.loads(run.schema)
+        self.label: Mapping[str, str] = self.schema["label"]
+        self.parties = sources.parties
+        on = _moment(run.record["finished_at"]).date()
+        try:
+            self.keys = read_register(sources.parties, on)
+        except ValueError:
+            _refuse("register", language)
+        self.answers = _checked_answers(run, self.keys, language)
+        self.statements: list[Mapping[str, Any]] = [body["statement"] for body in self.answers]
+        self.policies = _checked_policies(self.statements, sources.policies, self.keys, on, language)
+        # Demonstration keys make a demonstration as surely as made-up data do.
+        signers = [key for _, keys in self.policies.values() for key in keys]
+        self.demonstration = any(s["synthetic"] for s in self.statements) or any(key.demo for key in signers)
+        self.blocks = _blocks(run.executed)
+        self.figures = [block for block in self.blocks if block["kind"] == "figure"]
+        ids = {body["answer_id"] for body in self.answers}
+        if not any(block["kind"] == "message" for block in self.blocks):
+            _refuse("message", language)
+        if len({figure["name"] for figure in self.figures}) != len(self.figures):
+            _refuse("name", language)
+        if any(not set(figure["answers"]) <= ids for figure in self.figures):
+            _refuse("answers", language)
+
+    def files(self) -> dict[str, bytes]:
+        """Path → bytes of all files but the record."""
+        made: dict[str, bytes] = {"parties.json": tables.json_bytes(self.parties)}
+        for language in LANGUAGES:
+            page = self._page(language)
+            frames = [
+                part for figure in self.figures for part in look.inline_scripts(_frame(figure, language))
+            ]
+            from civic_kernel.publish import exporter  # nbconvert takes a second to import
+
+            index = exporter.render(self.run.executed, language, "index", page, frames)
+            method = exporter.render(self.run.executed, language, "method", self._method(language, page))
+            made[f"{language}/index.html"] = index.encode("utf-8")
+            made[f"{language}/method.html"] = method.encode("utf-8")
+        for figure in self.figures:
+            more = {
+                "demonstration": self.demonstration,
+                "datasets": sorted({s["dataset"] for s in self._of(figure)}),
+                "units": {s["dataset"]: s["unit"]["kind"] for s in self._of(figure)},
+            }
+            made[f"data/{figure['name']}.csv"] = tables.csv_bytes(figure["table"])
+            made[f"data/{figure['name']}.json"] = tables.description_bytes(figure, more)
+        for body in self.answers:
+            # Without `charged` and the like, which tell of one asking and not of the answer.
+            kept = {part: body[part] for part in ("answer_id", "signature", "statement")}
+            made[f"answers/{body['answer_id']}.json"] = tables.json_bytes(kept)
+        for identity, (published, _) in self.policies.items():
+            made[f"policies/{identity}.json"] = tables.json_bytes(published)
+        name = self.run.record["report"]
+        made[f"notebook/{name}.ipynb"] = self.run.source
+        made[f"notebook/{name}.schema.json"] = self.run.schema
+        return dict(sorted(made.items()))
+
+    def _of(self, figure: Mapping[str, Any]) -> list[Mapping[str, Any]]:
+        return [body["statement"] for body in self.answers if body["answer_id"] in figure["answers"]]
+
+    # --- the report page ---
+
+    def _page(self, language: Language) -> dict[str, Any]:
+        messages = [b["text"][language] for b in self.blocks if b["kind"] == "message"]
+        choice = next((block for block in self.blocks if block["kind"] == "my_gu"), None)
+        return {
+            "title": self.label[language],
+            "headline": messages[0],
+            "messages": messages[1:],
+            "other": "en" if language == "ko" else "ko",
+            "demonstration": self.demonstration,
+            "my_gu": choice and _choices(choice, language),
+            "figures": self._shown_figures(language, choice),
+            "sure": self._per_dataset(_sure, language),
+            "withheld": self._withheld(language),
+            "protected": self._per_dataset(_protected, language),
+            "signed": self._signed(language),
+            "date": day_in_words(self.run.record["finished_at"], language),
+            "site": f"../../../{language}/index.html",
+            "status": f"../status/{language}.html",
+        }
+
+    def _shown_figures(self, language: Language, choice: Mapping[str, Any] | None) -> list[dict[str, Any]]:
+        last_with = {sha256_hex(tables.csv_bytes(f["table"])): f["name"] for f in self.figures}
+        shown = []
+        for figure in self.figures:
+            at = last_with[sha256_hex(tables.csv_bytes(figure["table"]))]
+            leads_here = (
+                choice is not None
+                and last_with_name(self.figures, choice["figure"], last_with) == figure["name"]
+            )
+            row_key = choice["column"] if choice is not None and leads_here else None
+            drawing = (figure["drawing"] or {}).get(language, "")
+            shown.append(
+                {
+                    "name": figure["name"],
+                    "form": figure["form"],
+                    "title": figure["title"][language],
+                    "subtitle": figure["subtitle"][language],
+                    "alt": (figure["alt"] or {}).get(language, ""),
+                    "uncertainty": figure["uncertainty"][language],
+                    "drawing": drawing,
+                    "srcdoc": _attribute(drawing) if figure["form"] == "map" else "",
+                    # Figures of one and the same table share it: shown once, after the last of them.
+                    "table_at": at if at != figure["name"] else None,
+                    **tables.shown(figure["table"], language, row_key),
+                }
+            )
+        return shown
+
+    def _withheld(self, language: Language) -> list[str]:
+        lines = []
+        seen: set[str] = set()
+        for figure in self.figures:
+            gone = tables.withheld_rows(figure["table"], language)
+            mark = sha256_hex(tables.csv_bytes(figure["table"]))
+            if gone and mark not in seen:
+                seen.add(mark)
+                some = gone if len(gone) <= 12 else [*gone[:12], "…"]
+                lines.append(
+                    text(
+                        language,
+                        "report",
+                        "withheld.some",
+                        title=figure["title"][language],
+                        count=len(gone),
+                        cells=", ".join(some),
+                    )
+                )
+        return [
+            *(lines or [text(language, "report", "withheld.none")]),
+            text(language, "report", "withheld.rule"),
+        ]
+
+    def _per_dataset(self, line: Any, language: Language) -> list[str]:
+        by_dataset = {s["dataset"]: s for s in self.statements}
+        lines = [line(by_dataset[name], language) for name in sorted(by_dataset, reverse=True)]
+        return [words for words in lines if words]
+
+    def _signed(self, language: Language) -> list[str]:
+        lines = []
+        for identity in sorted(self.policies):
+            published, signers = self.policies[identity]
+            names = [
+                text(language, "report", "privacy.demo", party=key.title[language])
+                if key.demo
+                else key.title[language]
+                for key in signers
+            ]
+            title = published["policy"]["title"][language]
+            lines.append(text(language, "report", "privacy.signer", title=title, parties=", ".join(names)))
+        return lines
+
+    # --- the method page ---
+
+    def _method(self, language: Language, page: Mapping[str, Any]) -> dict[str, Any]:
+        from civic_kernel.publish import exporter
+
+        run, properties = self.run.record, self.schema["properties"]
+        say = lambda key, **facts: text(language, "report", f"method.{key}", **facts)  # noqa: E731
+        facts = [(say("notebook"), run["notebook_sha256"]), (say("schema"), str(run["schema_version"]))]
+        for name, value in run["parameters"].items():
+            words = properties[name].get("values", {})
+            values = value if isinstance(value, list) else [value]
+            spoken = ", ".join(str(words.get(v, {language: v})[language]) for v in values)
+            facts.append((properties[name]["label"][language], spoken))
+        for identity, (published, _) in sorted(self.policies.items()):
+            facts.append((say("policy", title=published["policy"]["title"][language]), identity))
+        facts += [(say("requirements"), run["requirements_sha256"]), (say("finished"), run["finished_at"])]
+        return {
+            "title": page["title"],
+            "other": page["other"],
+            "demonstration": self.demonstration,
+            "facts": facts,
+            "notebook": f"{run['report']}.ipynb",
+            "answers": [
+                {
+                    "id": body["answer_id"],
+                    "question": _question(body["statement"], language),
+                    "rho": _rho(body["statement"]["spend"]["rho"]),
+                }
+                for body in self.answers
+            ],
+            "literals": exporter.literals(self.run.executed),
+        }
+
+
+# --- checking what goes in ---
+
+
+def _checked_answers(run: Run, keys: Mapping[str, Key], language: Language) -> list[dict[str, Any]]:
+    answers = answers_in(run.executed)
+    try:
+        for body in answers:
+            check_answer(body, keys)
+    except ValueError:
+        _refuse("answers", language)
+    if not answers or [a["answer_id"] for a in run.record["answers"]] != [a["answer_id"] for a in answers]:
+        _refuse("answers", language)
+    return answers
+
+
+def _checked_policies(
+    statements: Sequence[Mapping[str, Any]],
+    published: Sequence[Mapping[str, Any]],
+    keys: Mapping[str, Key],
+    on: date,
+    language: Language,
+) -> dict[str, tuple[dict[str, Any], list[Key]]]:
+    """Hash → policy with its signatures, and who signed it; for every policy that an answer names."""
+    found: dict[str, tuple[dict[str, Any], list[Key]]] = {}
+    by_hash = {line["hash"]: line for line in published}
+    for statement in statements:
+        identity = statement["policy_hash"]
+        line = by_hash.get(identity)
+        if line is None or sha256_hex(canonical_bytes(line["policy"])) != identity:
+            _refuse("policy", language)
+        signers = valid_signers(line["policy"], line["signatures"], keys, on)
+        if {key.side for key in signers} != {"city", "cso"}:
+            _refuse("policy", language)
+        kept = {"policy": line["policy"], "hash": identity, "signatures": line["signatures"]}
+        found[identity] = (kept, sorted(signers, key=lambda key: (key.side or "", key.id)))
+    return found
+
+
+def _blocks(notebook: Any) -> list[dict[str, Any]]:
+    found = []
+    for cell in notebook.cells:
+        for output in cell.get("outputs", []):
+            data = output.get("data", {}).get(BLOCK_MIME)
+            if data is not None:
+                found.append(json.loads(json.dumps(data)))
+    return found
+
+
+def _public_hashes(run: Run, sources: Sources) -> set[str]:
+    """Fingerprints that the pages print on purpose."""
+    record = run.record
+    found = {record["notebook_sha256"], record["requirements_sha256"], *record["policies"]}
+    found |= {str(line.get("hash")) for line in sources.policies}
+    for body in answers_in(run.executed):
+        found.add(str(body["statement"]["data_version"]))
+    return {value.lower() for value in found}
+
+
+def _words_of(place: str, data: bytes) -> str:
+    """A file's text without the parts that the screen knows: vendored scripts and our own styles."""
+    words = data.decode("utf-8-sig")
+    if place.endswith(".html"):
+        import html
+
+        words = html.unescape(words)
+        for known in (*look.vendor_texts(), look.styles(), look.script()):
+            words = words.replace(known, "")
+    return words
+
+
+def _refuse(key: str, language: Language) -> NoReturn:
+    raise NotPublishable.say(language, reason=text(language, "report", f"publish.{key}"))
+
+
+# --- small words ---
+
+
+def last_with_name(
+    figures: Sequence[Mapping[str, Any]], name: str, last_with: Mapping[str, str]
+) -> str | None:
+    """The figure under which the table of the figure `name` stands."""
+    for figure in figures:
+        if figure["name"] == name:
+            return last_with[sha256_hex(tables.csv_bytes(figure["table"]))]
+    return None
+
+
+def _frame(figure: Mapping[str, Any], language: Language) -> str:
+    return figure["drawing"][language] if figure["form"] == "map" else ""
+
+
+def _attribute(document: str) -> str:
+    return document.replace("&", "&amp;").replace("'", "&#39;")
+
+
+def _choices(choice: Mapping[str, Any], language: Language) -> list[dict[str, str]]:
+    lines = [
+        {
+            "row": f"row-{line['key']}",
+            "label": key_value(choice["column"], line["key"], language),
+            "sentence": line["sentence"][language],
+        }
+        for line in choice["choices"]
+    ]
+    # Hangul syllables stand in the Unicode table in their alphabetical order, Latin letters in theirs.
+    return sorted(lines, key=lambda line: line["label"])
+
+
+def _sure(statement: Mapping[str, Any], language: Language) -> str:
+    if statement["unit"]["kind"] != "person":
+        return ""
+    facts = {"title": _title(statement, language), "bound": statement["row_bound"]}
+    if statement["truncated_share"] is None:
+        return text(language, "report", "sure.lost.unpublished", **facts)
+    return text(language, "report", "sure.lost", share=statement["truncated_share"], **facts)
+
+
+def _protected(statement: Mapping[str, Any], language: Language) -> str:
+    return text(language, "report", f"privacy.{statement['unit']['kind']}", title=_title(statement, language))
+
+
+def _title(statement: Mapping[str, Any], language: Language) -> str:
+    title = statement["dataset_title"]
+    return str(title if isinstance(title, str) else title[language])
+
+
+def _question(statement: Mapping[str, Any], language: Language) -> str:
+    plan = statement["plan"]
+    keys = [part if isinstance(part, str) else part["fn"] for part in plan.get("by", [])]
+    measures = [
+        text(language, "report", f"method.{measure['fn']}", measure=name)
+        for name, measure in sorted(plan["measures"].items())
+    ]
+    return text(
+        language,
+        "report",
+        "method.asked",
+        title=_title(statement, language),
+        keys=", ".join(keys) or "–",
+        measures=", ".join(measures),
+        periods=", ".join(month(period, language) for period in statement["periods"]),
+    )
+
+
+def _rho(nano: int) -> str:
+    return format(Decimal(nano) / Decimal(10**9), "f").rstrip("0").rstrip(".") or "0"
+
+
+def _moment(spelled: str) -> datetime:
+    return datetime.strptime(spelled, "%Y-%m-%dT%H:%M:%SZ").replace(tzinfo=UTC)
+
+
+def day_in_words(spelled: str, language: Language) -> str:
+    day = _moment(spelled).astimezone(SEOUL)
+    if language == "ko":
+        return f"{day.year}년 {day.month}월 {day.day}일"
+    return f"{day.day} {day.strftime('%B')} {day.year}"

@@ -1,0 +1,347 @@
+"""What may leave a run. Refuses, never mends: a page from which something was cut would look clean.
+
+Three sieves, each blind to what the others catch:
+1. `check_notebook`: kinds of output. Only blocks and answers reach a page; an error, a widget or a script
+   anywhere in the notebook means that the run was not what its author thinks, so nothing is published.
+2. `check_text`: secrets and traces of a machine or a person, in everything that will be a file.
+3. `check_markup`: what drawings may contain. SVG by an allow-list; a map's document by naming every way out
+   of it. The page's policy (`default-src 'none'`) holds as well: two walls, since parsers differ.
+"""
+
+from __future__ import annotations
+
+import base64
+import re
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, field
+from html.parser import HTMLParser
+from typing import Any
+from urllib.parse import quote
+
+from civic_kernel.errors import ScreenRefused
+from civic_kernel.publish.blocks import ANSWER_MIME, BLOCK_MIME
+from civic_kernel.texts import Language, text
+
+
+@dataclass(frozen=True)
+class Known:
+    """What this run knows and a page must not.
+
+    `secrets`: tokens. `paths`: folders of the run. `people`: user names of the asker and of this machine.
+    `public`: hashes that are meant to be published and would otherwise look like tokens.
+    """
+
+    secrets: tuple[str, ...] = field(default=(), repr=False)
+    paths: tuple[str, ...] = ()
+    people: tuple[str, ...] = ()
+    public: frozenset[str] = frozenset()
+
+    def with_public(self, hashes: Iterable[str]) -> Known:
+        return Known(self.secrets, self.paths, self.people, self.public | frozenset(hashes))
+
+
+_KINDS = frozenset({BLOCK_MIME, ANSWER_MIME, "text/plain", "text/html", "text/markdown"})
+_HEX = re.compile(r"(?<![0-9a-fA-F])[0-9a-fA-F]{32,}(?![0-9a-fA-F])")
+_TOKENS = re.compile(
+    r"eyJ[\w-]{8,}\.eyJ[\w-]{8,}"  # a signed web token
+    r"|-----BEGIN [A-Z ]*PRIVATE KEY"
+    r"|\b(?:ghp|gho|ghs|glpat|xox[abp]|sk|pypi)[-_][A-Za-z0-9_-]{16,}"
+    r"|\bAKIA[0-9A-Z]{16}\b"
+    r"|(?i:\b(?:authorization|api[_-]?key|password|passwd|secret|token)\b[\"']?\s*[:=]\s*[\"']?"
+    r"(?:token |bearer )?[A-Za-z0-9+/_.-]{12,})"
+    r"|(?i:\bbearer\s+[A-Za-z0-9+/_.=-]{12,})"
+)
+_FOLDERS = (
+    "bin|boot|data|dev|etc|home|lib|media|mnt|opt|proc|root|run|srv|sys|tmp|usr|var|work|Users|Volumes"
+    "|private"
+)
+_PATHS = re.compile(
+    rf"(?<![\w.:/<-])/(?:{_FOLDERS})/[\w.~+-]+"
+    r"|(?<![\w/])~[a-z_][\w-]*/|(?<![\w/])~/[\w.]"
+    r"|\b[A-Za-z]:\\+[\w.~-]+|\bfile:/{2,}"
+)
+_TRACES = re.compile(
+    r"Traceback \(most recent call last\)|\bFile \"[^\"\n]+\", line \d+|^Cell In\s?\[\d+\]"
+    r"|\bgateway_url\b|<ipython-input",
+    re.MULTILINE,
+)
+_ADDRESSES = re.compile(
+    r"\b(?:127(?:\.\d{1,3}){3}|10(?:\.\d{1,3}){3}|192\.168(?:\.\d{1,3}){2}|localhost):\d{2,5}\b"
+    r"|[\w.+-]+@[\w-]+\.[a-z]{2,}"
+)
+
+
+def reason_in_text(words: str, known: Known) -> str | None:
+    """The kind of thing that must not leave and is in `words` (`token`, `path`, …), or None."""
+    for secret in known.secrets:
+        if secret and any(form in words for form in _spellings(secret)):
+            return "token"
+    if any(found.group().lower() not in known.public for found in _HEX.finditer(words)):
+        return "token"
+    if _TOKENS.search(words):
+        return "token"
+    if _TRACES.search(words):
+        return "traceback"
+    if any(path and path in words for path in known.paths) or _PATHS.search(words):
+        return "path"
+    if _ADDRESSES.search(words):
+        return "address"
+    for person in known.people:
+        if len(person) > 2 and re.search(rf"(?<!\w){re.escape(person)}(?!\w)", words, re.IGNORECASE):
+            return "person"
+    return None
+
+
+def check_text(words: str, where: str, known: Known, language: Language = "ko") -> None:
+    reason = reason_in_text(words, known)
+    if reason is not None:
+        refuse(reason, where, language)
+
+
+def check_notebook(notebook: Mapping[str, Any], known: Known, language: Language = "ko") -> None:
+    """Raises ScreenRefused at the first output that may not leave; names the cell, never its text."""
+    if "widgets" in notebook.get("metadata", {}):
+        refuse("widget", text(language, "report", "screen.notebook"), language)
+    for number, cell in enumerate(notebook["cells"], start=1):
+        where = text(language, "report", "screen.cell", number=number)
+        for output in cell.get("outputs", []):
+            match output["output_type"]:
+                case "error":
+                    refuse("traceback", where, language)
+                case "stream":
+                    check_text(_joined(output["text"]), where, known, language)
+                case "display_data" | "execute_result" | "update_display_data":
+                    _check_bundle(output, where, known, language)
+                case _:
+                    refuse("kind", where, language)
+
+
+def _check_bundle(output: Mapping[str, Any], where: str, known: Known, language: Language) -> None:
+    for kind, content in output["data"].items():
+        if "widget" in kind:
+            refuse("widget", where, language)
+        if kind not in _KINDS:
+            refuse("kind", where, language)
+        if kind == BLOCK_MIME:
+            _check_block(content, where, known, language)
+        elif kind == ANSWER_MIME:
+            continue  # signed words of the gateway; verified, then written, by civic_kernel.publish.pages
+        elif kind == "text/html":
+            if BLOCK_MIME not in output["data"]:  # beside a block it is the block again, for JupyterLab
+                check_text(_joined(content), where, known, language)
+        else:
+            check_text(_joined(content), where, known, language)
+
+
+def _check_block(data: Mapping[str, Any], where: str, known: Known, language: Language) -> None:
+    if data.get("made_up"):
+        refuse("made_up", where, language)
+    if data["kind"] == "figure" and not data["answers"]:
+        refuse("unsourced", where, language)
+    drawings = data.get("drawing") or {}
+    for markup in drawings.values():
+        reason = reason_in_drawing(markup, data["form"])
+        if reason is not None:
+            refuse(reason, where, language)
+        check_text(_without_vendor(markup), where, known, language)
+    for words in _strings({key: part for key, part in data.items() if key != "drawing"}):
+        # Words are escaped wherever they are written; a tag in them is still a sign of an attempt.
+        if re.search(r"<\s*[a-zA-Z!/]|javascript:", words, re.IGNORECASE):
+            refuse("markup", where, language)
+        check_text(words, where, known, language)
+
+
+def refuse(reason: str, where: str, language: Language) -> None:
+    raise ScreenRefused.say(language, finding=text(language, "report", f"screen.{reason}"), where=where)
+
+
+# --- drawings ---
+
+
+def _names(listed: str) -> frozenset[str]:
+    return frozenset(listed.split())
+
+
+_SVG_TAGS = _names(
+    """
+    svg g path rect circle ellipse line polyline polygon text tspan title desc defs clippath pattern
+    lineargradient stop marker
+    """
+)
+_SVG_ATTRIBUTES = _names(
+    """
+    id class x y x1 y1 x2 y2 dx dy cx cy r rx ry width height d points transform viewbox xmlns version role
+    fill fill-opacity fill-rule stroke stroke-width stroke-dasharray stroke-linecap stroke-linejoin
+    stroke-opacity stroke-miterlimit opacity font-size font-weight font-family font-style text-anchor
+    dominant-baseline alignment-baseline clip-path clip-rule style preserveaspectratio focusable lang
+    xml:lang offset stop-color stop-opacity gradientunits patternunits patterntransform vector-effect
+    paint-order letter-spacing baseline-shift shape-rendering tabindex marker-end marker-start refx refy
+    orient markerwidth markerheight clippathunits overflow
+    """
+)
+#: Ways in which CSS fetches or runs: everything but a reference inside the same document.
+_CSS_WAY_OUT = re.compile(
+    r"url\(\s*[\"']?\s*(?!#|data:image/|[\"']?\s*\))|@import|expression\s*\(|-moz-binding|\\", re.I
+)
+#: Ways in which a script leaves its frame. Leaflet's own text is known by its hash and not searched.
+_SCRIPT_WAY_OUT = re.compile(
+    r"\bfetch\s*\(|XMLHttpRequest|WebSocket|EventSource|sendBeacon|importScripts|\bimport\s*\(|\bWorker\s*\("
+    r"|\beval\s*\(|(?-i:\bFunction\s*\()|document\.(?:write|cookie|domain)|localStorage|sessionStorage|indexedDB"
+    r"|\b(?:parent|top|opener)\s*\.\s*(?!left|top\b)\w|window\.open|location\s*[.=]|new\s+Image\b"
+    r"|javascript:|tileLayer\s*\(|createElement\(\s*[\"'](?:script|link|iframe|img|object|embed)",
+    re.IGNORECASE,
+)
+_MAP_TAGS_REFUSED = _names(
+    """
+    iframe frame frameset object embed applet base form portal link audio video source track picture img
+    image input textarea foreignobject use animate set noscript template
+    """
+)
+_ADDRESS_ATTRIBUTES = _names(
+    """
+    src href srcset xlink:href action formaction data poster ping background srcdoc manifest codebase
+    """
+)
+
+
+def reason_in_drawing(markup: str, form: str) -> str | None:
+    """`script`, `markup` or `network` where a drawing holds what it may not, else None."""
+    reader = _SvgReader() if form == "chart" else _MapReader()
+    try:
+        reader.feed(markup)
+        reader.close()
+    except AssertionError:  # html.parser's own word for markup that it cannot read
+        return "markup"
+    return reader.reason
+
+
+class _Reader(HTMLParser):
+    def __init__(self) -> None:
+        super().__init__(convert_charrefs=True)
+        self.reason: str | None = None
+        self._inside: str | None = None
+        self._words: list[str] = []
+
+    def found(self, reason: str) -> None:
+        self.reason = self.reason or reason
+
+    def attributes(self, attrs: list[tuple[str, str | None]]) -> None:
+        for name, value in attrs:
+            spelled = re.sub(r"[\x00-\x20]", "", value or "").lower()
+            if (
+                name.startswith("on")
+                or "javascript:" in spelled
+                or "vbscript:" in spelled
+                or spelled.startswith("data:text")
+            ):
+                self.found("script")
+            elif (name == "style" and _CSS_WAY_OUT.search(value or "")) or (
+                name in _ADDRESS_ATTRIBUTES and not spelled.startswith("#")
+            ):
+                self.found("network")
+
+    def handle_endtag(self, tag: str) -> None:
+        if self._inside == tag:
+            self._leave(tag, "".join(self._words))
+            self._inside, self._words = None, []
+
+    def handle_data(self, data: str) -> None:
+        if self._inside:
+            self._words.append(data)
+
+    def _leave(self, tag: str, words: str) -> None:
+        raise NotImplementedError
+
+    def close(self) -> None:
+        super().close()
+        if self._inside:
+            self.found("markup")
+
+    def unknown_decl(self, data: str) -> None:
+        self.found("markup")
+
+    def handle_pi(self, data: str) -> None:
+        self.found("markup")
+
+
+class _SvgReader(_Reader):
+    def handle_starttag(self, tag: str, attrs: list[tuple[str, str | None]]) -> None:
+        if tag == "script":
+            self.found("script")
+        if tag == "style":
+            self._inside = tag
+        elif tag not in _SVG_TAGS:
+            self.found("markup")
+        self.attributes(attrs)
+        for name, value in attrs:
+            if name not in _SVG_ATTRIBUTES and not name.startswith(("aria-", "data-", "on")):
+                self.found("markup")
+            if value and re.search(r"url\((?!\s*[\"']?#)", value):
+                self.found("network")
+
+    def _leave(self, tag: str, words: str) -> None:
+        if _CSS_WAY_OUT.search(words):
+            self.found("network")
+
+
+class _MapReader(_Reader):
+    def handle_starttag(self, tag: str, attrs: list[tuple[str, str | None]]) -> None:
+        if tag in ("script", "style"):
+            self._inside = tag
+        elif tag == "meta":
+            named = {name: (value or "").lower() for name, value in attrs}
+            if named.get("http-equiv", "content-security-policy") != "content-security-policy":
+                self.found("network")  # a meta refresh is a request
+        elif tag in _MAP_TAGS_REFUSED:
+            self.found("network")
+        self.attributes(attrs)
+
+    def _leave(self, tag: str, words: str) -> None:
+        if tag == "style":
+            if _CSS_WAY_OUT.search(_without_vendor(words)):
+                self.found("network")
+        elif _SCRIPT_WAY_OUT.search(_without_vendor(words)):
+            self.found("network")
+
+
+# --- small parts ---
+
+
+def _without_vendor(markup: str) -> str:
+    """`markup` without Leaflet's own script and styles, which set-up installs from a hash-pinned package."""
+    from civic_kernel.publish.look import vendor_texts
+
+    for vendored in vendor_texts():
+        markup = markup.replace(vendored, "")
+    return markup
+
+
+def _spellings(secret: str) -> tuple[str, ...]:
+    raw = secret.encode()
+    return (
+        secret,
+        quote(secret, safe=""),
+        raw.hex(),
+        secret[::-1],
+        base64.b64encode(raw).decode().rstrip("="),
+        base64.urlsafe_b64encode(raw).decode().rstrip("="),
+    )
+
+
+def _joined(content: Any) -> str:
+    return content if isinstance(content, str) else "".join(content)
+
+
+def _strings(value: Any) -> Iterable[str]:
+    match value:
+        case str():
+            yield value
+        case dict():
+            for key, part in value.items():
+                yield str(key)
+                yield from _strings(part)
+        case list():
+            for part in value:
+                yield from _strings(part)
+        case _:
+            return

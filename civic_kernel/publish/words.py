@@ -1,0 +1,58 @@
+"""Values and ranges as a citizen reads them, in Korean and English."""
+
+from __future__ import annotations
+
+import calendar
+import re
+from collections.abc import Sequence
+from typing import Any
+
+from civic_kernel.places import place_name
+from civic_kernel.texts import Language, text
+
+_MONTH = re.compile(r"(\d{4})-(\d{2})")
+
+
+def number(value: float, digits: int = 0) -> str:
+    """`9,800`; with `digits` decimals where the value is no whole number. A true minus sign, not a hyphen."""
+    spelled = f"{value:,.{0 if isinstance(value, int) else digits}f}"
+    return spelled.replace("-", "−")
+
+
+def between(low: float, high: float, language: Language, digits: int = 0) -> str:
+    """`9,800에서 10,700 사이`."""
+    return text(language, "report", "range", low=number(low, digits), high=number(high, digits))
+
+
+def month(value: str, language: Language) -> str:
+    """`2026년 9월` for `2026-09`; anything else unchanged."""
+    found = _MONTH.fullmatch(value)
+    if found is None:
+        return value
+    year, place = int(found[1]), int(found[2])
+    return text(language, "report", "months", year=year, month=place, name=calendar.month_name[place])
+
+
+def key_value(column: str, value: Any, language: Language) -> str:
+    """A key as a person says it: a gu in the reader's language, `미상` for `other`, months in words."""
+    match column, value:
+        case "weekday", int():
+            return text(language, "report", f"weekday.{value}")
+        case "hour", int():
+            return text(language, "report", "hour", hour=value)
+        case _, str():
+            return place_name(month(value, language), language)
+        case _:
+            return str(value)
+
+
+def span(months: Sequence[str], language: Language) -> str:
+    """A choice of months in words: one, a row of following months (`2025년 10월부터 …까지`), or a list."""
+    ordered = sorted(months)
+    if len(ordered) == 1:
+        return month(ordered[0], language)
+    places = [12 * int(one[:4]) + int(one[5:7]) for one in ordered]
+    if places == list(range(places[0], places[0] + len(places))):
+        first, last = month(ordered[0], language), month(ordered[-1], language)
+        return text(language, "report", "months.span", first=first, last=last)
+    return ", ".join(month(one, language) for one in ordered)

@@ -1,0 +1,453 @@
+"""What an analyst types: datasets, columns, filters, questions. Translates into plans, never the other way.
+
+Names are checked against the dataset's public description before anything is sent, so that a slip of the
+pen costs neither a round trip nor an event in the ledger. The gateway checks everything again.
+"""
+
+from __future__ import annotations
+
+import html
+from collections.abc import Iterable
+from dataclasses import dataclass, field, replace
+from decimal import Decimal, InvalidOperation
+from difflib import get_close_matches
+from typing import TYPE_CHECKING, Any, NoReturn
+
+from civic_kernel.client import Client
+from civic_kernel.errors import (
+    MeasureRefused,
+    PlanInvalid,
+    SpendInvalid,
+    UnknownColumn,
+    UnknownFunction,
+    ValueOutsideDomain,
+)
+from civic_kernel.texts import Language, text
+from civic_kernel.wire import ColumnDetail, DatasetDetail, PriceBody
+
+if TYPE_CHECKING:
+    import pandas as pd
+
+    from civic_kernel.frames import AnswerFrame
+
+Value = str | int
+#: A named precision, a ρ, or the contract's own `{"margin": {"rides": 50}}`.
+Spend = str | int | float | Decimal | dict[str, Any] | None
+
+#: The policy's names, as a person may type them.
+PRECISIONS = {"대략": "rough", "보통": "normal", "자세히": "fine"}
+
+
+@dataclass(frozen=True)
+class Filter:
+    """A condition on rows. Combine with `&`, `|` and `~`; Python's `and`, `or`, `not` cannot be used."""
+
+    node: dict[str, Any]
+    language: Language = field(repr=False)
+
+    def __and__(self, other: Filter) -> Filter:
+        return Filter(_flat("and", self.node, other.node), self.language)
+
+    def __or__(self, other: Filter) -> Filter:
+        return Filter(_flat("or", self.node, other.node), self.language)
+
+    def __invert__(self) -> Filter:
+        return Filter({"not": self.node}, self.language)
+
+    def __bool__(self) -> NoReturn:
+        # `a and b` would silently keep only b: an answer to another question than the one typed.
+        raise PlanInvalid(
+            text(self.language, "kernel", "query.and_or"),
+            text(self.language, "kernel", "query.and_or.remedy"),
+        )
+
+
+def _flat(word: str, left: dict[str, Any], right: dict[str, Any]) -> dict[str, Any]:
+    parts: list[dict[str, Any]] = []
+    for node in (left, right):
+        parts.extend(node.get(word, [node]))
+    return {word: parts}
+
+
+class Comparable:
+    """What can be compared: a column, or the hour or weekday of one. Comparing makes a Filter."""
+
+    __hash__ = None  # type: ignore[assignment]  # `==` builds a filter, so a set of columns would lie
+
+    def __init__(self, node: str | dict[str, str], detail: ColumnDetail, language: Language) -> None:
+        self._node = node
+        self._language: Language = language
+        self.detail = detail
+
+    def __eq__(self, value: object) -> Filter:  # type: ignore[override]
+        return self._compare("eq", value)
+
+    def __ne__(self, value: object) -> Filter:  # type: ignore[override]
+        return self._compare("ne", value)
+
+    def __lt__(self, value: Value) -> Filter:
+        return self._compare("lt", value)
+
+    def __le__(self, value: Value) -> Filter:
+        return self._compare("le", value)
+
+    def __gt__(self, value: Value) -> Filter:
+        return self._compare("gt", value)
+
+    def __ge__(self, value: Value) -> Filter:
+        return self._compare("ge", value)
+
+    def isin(self, values: Iterable[Value]) -> Filter:
+        """Rows whose value is one of `values`."""
+        listed = [values] if isinstance(values, str) else list(values)
+        for value in listed:
+            self._check(value)
+        return Filter({"column": self._node, "op": "in", "values": listed}, self._language)
+
+    def between(self, low: Value, high: Value) -> Filter:
+        """Rows from `low` to `high`, both included."""
+        self._check(low)
+        self._check(high)
+        return Filter({"column": self._node, "op": "between", "values": [low, high]}, self._language)
+
+    def _compare(self, op: str, value: object) -> Filter:
+        self._check(value)
+        return Filter({"column": self._node, "op": op, "value": value}, self._language)
+
+    def _domain(self) -> list[str] | list[int] | None:
+        """The public values, or None where the gateway alone knows them."""
+        raise NotImplementedError
+
+    def _check(self, value: object) -> None:
+        known = self._domain()
+        if isinstance(value, str | int) and not isinstance(value, bool):
+            if known is None or value in known or (self.detail.other and value == "other"):
+                return
+        close: list[str] = []
+        if isinstance(value, str):
+            close = get_close_matches(value, [k for k in known or [] if isinstance(k, str)], n=3)
+        names = _some(close or [str(k) for k in known or []])
+        raise ValueOutsideDomain.say(self._language, column=self.detail.name, known=names)
+
+
+class Column(Comparable):
+    """A column of a dataset. Comparing it makes a Filter; naming it in `by` makes it a key."""
+
+    def __init__(self, detail: ColumnDetail, language: Language) -> None:
+        super().__init__(detail.name, detail, language)
+        self.name = detail.name
+
+    def __repr__(self) -> str:
+        return f"<{self.name}: {self.detail.label.get(self._language)}>"
+
+    def _domain(self) -> list[str] | None:
+        return self.detail.values
+
+
+class KeyFunction(Comparable):
+    """A key made from the time column. Also good in filters: `civic.hour(rides.started_at) >= 18`."""
+
+    def __init__(self, fn: str, column: Column, domain: range) -> None:
+        super().__init__({"fn": fn, "column": column.name}, column.detail, column._language)
+        self.fn = fn
+        self.column = column
+        self._values = list(domain)
+
+    def __repr__(self) -> str:
+        return f"<{self.fn} of {self.column.name}>"
+
+    def _domain(self) -> list[int]:
+        return self._values
+
+
+def hour(column: Column) -> KeyFunction:
+    """The hour of day, 0–23, in Asia/Seoul."""
+    return KeyFunction("hour", column, range(24))
+
+
+def weekday(column: Column) -> KeyFunction:
+    """The day of the week, 0 (Monday) to 6 (Sunday), in Asia/Seoul."""
+    return KeyFunction("weekday", column, range(7))
+
+
+@dataclass(frozen=True)
+class Measure:
+    fn: str
+
+
+def count() -> Measure:
+    """How many rows (rides, accidents)."""
+    return Measure("count")
+
+
+def persons() -> Measure:
+    """How many different persons; refused where the source names none."""
+    return Measure("persons")
+
+
+class Dataset:
+    """A dataset as its public description shows it; columns are attributes, or `dataset["name"]`."""
+
+    def __init__(self, detail: DatasetDetail, client: Client) -> None:
+        self._detail = detail
+        self._client = client
+        self._columns = {c.name: Column(c, client.language) for c in detail.columns}
+
+    @property
+    def detail(self) -> DatasetDetail:
+        return self._detail
+
+    @property
+    def columns(self) -> pd.DataFrame:
+        """What may be asked: name, label, type and the values that a filter may name."""
+        import pandas as pd
+
+        language = self._client.language
+        return pd.DataFrame(
+            [
+                {
+                    "name": c.name,
+                    "label": c.label.get(language),
+                    "type": c.type,
+                    "values": _some(c.values or []),
+                }
+                for c in self._detail.columns
+            ]
+        )
+
+    def __repr__(self) -> str:
+        return f"<{self._detail.id}: {self._detail.title.get(self._client.language)}>"
+
+    def __dir__(self) -> list[str]:
+        return [*super().__dir__(), *self._columns]
+
+    def __getattr__(self, name: str) -> Column:
+        # Python asks for underscored names on its own account (copying, display); those are never columns.
+        if name.startswith("_"):
+            raise AttributeError(name)
+        return self[name]
+
+    def __getitem__(self, name: str) -> Column:
+        """The column `name`. Raises UnknownColumn, which names the nearest ones."""
+        if name not in self._columns:
+            close = get_close_matches(name, self._columns, n=3) or list(self._columns)
+            raise UnknownColumn.say(
+                self._client.language, column=name, dataset=self._detail.id, known=", ".join(close)
+            )
+        return self._columns[name]
+
+    def where(self, *conditions: Filter) -> Question:
+        """A question on the rows that meet all `conditions`."""
+        return Question(self).where(*conditions)
+
+    def by(self, *keys: Column | KeyFunction | str) -> Question:
+        """A question with one cell for each combination of the keys' public values."""
+        return Question(self).by(*keys)
+
+    def agg(self, **measures: Measure) -> Question:
+        """A question with one cell."""
+        return Question(self).agg(**measures)
+
+
+@dataclass(frozen=True)
+class Question:
+    """A question that has not been asked. Each method gives a new one."""
+
+    dataset: Dataset
+    conditions: tuple[Filter, ...] = ()
+    keys: tuple[str | tuple[str, str], ...] = ()
+    measures: tuple[tuple[str, str], ...] = ()
+
+    def where(self, *conditions: Filter) -> Question:
+        for condition in conditions:
+            if not isinstance(condition, Filter):
+                self._refuse("query.where")
+        return replace(self, conditions=(*self.conditions, *conditions))
+
+    def by(self, *keys: Column | KeyFunction | str) -> Question:
+        return replace(self, keys=(*self.keys, *(self._key(key) for key in keys)))
+
+    def agg(self, **measures: Measure) -> Question:
+        """Names of the answer's columns and what they count: `agg(rides=civic.count())`."""
+        known = self.dataset.detail.measures
+        for name, measure in measures.items():
+            if not isinstance(measure, Measure):
+                self._refuse("query.agg")
+            if measure.fn not in known:
+                raise MeasureRefused.say(self._language, measure=measure.fn, known=", ".join(known))
+            if name == "withheld" or name.endswith(("_low", "_high")):
+                self._refuse("query.reserved", name=name)
+        return replace(self, measures=(*self.measures, *((n, m.fn) for n, m in measures.items())))
+
+    @property
+    def plan(self) -> dict[str, Any]:
+        """The contract's plan, as it is sent."""
+        if not self.measures:
+            self._refuse("query.agg")
+        nodes = [condition.node for condition in self.conditions]
+        return {
+            "dataset": self.dataset.detail.id,
+            "where": None if not nodes else nodes[0] if len(nodes) == 1 else {"and": nodes},
+            "by": [k if isinstance(k, str) else {"fn": k[0], "column": k[1]} for k in self.keys],
+            "measures": {name: {"fn": fn} for name, fn in self.measures},
+        }
+
+    def price(self, spend: Spend = None, *, team: str | None = None, purpose: str | None = None) -> Price:
+        """What it would cost and how exact it would be. Costs nothing."""
+        body = self._client.price(self.plan, self._spend(spend), team=team, purpose=purpose)
+        return Price(body, self.dataset.detail, self._language)
+
+    def ask(
+        self,
+        spend: Spend = None,
+        *,
+        team: str | None = None,
+        purpose: str | None = None,
+        fresh: bool = False,
+        quiet: bool = False,
+    ) -> AnswerFrame:
+        """Ask, pay, and get the frame. Shows the price first unless `quiet` (as in a report).
+
+        `fresh` pays again although the same question is stored: for newer data, or independent noise.
+        """
+        from civic_kernel.frames import frame_from_answer
+
+        sent = self._spend(spend)
+        if not quiet:
+            offer = self._client.price(self.plan, sent, team=team, purpose=purpose, fresh=fresh)
+            _show(Price(offer, self.dataset.detail, self._language))
+        answer = self._client.ask(self.plan, sent, team=team, purpose=purpose, fresh=fresh)
+        columns = self.dataset.detail.columns
+        return frame_from_answer(
+            answer,
+            self._language,
+            {c.name: c.label.model_dump() for c in columns},
+            {c.name: c.geography for c in columns if c.geography},
+        )
+
+    @property
+    def _client(self) -> Client:
+        return self.dataset._client
+
+    @property
+    def _language(self) -> Language:
+        return self._client.language
+
+    def _key(self, key: Column | KeyFunction | str) -> str | tuple[str, str]:
+        match key:
+            case str():
+                return self.dataset[key].name
+            case Column():
+                return self.dataset[key.name].name
+            case KeyFunction():
+                known = self.dataset.detail.functions
+                if key.fn not in known:
+                    raise UnknownFunction.say(self._language, function=key.fn, known=", ".join(known))
+                return key.fn, self.dataset[key.column.name].name
+            case _:
+                self._refuse("query.by")
+
+    def _spend(self, spend: Spend) -> dict[str, Any] | None:
+        if spend is None or isinstance(spend, dict):
+            return spend
+        if isinstance(spend, str) and not spend[:1].isdigit():
+            name = PRECISIONS.get(spend, spend)
+            if name not in self.dataset.detail.precisions:
+                raise SpendInvalid.say(self._language, known=", ".join(self.dataset.detail.precisions))
+            return {"precision": name}
+        try:
+            # By way of its text: 0.01 as a binary fraction has 55 digits, and the ledger counts nano-ρ.
+            rho = Decimal(str(spend))
+        except InvalidOperation:
+            rho = Decimal(0)
+        if not rho.is_finite() or rho <= 0:
+            raise SpendInvalid.say(self._language, known=", ".join(self.dataset.detail.precisions))
+        return {"rho": format(rho, "f")}
+
+    def _refuse(self, key: str, **facts: object) -> NoReturn:
+        say = lambda k: text(self._language, "kernel", k, **facts)  # noqa: E731
+        raise PlanInvalid(say(key), say(f"{key}.remedy"))
+
+
+@dataclass(frozen=True)
+class Price:
+    """A price in words: whose budget, what part of what is left, how exact, how many more such."""
+
+    body: PriceBody
+    dataset: DatasetDetail = field(repr=False)
+    language: Language = field(repr=False, default="ko")
+
+    @property
+    def rho(self) -> Decimal:
+        """The cost in zCDP's ρ, for those who account in it."""
+        return Decimal(self.body.rho).scaleb(-9)
+
+    def lines(self) -> list[tuple[str, str]]:
+        """(label, value) in reading order."""
+        b = self.body
+        say = lambda key, **facts: text(self.language, "kernel", f"price.{key}", **facts)  # noqa: E731
+        if b.stored:
+            cost = say("stored")
+        elif b.free or b.share_of_left is None:
+            cost = say("free")
+        else:
+            cost = say("share", percent=_percent(b.share_of_left), team=b.team, rho=format(self.rho, "f"))
+        rows = [(say("cost"), cost)]
+        if b.left:
+            rows.append((say("left"), self._left()))
+        if b.more_such is not None and not b.stored:
+            rows.append((say("more"), say("more_such", n=f"{b.more_such:,}")))
+        rows.extend(
+            (say("margin", measure=name), say("plus_minus", margin=f"{m.margin:,}"))
+            for name, m in b.measures.items()
+        )
+        return rows
+
+    def _left(self) -> str:
+        """What the team has left in its tightest period, as a part of its cap where that is known."""
+        left, period = min((nano, period) for period, nano in self.body.left.items())
+        cap = next((t.cap for t in self.dataset.teams if t.team == self.body.team), 0)
+        say = lambda key, **facts: text(self.language, "kernel", f"price.{key}", **facts)  # noqa: E731
+        if cap <= 0:
+            return say("left_only", period=period)
+        share = say("left_share", percent=_percent(Decimal(left) / Decimal(cap)), period=period)
+        others = len(self.body.left) - 1
+        return share + (say("period_join", n=others) if others else "")
+
+    def __str__(self) -> str:
+        return " · ".join(f"{label}: {value}" for label, value in self.lines())
+
+    __repr__ = __str__
+
+    def _repr_html_(self) -> str:
+        rows = "".join(
+            f'<dt style="font-weight:600">{html.escape(label)}</dt>'
+            f'<dd style="margin:0">{html.escape(value)}</dd>'
+            for label, value in self.lines()
+        )
+        # Inline style: a notebook's sanitiser keeps it and drops <style>. No colour, so both themes hold.
+        return (
+            '<dl style="display:grid;grid-template-columns:max-content 1fr;gap:.2em 1em;border:1px solid;'
+            f'border-radius:6px;padding:.6em 1em;max-width:44em;margin:.5em 0">{rows}</dl>'
+        )
+
+
+def _percent(share: str | Decimal) -> str:
+    value = Decimal(share) * 100
+    return f"{value:.1f}" if value < 10 else f"{value:.0f}"
+
+
+def _some(values: list[str], most: int = 8) -> str:
+    return ", ".join(values[:most]) + (" …" if len(values) > most else "")
+
+
+def _show(price: Price) -> None:
+    """The card in a notebook, the line in a terminal."""
+    import sys
+
+    # Only where IPython runs already: importing it for a terminal would take half a second.
+    ipython = sys.modules.get("IPython")
+    if ipython is not None and ipython.get_ipython() is not None:
+        ipython.display.display(price)
+    else:
+        print(price, file=sys.stderr)

@@ -1,0 +1,1 @@
+"""Reports: declared parameters, a run, and the record of that run."""

@@ -1,0 +1,76 @@
+"""The environment of the analyst side, read once: no other module here reads `os.environ`."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+
+from civic_kernel.errors import SettingInvalid
+from civic_kernel.texts import LANGUAGES, Language
+
+
+class Token:
+    """A Hub token that no repr, log line or traceback can show. `reveal()` is for the one HTTP header."""
+
+    __slots__ = ("_value",)
+
+    def __init__(self, value: str) -> None:
+        self._value = value
+
+    def reveal(self) -> str:
+        return self._value
+
+    def __repr__(self) -> str:
+        return "Token(hidden)"
+
+    def __bool__(self) -> bool:
+        return bool(self._value)
+
+    def __reduce__(self) -> str | tuple[object, ...]:
+        # A pickled token would lie in a notebook's checkpoint or a queue in clear.
+        raise TypeError("a token is not stored")
+
+
+@dataclass(frozen=True)
+class Settings:
+    """What an analyst's process knows of its workspace. Documented in docs/settings.md."""
+
+    gateway_url: str
+    team: str | None
+    purpose: str | None
+    language: Language
+    token: Token = field(repr=False)
+
+
+def read_settings(environ: Mapping[str, str] | None = None) -> Settings:
+    """Settings from the environment. Raises SettingInvalid for a value that cannot be meant.
+
+    A missing gateway address or token is no fault yet: `import`, `civic --help` and reading a stored page
+    work without them; the client says so when it is first asked to ask.
+    """
+    env = os.environ if environ is None else environ
+    spoken = env.get("CIVIC_LANGUAGE") or "ko"
+    language = next((known for known in LANGUAGES if known == spoken), None)
+    if language is None:
+        raise SettingInvalid.say("ko", setting="CIVIC_LANGUAGE")
+    return Settings(
+        gateway_url=env.get("CIVIC_GATEWAY_URL", "").rstrip("/"),
+        team=env.get("CIVIC_TEAM") or None,
+        purpose=env.get("CIVIC_PURPOSE") or None,
+        language=language,
+        token=_read_token(env, language),
+    )
+
+
+def _read_token(env: Mapping[str, str], language: Language) -> Token:
+    # A file first: a report run gets its token in a file that vanishes, so that its children and
+    # /proc/<pid>/environ do not carry it.
+    named = env.get("CIVIC_TOKEN_FILE")
+    if named:
+        try:
+            return Token(Path(named).read_text(encoding="ascii").strip())
+        except (OSError, UnicodeDecodeError):
+            raise SettingInvalid.say(language, setting="CIVIC_TOKEN_FILE") from None
+    return Token(env.get("JUPYTERHUB_API_TOKEN", "").strip())

@@ -1,0 +1,1 @@
+"""Checking what was published from public files alone: a second implementation, on purpose."""

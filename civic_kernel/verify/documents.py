@@ -1,0 +1,154 @@
+"""Bytes, ids and signatures of public documents, checked without the gateway and without its code.
+
+Rules that both sides must agree on: RFC 8785 canonical JSON without floats; Ed25519 over those bytes (RFC
+8032); an id is a prefix and the first 26 base32 characters of the SHA-256, in lower case. All failures are
+ValueError with words about the document's kind, never its content; callers turn them into sentences.
+"""
+
+from __future__ import annotations
+
+import base64
+import binascii
+import hashlib
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
+from datetime import date
+from typing import Any, Literal
+
+import rfc8785
+from cryptography.exceptions import InvalidSignature
+from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PublicKey
+
+Side = Literal["city", "cso"]
+
+
+def canonical_bytes(document: Any) -> bytes:
+    try:
+        return bytes(rfc8785.dumps(document))
+    except rfc8785.CanonicalizationError:
+        raise ValueError("not a canonical document") from None
+
+
+def sha256_hex(data: bytes) -> str:
+    return hashlib.sha256(data).hexdigest()
+
+
+def content_id(prefix: str, data: bytes) -> str:
+    digest = hashlib.sha256(data).digest()
+    return f"{prefix}-{base64.b32encode(digest).decode('ascii').lower()[:26]}"
+
+
+@dataclass(frozen=True)
+class Key:
+    """One line of the register: what a public key is good for, and whose it is."""
+
+    id: str
+    public: bytes
+    use: str
+    demo: bool
+    party: str | None
+    person: str | None
+    side: Side | None
+    title: Mapping[str, str]
+    valid_from: str
+    valid_until: str
+
+    def is_valid(self, on: date) -> bool:
+        return self.valid_from <= on.isoformat() <= self.valid_until
+
+
+def read_register(published: Mapping[str, Any], on: date) -> dict[str, Key]:
+    """Keys by id from `{"register", "signatures"}`. Raises ValueError unless one key of each side signed it.
+
+    This says that the register is whole, not that its parties are who they say: the fingerprints that each
+    party prints outside the site say that.
+    """
+    try:
+        document = published["register"]
+        parties = {party["id"]: party for party in document["parties"]}
+        keys = {key.id: key for key in (_key(line, parties) for line in document["keys"])}
+        signatures = list(published["signatures"])
+    except (KeyError, TypeError, AttributeError, binascii.Error):
+        raise ValueError("the register is malformed") from None
+    signed = {key.side for key in valid_signers(document, signatures, keys, on)}
+    if signed != {"city", "cso"}:
+        raise ValueError("the register lacks a signature")
+    return keys
+
+
+def _key(line: Mapping[str, Any], parties: Mapping[str, Any]) -> Key:
+    public = base64.b64decode(line["public"], validate=True)
+    if line["id"] != content_id("key", public):
+        raise ValueError("a key's id is not the hash of its bytes")
+    party = parties[line["party"]] if line["party"] else {"side": None, "title": {}}
+    return Key(
+        id=line["id"],
+        public=public,
+        use=line["use"],
+        demo=bool(line["demo"]),
+        party=line["party"],
+        person=line["person"],
+        side=party["side"],
+        title=party["title"],
+        valid_from=line["valid_from"],
+        valid_until=line["valid_until"],
+    )
+
+
+def verify(key: Key, signature: Mapping[str, Any], data: bytes) -> None:
+    """Raises ValueError unless `signature` is `key`'s over exactly `data`."""
+    try:
+        raw = base64.b64decode(signature["ed25519"], validate=True)
+        Ed25519PublicKey.from_public_bytes(key.public).verify(raw, data)
+    except (InvalidSignature, binascii.Error, ValueError, KeyError, TypeError):
+        raise ValueError("a signature does not verify") from None
+
+
+def valid_signers(
+    document: Any, signatures: Iterable[Mapping[str, Any]], keys: Mapping[str, Key], on: date
+) -> list[Key]:
+    """The signing keys, valid on that day, whose signature over `document` verifies; others pass by."""
+    data = canonical_bytes(document)
+    found: dict[str, Key] = {}
+    for signature in signatures:
+        key = keys.get(str(signature.get("key_id")))
+        if key is None or key.use != "sign" or key.party is None or not key.is_valid(on):
+            continue
+        try:
+            verify(key, signature, data)
+        except ValueError:
+            continue
+        found[key.id] = key
+    return list(found.values())
+
+
+def check_answer(body: Mapping[str, Any], keys: Mapping[str, Key]) -> None:
+    """Raises ValueError unless the id is the statement's hash and the gateway's key signed it."""
+    try:
+        data = canonical_bytes(body["statement"])
+        if body["answer_id"] != content_id("ans", data):
+            raise ValueError("an answer's id is not the hash of its statement")
+        key = keys.get(body["signature"]["key_id"])
+        if key is None or key.use != "gateway":
+            raise ValueError("an answer is signed by no gateway of the register")
+        verify(key, body["signature"], data)
+    except (KeyError, TypeError):
+        raise ValueError("an answer is malformed") from None
+
+
+def check_approvals(
+    record: Mapping[str, Any], approvals: Iterable[Mapping[str, Any]], keys: Mapping[str, Key], on: date
+) -> list[Key]:
+    """The approvers of a release. Raises ValueError unless a city and a CSO key signed it, not the author's.
+
+    A demo key approves a demonstration and nothing else.
+    """
+    signers = [
+        key
+        for key in valid_signers(record, approvals, keys, on)
+        if (key.person is None or key.person != record.get("author"))
+        and (not key.demo or record.get("demonstration") is True)
+    ]
+    if {key.side for key in signers} != {"city", "cso"}:
+        raise ValueError("a release lacks an approval")
+    return sorted(signers, key=lambda key: (key.side or "", key.id))

@@ -1,0 +1,167 @@
+"""`civic report check PAGE`: what anyone can find out about a release folder from its own files alone.
+
+Proves: no file differs from the record; every answer is what the gateway's key signed; every policy is what
+both sides signed; every figure of a table that is a cell of an answer equals that cell. Does not prove that
+the data behind the answers were true, nor that the register's keys belong to whom it says: for that their
+fingerprints are compared with those that each party prints elsewhere.
+"""
+
+from __future__ import annotations
+
+import csv
+import io
+import json
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from datetime import UTC, date, datetime
+from pathlib import Path
+from typing import Any
+
+from civic_kernel.publish.record import RECORD_NAME, altered_files, read_record
+from civic_kernel.verify.documents import (
+    Key,
+    canonical_bytes,
+    check_answer,
+    read_register,
+    sha256_hex,
+    valid_signers,
+)
+
+
+@dataclass
+class Findings:
+    """`wrong` holds `(text key, name)` pairs; an empty list means that all is well."""
+
+    files: int = 0
+    answers: int = 0
+    numbers: int = 0
+    wrong: list[tuple[str, str]] = field(default_factory=list)
+
+
+def release_folder(page: Path) -> Path:
+    """The folder of a release, from itself or from one of its pages."""
+    start = page if page.is_dir() else page.parent
+    return next((f for f in (start, *start.parents[:2]) if (f / RECORD_NAME).is_file()), start)
+
+
+def check_page(page: Path, *, on: date | None = None) -> Findings:
+    """Checks a release folder, or the one that a page lies in. Never raises for what it finds."""
+    folder = release_folder(page)
+    found = Findings()
+    try:
+        record = read_record(folder)
+    except ValueError:
+        found.wrong.append(("record", ""))
+        return found
+    found.wrong += [("file", place) for place in altered_files(folder, record)]
+    found.files = len(record["files"])
+    listed = {line["path"] for line in record["files"]}
+    for path in sorted(folder.rglob("*")):
+        place = path.relative_to(folder).as_posix()
+        # `status/` comes after the record and cannot stand in it; the site builder writes it.
+        if (
+            path.is_file()
+            and place not in listed
+            and place != RECORD_NAME
+            and not place.startswith("status/")
+        ):
+            found.wrong.append(("extra", place))
+    try:
+        keys = read_register(_read(folder / "parties.json"), on or _day_of(record))
+    except (OSError, ValueError):
+        found.wrong.append(("register", ""))
+        return found
+    answers = _check_answers(folder, record, keys, found)
+    _check_policies(folder, record, answers, keys, on or _day_of(record), found)
+    _check_tables(folder, record, answers, found)
+    return found
+
+
+def _check_answers(
+    folder: Path, record: Mapping[str, Any], keys: Mapping[str, Key], found: Findings
+) -> dict[str, Any]:
+    answers: dict[str, Any] = {}
+    for identity in record["answers"]:
+        try:
+            body = _read(folder / "answers" / f"{identity}.json")
+            if body["answer_id"] != identity:
+                raise ValueError("another answer")
+            check_answer(body, keys)
+        except (OSError, ValueError, KeyError, TypeError):
+            found.wrong.append(("answer", str(identity)))
+            continue
+        answers[identity] = body["statement"]
+        found.answers += 1
+    return answers
+
+
+def _check_policies(
+    folder: Path,
+    record: Mapping[str, Any],
+    answers: Mapping[str, Any],
+    keys: Mapping[str, Key],
+    on: date,
+    found: Findings,
+) -> None:
+    for identity in sorted({*record["policies"], *(s["policy_hash"] for s in answers.values())}):
+        try:
+            published = _read(folder / "policies" / f"{identity}.json")
+            whole = sha256_hex(canonical_bytes(published["policy"])) == identity
+            signers = valid_signers(published["policy"], published["signatures"], keys, on)
+            if not whole or {key.side for key in signers} != {"city", "cso"}:
+                raise ValueError("not what both sides signed")
+        except (OSError, ValueError, KeyError, TypeError):
+            found.wrong.append(("policy", str(identity)))
+
+
+def _check_tables(
+    folder: Path, record: Mapping[str, Any], answers: Mapping[str, Any], found: Findings
+) -> None:
+    """Cells of a CSV with an answer's own keys and columns must equal it; sums and rates are left alone."""
+    for line in record["files"]:
+        if not line["path"].endswith(".csv"):
+            continue
+        name = Path(line["path"]).stem
+        try:
+            about = _read(folder / "data" / f"{name}.json")
+            spelled = (folder / line["path"]).read_bytes().decode("utf-8-sig")
+            rows = list(csv.DictReader(io.StringIO(spelled)))
+            keys = [column["name"] for column in about["columns"] if column["role"] == "key"]
+            for identity in about["answers"]:
+                if identity in answers:
+                    found.numbers += _equal_cells(rows, keys, answers[identity]["table"])
+        except (OSError, ValueError, KeyError, TypeError):
+            found.wrong.append(("number", name))
+
+
+def _equal_cells(rows: list[dict[str, str]], keys: list[str], table: Mapping[str, Any]) -> int:
+    """How many figures were compared. Raises ValueError at the first that differs."""
+    names = [column["name"] for column in table["columns"]]
+    own_keys = [column["name"] for column in table["columns"] if column["role"] == "key"]
+    figures = [column["name"] for column in table["columns"] if column["role"] in ("measure", "low", "high")]
+    if set(keys) != set(own_keys):
+        return 0
+    cells = {tuple(str(row[names.index(key)]) for key in own_keys): row for row in table["rows"]}
+    compared = 0
+    for row in rows:
+        answer = cells.get(tuple(row[key] for key in own_keys))
+        for figure in figures:
+            if answer is None or figure not in row:
+                continue
+            signed = answer[names.index(figure)]
+            if row[figure] != ("" if signed is None else str(signed)):
+                raise ValueError("a figure differs from its answer")
+            compared += 1
+    return compared
+
+
+def _read(path: Path) -> Any:
+    return json.loads(path.read_text("utf-8"))
+
+
+def _day_of(record: Mapping[str, Any]) -> date:
+    """The day of the run: a key that ran out later still signed what it signed."""
+    try:
+        return datetime.strptime(record["created_at"], "%Y-%m-%dT%H:%M:%SZ").date()
+    except (KeyError, TypeError, ValueError):
+        return datetime.now(UTC).date()

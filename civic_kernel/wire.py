@@ -1,0 +1,246 @@
+"""The gateway's answers as types: parsed strictly, so that a wrong shape stops here and not in a figure.
+
+A field that a newer gateway adds is passed over; a field that is missing or of another type is a BadAnswer.
+All money is integer nano-ρ. `Statement` is read from the very object whose canonical bytes were hashed; the
+raw body is kept beside it, since only that can be stored, published and checked again.
+"""
+
+from __future__ import annotations
+
+import base64
+import hashlib
+from collections.abc import Mapping
+from typing import Any, Literal, TypeVar
+
+from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
+
+from civic_kernel.errors import BadAnswer
+from civic_kernel.texts import Language
+
+
+class Wire(BaseModel):
+    model_config = ConfigDict(frozen=True, strict=True, extra="ignore")
+
+
+class Labels(Wire):
+    ko: str
+    en: str
+
+    def get(self, language: Language) -> str:
+        return self.ko if language == "ko" else self.en
+
+
+class CatalogRow(Wire):
+    id: str
+    title: Labels
+    description: Labels
+    lane: str
+    synthetic: bool
+    open: bool
+    closed_code: str | None = None
+
+
+class Catalog(Wire):
+    datasets: list[CatalogRow]
+
+
+class ColumnDetail(Wire):
+    name: str
+    type: Literal["key", "time", "measure", "period"]
+    label: Labels
+    values: list[str] | None = None
+    other: bool = False
+    geography: str | None = None
+
+
+class Unit(Wire):
+    kind: Literal["person", "row"]
+    period: str | None = None
+
+
+class TeamLeft(Wire):
+    team: str
+    left: dict[str, int]
+    cap: int
+
+
+class Signer(Wire):
+    side: str
+    party: str
+    title: Labels
+    key_id: str
+    demo: bool
+
+
+class DatasetDetail(Wire):
+    id: str
+    title: Labels
+    description: Labels
+    lane: str
+    synthetic: bool
+    policy_hash: str
+    policy_version: int
+    data_version: str | int | None
+    unit: Unit
+    row_bound: int
+    minimum: int
+    purposes: list[str]
+    periods: list[str]
+    time_column: str
+    columns: list[ColumnDetail]
+    functions: list[str]
+    measures: list[str]
+    precisions: dict[str, int]
+    default_spend: int
+    max_spend: int
+    signers: list[Signer] = Field(default_factory=list)
+    teams: list[TeamLeft] = Field(default_factory=list)
+
+
+class MeasurePrice(Wire):
+    """`margin` is the half-width of the 95 % interval of one cell, in the measure's own unit."""
+
+    fn: str
+    rho: int
+    sensitivity_squared: int
+    scale: str
+    margin: int
+
+
+class PriceBody(Wire):
+    plan: dict[str, Any]
+    plan_id: str
+    rho: int
+    periods: list[str]
+    cells: int
+    measures: dict[str, MeasurePrice]
+    team: str
+    left: dict[str, int]
+    share_of_left: str | None
+    more_such: int | None
+    stored: str | None
+    free: bool
+
+
+class TableColumn(Wire):
+    name: str
+    role: Literal["key", "measure", "low", "high", "flag"]
+    measure: str | None = None
+
+
+class Table(Wire):
+    columns: list[TableColumn]
+    rows: list[list[str | int | bool | None]]
+
+    @model_validator(mode="after")
+    def _rectangular(self) -> Table:
+        if any(len(row) != len(self.columns) for row in self.rows):
+            raise ValueError("a row has another length than the head")
+        return self
+
+
+class Mechanism(Wire):
+    name: str
+    measures: dict[str, MeasurePrice]
+
+
+class Statement(Wire):
+    """What the gateway signed."""
+
+    kind: Literal["civic-answer"]
+    dataset: str
+    dataset_title: Labels | str
+    data_version: str | int
+    policy_hash: str
+    policy_version: int
+    synthetic: bool
+    lane: str
+    unit: Unit
+    row_bound: int
+    minimum: int
+    plan: dict[str, Any]
+    team: str
+    purpose: str
+    periods: list[str]
+    mechanism: Mechanism
+    truncated_share: str | None
+    issued_at: str
+    table: Table
+
+
+class Signature(Wire):
+    key_id: str
+    ed25519: str
+
+
+class AnswerBody(Wire):
+    answer_id: str
+    signature: Signature
+    newer_data: bool
+    newer_policy: bool
+    charged: int
+    statement: Statement
+
+
+class AnswerLine(Wire):
+    answer_id: str
+    plan: dict[str, Any]
+    rho: int
+    team: str
+    purpose: str
+    issued_at: str
+
+
+class AnswerList(Wire):
+    answers: list[AnswerLine]
+
+
+Model = TypeVar("Model", bound=Wire)
+
+
+def parse(model: type[Model], body: Any, language: Language) -> Model:
+    """`body` as `model`. Raises BadAnswer; pydantic's own words would quote the body, so they are dropped."""
+    try:
+        return model.model_validate(body)
+    except ValidationError:
+        raise BadAnswer.say(language) from None
+
+
+class RegisterKey(Wire):
+    id: str
+    public: str
+    use: str
+
+
+class Register(Wire):
+    keys: list[RegisterKey]
+
+
+class Parties(Wire):
+    register_: Register = Field(alias="register")
+
+
+def parse_answer(body: Any, gateway_keys: Mapping[str, str], language: Language) -> AnswerBody:
+    """An answer whose id is the hash of its statement, and which one of `gateway_keys` signed. Or BadAnswer.
+
+    `gateway_keys` maps key ids to base64 Ed25519 keys. They come from the register that the same gateway
+    shows, so this finds bytes that changed on the way or in a file. Whether the register itself is the one
+    that both sides signed is for those to check who do not trust the gateway: `civic_kernel.verify`.
+    """
+    import rfc8785
+    from cryptography.exceptions import InvalidSignature
+    from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PublicKey
+
+    answer = parse(AnswerBody, body, language)
+    try:
+        signed = rfc8785.dumps(body["statement"])
+        # The id's rule (prefix, base32, 26 characters) is part of the contract; see DESIGN.md section 4.
+        digest = base64.b32encode(hashlib.sha256(signed).digest()).decode("ascii").lower()
+        if answer.answer_id != f"ans-{digest[:26]}":
+            raise ValueError("the id is not the statement's hash")
+        public = base64.b64decode(gateway_keys[answer.signature.key_id], validate=True)
+        signature = base64.b64decode(answer.signature.ed25519, validate=True)
+        Ed25519PublicKey.from_public_bytes(public).verify(signature, signed)
+    except (rfc8785.CanonicalizationError, KeyError, ValueError, InvalidSignature):
+        raise BadAnswer.say(language) from None
+    return answer

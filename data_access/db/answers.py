@@ -1,0 +1,26 @@
+"""Stored signed answers: the very bytes that were signed."""
+
+from sqlalchemy import BigInteger, Column, ForeignKey, Index, Integer, LargeBinary, String, Table
+
+from data_access.db.metadata import METADATA
+
+answers = Table(
+    "answers",
+    METADATA,
+    Column("id", String(31), primary_key=True),
+    Column("dataset", String(40), nullable=False),
+    Column("plan_id", String(31), nullable=False),
+    Column("nano", BigInteger, nullable=False),
+    #: 1, and one more for each time that somebody paid to ask afresh.
+    Column("edition", Integer, nullable=False),
+    Column("reservation", ForeignKey("reservations.id"), nullable=False, unique=True),
+    Column("team", String(64), nullable=False),
+    Column("policy_hash", String(64), nullable=False),
+    Column("data_version", Integer, nullable=False),
+    Column("key_id", String(64), nullable=False),
+    Column("statement", LargeBinary, nullable=False),
+    Column("signature", LargeBinary, nullable=False),
+    Column("stored_at", String(20), nullable=False),
+    Index("ix_answers_plan", "dataset", "plan_id", "nano", "edition"),
+    Index("ix_answers_team", "team"),
+)

@@ -1,0 +1,93 @@
+"""Transactions that are serialisable on both databases, and that fail closed.
+
+SQLite: one writer at a time through BEGIN IMMEDIATE, WAL, synchronous=FULL. PostgreSQL: SERIALIZABLE. Any
+fault of the database itself (locked for too long, read-only, full, gone) becomes LedgerUnavailable: a
+question that cannot be charged is not asked.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from alembic import command
+from alembic.config import Config
+from sqlalchemy import Connection, create_engine, event
+from sqlalchemy.exc import DBAPIError
+
+from data_access.errors import LedgerUnavailable
+
+_BUSY_MILLISECONDS = 10_000
+
+
+@dataclass(frozen=True)
+class Transaction:
+    """Proof of being inside a writing transaction. Functions that record something take one."""
+
+    connection: Connection
+
+
+class Database:
+    def __init__(self, url: str) -> None:
+        self._engine = create_engine(url, isolation_level=None if _is_sqlite(url) else "SERIALIZABLE")
+        self._sqlite = _is_sqlite(url)
+        if self._sqlite:
+            event.listen(self._engine, "connect", _configure_sqlite)
+            event.listen(self._engine, "begin", _begin_immediate)
+
+    def migrate(self) -> None:
+        """Bring the schema to the newest version (Alembic). Raises LedgerUnavailable."""
+        config = Config()
+        config.set_main_option("script_location", str(Path(__file__).parent / "migrations"))
+        with self.transaction() as tx:
+            config.attributes["connection"] = tx.connection
+            command.upgrade(config, "head")
+
+    @contextmanager
+    def transaction(self) -> Iterator[Transaction]:
+        """Commit on leaving, roll back on any exception. Raises LedgerUnavailable for faults of the database."""
+        try:
+            with self._engine.begin() as connection:
+                yield Transaction(connection)
+        except DBAPIError:
+            # The driver's text may carry bound values, so it goes no further than this line.
+            raise LedgerUnavailable() from None
+
+    @contextmanager
+    def reading(self) -> Iterator[Connection]:
+        """A consistent snapshot for reads. Raises LedgerUnavailable."""
+        try:
+            with self._engine.connect().execution_options(civic_reading=True) as connection:
+                yield connection
+        except DBAPIError:
+            raise LedgerUnavailable() from None
+
+    def close(self) -> None:
+        self._engine.dispose()
+
+
+def _is_sqlite(url: str) -> bool:
+    return url.startswith("sqlite")
+
+
+def _configure_sqlite(connection: Any, _record: object) -> None:
+    # SQLAlchemy emits BEGIN itself (below): the driver's own deferred BEGIN would let two writers both read
+    # the same balance before either writes.
+    connection.isolation_level = None
+    cursor = connection.cursor()
+    for pragma in (
+        "journal_mode=WAL",
+        "synchronous=FULL",
+        "foreign_keys=ON",
+        f"busy_timeout={_BUSY_MILLISECONDS}",
+    ):
+        cursor.execute(f"PRAGMA {pragma}")
+    cursor.close()
+
+
+def _begin_immediate(connection: Connection) -> None:
+    reading = connection.get_execution_options().get("civic_reading", False)
+    connection.exec_driver_sql("BEGIN" if reading else "BEGIN IMMEDIATE")

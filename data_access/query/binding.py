@@ -1,0 +1,170 @@
+"""From a well-formed plan to one that may run: every name and value stands in the signed domains.
+
+`BoundPlan` is the only type that the compiler, the price and the ledger take, and `bind` its only maker: a
+plan that was not checked cannot reach them.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from datetime import date
+from functools import cached_property
+from math import prod
+from typing import Any, assert_never
+
+from data_access.canonical import canonical_bytes, content_id
+from data_access.errors import (
+    MeasureRefused,
+    PlanInvalid,
+    TooManyCells,
+    UnknownColumn,
+    ValueOutsideDomain,
+)
+from data_access.query.canonical_form import canonical_plan
+from data_access.query.codec import encode_plan
+from data_access.query.nodes import (
+    FUNCTION_VALUES,
+    And,
+    Between,
+    ColumnKey,
+    Compare,
+    Comparison,
+    Filter,
+    FunctionKey,
+    GroupKey,
+    In,
+    Not,
+    Or,
+    Persons,
+    Plan,
+    Value,
+    key_name,
+)
+from data_access.query.periods import charged_periods
+from data_access.query.schema import PERIOD_KEY, Schema
+
+MAX_CELLS = 100_000
+
+
+@dataclass(frozen=True)
+class BoundPlan:
+    """A canonical plan, checked against `schema`."""
+
+    plan: Plan
+    schema: Schema
+
+    @cached_property
+    def id(self) -> str:
+        """`pln-…`: the same for every way of writing the same question."""
+        return content_id("pln", canonical_bytes(self.document))
+
+    @cached_property
+    def document(self) -> dict[str, Any]:
+        return encode_plan(self.plan)
+
+    @cached_property
+    def domains(self) -> tuple[tuple[Value, ...], ...]:
+        """The public values of each key, in the order of `plan.by`."""
+        return tuple(_domain(key, self.schema) for key in self.plan.by)
+
+    @property
+    def cells(self) -> int:
+        return prod(len(domain) for domain in self.domains)
+
+    @cached_property
+    def periods(self) -> tuple[str, ...]:
+        """Every period that the plan does not provably exclude: each is charged in full."""
+        return charged_periods(self.plan.where, self.schema)
+
+
+def bind(plan: Plan, schema: Schema) -> BoundPlan:
+    """Raises UnknownColumn, ValueOutsideDomain, MeasureRefused, TooManyCells or PlanInvalid."""
+    for key in plan.by:
+        _check_key(key, schema)
+        if isinstance(key, ColumnKey) and key.column == schema.time_column:
+            raise PlanInvalid(where="by: the time column is asked through hour or weekday")
+    domains: dict[GroupKey, tuple[Value, ...]] = {}
+    if plan.where is not None:
+        _check_filter(plan.where, schema, domains)
+    for name, measure in plan.measures:
+        if isinstance(measure, Persons) and not schema.counts_persons:
+            raise MeasureRefused(measure=name)
+    bound = BoundPlan(canonical_plan(plan, domains), schema)
+    if bound.cells > MAX_CELLS:
+        raise TooManyCells(cells=bound.cells, maximum=MAX_CELLS)
+    return bound
+
+
+def _domain(key: GroupKey, schema: Schema) -> tuple[Value, ...]:
+    match key:
+        case FunctionKey(fn):
+            return FUNCTION_VALUES[fn]
+        case ColumnKey(column):
+            found = schema.column(column)
+            if found is None:
+                raise UnknownColumn(column=column, dataset=schema.dataset, known=schema.known)
+            return found.domain
+        case _:
+            assert_never(key)
+
+
+def _check_key(key: GroupKey, schema: Schema) -> None:
+    name = key.column
+    is_time = name == schema.time_column
+    if isinstance(key, FunctionKey):
+        if not is_time:
+            raise PlanInvalid(where=f"{key_name(key)} reads the time column {schema.time_column}")
+    elif not is_time and schema.column(name) is None:
+        raise UnknownColumn(column=name, dataset=schema.dataset, known=schema.known)
+
+
+def _check_filter(node: Filter, schema: Schema, domains: dict[GroupKey, tuple[Value, ...]]) -> None:
+    match node:
+        case And(parts) | Or(parts):
+            for part in parts:
+                _check_filter(part, schema, domains)
+        case Not(part):
+            _check_filter(part, schema, domains)
+        case Compare(key) | In(key) | Between(key):
+            _check_key(key, schema)
+            if isinstance(key, ColumnKey) and key.column == schema.time_column:
+                _check_dates(node)
+                return
+            domain = _domain(key, schema)
+            domains[key] = domain
+            if any(value not in domain for value in _values(node)):
+                raise ValueOutsideDomain(column=key_name(key))
+            if not isinstance(node, In) and not _has_order(node, key):
+                raise PlanInvalid(where=f"{key_name(key)} has no order: use eq, ne or in")
+        case _:
+            assert_never(node)
+
+
+def _has_order(node: Compare | Between, key: GroupKey) -> bool:
+    is_equality = isinstance(node, Compare) and node.op is Comparison.EQ
+    return is_equality or isinstance(key, FunctionKey) or key.column == PERIOD_KEY
+
+
+def _values(node: Compare | In | Between) -> tuple[Value, ...]:
+    match node:
+        case Compare(_, _, value):
+            return (value,)
+        case In(_, values):
+            return values
+        case Between(_, low, high):
+            return (low, high)
+
+
+def _check_dates(node: Compare | In | Between) -> None:
+    """The time column is filtered by whole days: `ge`, `lt` or `between` of dates, as 2026-09-01."""
+    whole_days = isinstance(node, Between) or (
+        isinstance(node, Compare) and node.op in (Comparison.GE, Comparison.LT)
+    )
+    if not whole_days:
+        raise PlanInvalid(where="the time column takes ge, lt or between")
+    for value in _values(node):
+        try:
+            if not isinstance(value, str) or date.fromisoformat(value).isoformat() != value:
+                raise ValueError
+        except ValueError:
+            raise PlanInvalid(where="a date is written as 2026-09-01") from None

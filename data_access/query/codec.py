@@ -1,0 +1,199 @@
+"""Plans as JSON, through a closed registry: a word that is not here is refused, never passed over."""
+
+from __future__ import annotations
+
+from typing import Any, NoReturn, assert_never
+
+from data_access.errors import NotOffered, PlanInvalid, UnknownFunction
+from data_access.query.nodes import (
+    And,
+    Between,
+    ColumnKey,
+    Compare,
+    Comparison,
+    Count,
+    Filter,
+    FunctionKey,
+    GroupKey,
+    In,
+    KeyFunction,
+    Measure,
+    Not,
+    Or,
+    Persons,
+    Plan,
+    Value,
+)
+
+_MAX_DEPTH = 20
+#: Words that are kept for later lanes (DESIGN, section 2), so that nobody takes them for a typing error.
+_RESERVED = ("rows", "official_table", "extract", "grid")
+_MEASURES: dict[str, type[Count] | type[Persons]] = {"count": Count, "persons": Persons}
+
+
+def decode_plan(document: Any) -> Plan:
+    """Raises PlanInvalid naming the place, UnknownFunction, or NotOffered for a reserved word."""
+    fields = _object(document, "plan")
+    for word in _RESERVED:
+        if word in fields:
+            raise NotOffered(feature=word)
+    _only(fields, {"dataset", "where", "by", "measures"}, "plan")
+    where = fields.get("where")
+    measures = _object(fields.get("measures"), "measures")
+    by = _list(fields.get("by", []), "by")
+    try:
+        return Plan(
+            dataset=_text(fields.get("dataset"), "dataset"),
+            where=None if where is None else _filter(where, "where", 0),
+            by=tuple(_key(entry, f"by[{i}]") for i, entry in enumerate(by)),
+            measures=tuple((name, _measure(m, f"measures.{name}")) for name, m in measures.items()),
+        )
+    except ValueError as fault:
+        # The node's own sentence names a rule of the grammar, never what the asker wrote.
+        raise PlanInvalid(where=str(fault)) from None
+
+
+def _filter(document: Any, where: str, depth: int) -> Filter:
+    if depth > _MAX_DEPTH:
+        _invalid(where)
+    fields = _object(document, where)
+    if len(fields) == 1:
+        match fields:
+            case {"and": parts}:
+                return And(_parts(parts, f"{where}.and", depth))
+            case {"or": parts}:
+                return Or(_parts(parts, f"{where}.or", depth))
+            case {"not": part}:
+                return Not(_filter(part, f"{where}.not", depth + 1))
+    op = _text(fields.get("op"), f"{where}.op")
+    many = op in ("in", "between")
+    _only(fields, {"column", "op", "values" if many else "value"}, where)
+    key = _key(fields.get("column"), f"{where}.column")
+    if many:
+        values = tuple(_value(v, f"{where}.values") for v in _list(fields.get("values"), f"{where}.values"))
+        if op == "in":
+            return In(key, values)
+        if len(values) != 2:
+            _invalid(f"{where}.values")
+        return Between(key, *values)
+    value = _value(fields.get("value"), f"{where}.value")
+    if op == "ne":
+        return Not(Compare(key, Comparison.EQ, value))
+    try:
+        return Compare(key, Comparison(op), value)
+    except ValueError:
+        _invalid(f"{where}.op")
+
+
+def _parts(document: Any, where: str, depth: int) -> tuple[Filter, ...]:
+    return tuple(_filter(p, f"{where}[{i}]", depth + 1) for i, p in enumerate(_list(document, where)))
+
+
+def _key(document: Any, where: str) -> GroupKey:
+    if isinstance(document, str):
+        return ColumnKey(document)
+    fields = _object(document, where)
+    _only(fields, {"fn", "column"}, where)
+    name = _text(fields.get("fn"), f"{where}.fn")
+    try:
+        function = KeyFunction(name)
+    except ValueError:
+        raise UnknownFunction(function=where, known=", ".join(KeyFunction)) from None
+    return FunctionKey(function, _text(fields.get("column"), f"{where}.column"))
+
+
+def _measure(document: Any, where: str) -> Measure:
+    fields = _object(document, where)
+    _only(fields, {"fn", "weight"}, where)
+    kind = _MEASURES.get(_text(fields.get("fn"), f"{where}.fn"))
+    if kind is None:
+        raise UnknownFunction(function=where, known=", ".join(_MEASURES))
+    weight = fields.get("weight", 1)
+    if type(weight) is not int:
+        _invalid(f"{where}.weight")
+    return kind(weight=weight)
+
+
+def _object(document: Any, where: str) -> dict[str, Any]:
+    if not isinstance(document, dict):
+        _invalid(where)
+    return document
+
+
+def _list(document: Any, where: str) -> list[Any]:
+    if not isinstance(document, list):
+        _invalid(where)
+    return document
+
+
+def _text(document: Any, where: str) -> str:
+    if not isinstance(document, str):
+        _invalid(where)
+    return document
+
+
+def _value(document: Any, where: str) -> Value:
+    if isinstance(document, str) and len(document) <= 100:
+        return document
+    if type(document) is int and abs(document) < 2**53:
+        return document
+    _invalid(where)
+
+
+def _only(fields: dict[str, Any], known: set[str], where: str) -> None:
+    if not set(fields) <= known:
+        _invalid(where)
+
+
+def _invalid(where: str) -> NoReturn:
+    # `where` is a path through the asker's own document, cut so that a hostile name cannot fill a log.
+    raise PlanInvalid(where=where[:80])
+
+
+def encode_plan(plan: Plan) -> dict[str, Any]:
+    """The JSON document of `plan`, as it stands (see `canonical.canonical_plan` for the one true form)."""
+    return {
+        "dataset": plan.dataset,
+        "where": None if plan.where is None else encode_filter(plan.where),
+        "by": [_encode_key(key) for key in plan.by],
+        "measures": {name: _encode_measure(measure) for name, measure in plan.measures},
+    }
+
+
+def encode_filter(node: Filter) -> dict[str, Any]:
+    match node:
+        case Compare(key, op, value):
+            return {"column": _encode_key(key), "op": op.value, "value": value}
+        case In(key, values):
+            return {"column": _encode_key(key), "op": "in", "values": list(values)}
+        case Between(key, low, high):
+            return {"column": _encode_key(key), "op": "between", "values": [low, high]}
+        case And(parts):
+            return {"and": [encode_filter(part) for part in parts]}
+        case Or(parts):
+            return {"or": [encode_filter(part) for part in parts]}
+        case Not(part):
+            return {"not": encode_filter(part)}
+        case _:
+            assert_never(node)
+
+
+def _encode_key(key: GroupKey) -> str | dict[str, str]:
+    match key:
+        case ColumnKey(column):
+            return column
+        case FunctionKey(fn, column):
+            return {"fn": fn.value, "column": column}
+        case _:
+            assert_never(key)
+
+
+def _encode_measure(measure: Measure) -> dict[str, Any]:
+    match measure:
+        case Count(weight):
+            name = "count"
+        case Persons(weight):
+            name = "persons"
+        case _:
+            assert_never(measure)
+    return {"fn": name} if weight == 1 else {"fn": name, "weight": weight}

@@ -1,0 +1,167 @@
+"""The grammar of a question: one frozen dataclass per operation.
+
+There is no node for a user's vector, function or row identifier: what cannot be written cannot be asked.
+"""
+
+from __future__ import annotations
+
+import re
+from dataclasses import dataclass
+from enum import StrEnum
+
+_NAME = re.compile(r"^[a-z][a-z0-9_]{0,39}$")
+_MAX_PARTS = 200
+
+Value = str | int
+
+
+def check_name(name: str) -> None:
+    if not _NAME.match(name):
+        raise ValueError("a name has lower-case letters, digits and underscores")
+
+
+class Comparison(StrEnum):
+    EQ = "eq"
+    LT = "lt"
+    LE = "le"
+    GT = "gt"
+    GE = "ge"
+
+
+class KeyFunction(StrEnum):
+    """Allow-listed transforms of the time column."""
+
+    HOUR = "hour"
+    WEEKDAY = "weekday"
+
+
+#: The public domain of each transform: hours 0–23, weekdays 0 (Monday) – 6.
+FUNCTION_VALUES: dict[KeyFunction, tuple[int, ...]] = {
+    KeyFunction.HOUR: tuple(range(24)),
+    KeyFunction.WEEKDAY: tuple(range(7)),
+}
+
+
+@dataclass(frozen=True)
+class ColumnKey:
+    column: str
+
+    def __post_init__(self) -> None:
+        check_name(self.column)
+
+
+@dataclass(frozen=True)
+class FunctionKey:
+    fn: KeyFunction
+    column: str
+
+    def __post_init__(self) -> None:
+        check_name(self.column)
+
+    @property
+    def name(self) -> str:
+        """The column name of the answer's table: `hour`."""
+        return self.fn.value
+
+
+GroupKey = ColumnKey | FunctionKey
+
+
+@dataclass(frozen=True)
+class Compare:
+    key: GroupKey
+    op: Comparison
+    value: Value
+
+
+@dataclass(frozen=True)
+class In:
+    key: GroupKey
+    values: tuple[Value, ...]
+
+    def __post_init__(self) -> None:
+        if not 1 <= len(self.values) <= 1000:
+            raise ValueError("`in` names 1 to 1,000 values")
+
+
+@dataclass(frozen=True)
+class Between:
+    """Both ends belong to it."""
+
+    key: GroupKey
+    low: Value
+    high: Value
+
+
+@dataclass(frozen=True)
+class And:
+    parts: tuple[Filter, ...]
+
+    def __post_init__(self) -> None:
+        _check_parts(self.parts)
+
+
+@dataclass(frozen=True)
+class Or:
+    parts: tuple[Filter, ...]
+
+    def __post_init__(self) -> None:
+        _check_parts(self.parts)
+
+
+@dataclass(frozen=True)
+class Not:
+    part: Filter
+
+
+Filter = Compare | In | Between | And | Or | Not
+
+
+def _check_parts(parts: tuple[Filter, ...]) -> None:
+    if not 1 <= len(parts) <= _MAX_PARTS:
+        raise ValueError("`and` and `or` join 1 to 200 parts")
+
+
+@dataclass(frozen=True)
+class Count:
+    """How many rows fall into the cell."""
+
+    weight: int = 1
+
+
+@dataclass(frozen=True)
+class Persons:
+    """How many different persons have a row in the cell. Refused where the unit is a row."""
+
+    weight: int = 1
+
+
+Measure = Count | Persons
+
+
+@dataclass(frozen=True)
+class Plan:
+    """One question of one dataset. Measure names are the asker's own column headings."""
+
+    dataset: str
+    where: Filter | None
+    by: tuple[GroupKey, ...]
+    measures: tuple[tuple[str, Measure], ...]
+
+    def __post_init__(self) -> None:
+        check_name(self.dataset)
+        if not 1 <= len(self.measures) <= 8 or len(self.by) > 6:
+            raise ValueError("a question has 1 to 8 measures and at most 6 keys")
+        names = [name for name, _ in self.measures]
+        keys = [key_name(key) for key in self.by]
+        for name in names:
+            check_name(name)
+        taken = names + [f"{n}_low" for n in names] + [f"{n}_high" for n in names] + keys + ["withheld"]
+        if len(set(taken)) != len(taken):
+            raise ValueError("column names of the answer are distinct")
+        if any(not 1 <= measure.weight <= 1000 for _, measure in self.measures):
+            raise ValueError("a weight is a whole number from 1 to 1,000")
+
+
+def key_name(key: GroupKey) -> str:
+    return key.column if isinstance(key, ColumnKey) else key.name

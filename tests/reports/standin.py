@@ -1,0 +1,346 @@
+"""A small gateway over real HTTP for tests of reports: fixed figures, real signatures, no privacy whatsoever.
+
+It speaks the contract of DESIGN.md section 3 as far as a report needs it. Tests that need the real gateway's
+behaviour belong in tests/way; these are about what happens after an answer has come.
+"""
+
+from __future__ import annotations
+
+import base64
+import json
+import random
+import socket
+import threading
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+import uvicorn
+from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
+from cryptography.hazmat.primitives.serialization import Encoding, PublicFormat
+from starlette.applications import Starlette
+from starlette.requests import Request
+from starlette.responses import JSONResponse, Response
+from starlette.routing import Route
+
+from civic_kernel.verify.documents import canonical_bytes, content_id, sha256_hex
+
+TOKEN = "4be1c0ffee4be1c0ffee4be1c0ffee99"
+_SCHEMA = Path(__file__).resolve().parents[2] / "notebooks" / "bike_routes.schema.json"
+GU: list[str] = json.loads(_SCHEMA.read_text("utf-8"))["properties"]["gu"]["enum"][1:]
+UNSAFE = ("성동구", "노원구", "구로구")
+MONTHS = [*(f"2025-{m}" for m in (10, 11, 12)), *(f"2026-{m:02d}" for m in range(1, 10))]
+
+
+class Signer:
+    """An Ed25519 key from a name: the same in every run of the tests."""
+
+    def __init__(self, name: str) -> None:
+        self.private = Ed25519PrivateKey.from_private_bytes(bytes.fromhex(sha256_hex(name.encode())))
+        self.public = self.private.public_key().public_bytes(Encoding.Raw, PublicFormat.Raw)
+        self.id = content_id("key", self.public)
+
+    def sign(self, document: Any) -> dict[str, str]:
+        raw = self.private.sign(canonical_bytes(document))
+        return {"key_id": self.id, "ed25519": base64.b64encode(raw).decode()}
+
+    def line(self, use: str, party: str | None, person: str | None = None) -> dict[str, Any]:
+        return {
+            "id": self.id,
+            "public": base64.b64encode(self.public).decode(),
+            "party": party,
+            "person": person,
+            "use": use,
+            "demo": party is not None,
+            "valid_from": "2026-01-01",
+            "valid_until": "2036-01-01",
+        }
+
+
+GATEWAY, CITY, CSO = Signer("gateway"), Signer("city"), Signer("cso")
+
+
+def parties() -> dict[str, Any]:
+    register = {
+        "kind": "civic-register",
+        "version": 1,
+        "parties": [
+            {"id": "seoul", "side": "city", "title": {"ko": "서울시(시연)", "en": "City of Seoul (demo)"}},
+            {"id": "bikes", "side": "cso", "title": {"ko": "두바퀴모임(시연)", "en": "Two Wheels (demo)"}},
+        ],
+        "keys": [
+            GATEWAY.line("gateway", None),
+            CITY.line("sign", "seoul", "steward-city"),
+            CSO.line("sign", "bikes", "steward-cso"),
+        ],
+    }
+    return {"register": register, "signatures": [CITY.sign(register), CSO.sign(register)]}
+
+
+class Data:
+    """What one dataset answers."""
+
+    def __init__(self, name: str, ko: str, en: str, unit: str, key: str, measure: str, minimum: int) -> None:
+        self.name, self.unit, self.key, self.minimum = name, unit, key, minimum
+        self.title = {"ko": ko, "en": en}
+        self.policy: dict[str, Any] = {
+            "kind": "civic-policy",
+            "dataset": name,
+            "version": 1,
+            "synthetic": True,
+            "title": self.title,
+            "unit": {"kind": unit, "period": "month"},
+        }
+        self.hash = sha256_hex(canonical_bytes(self.policy))
+        self.measure = measure
+
+    def published(self) -> dict[str, Any]:
+        signatures = [CITY.sign(self.policy), CSO.sign(self.policy)]
+        return {"policy": self.policy, "hash": self.hash, "signatures": signatures, "in_force": True}
+
+    def detail(self) -> dict[str, Any]:
+        def column(
+            name: str, kind: str, ko: str, en: str, values: list[str] | None, geo: str | None
+        ) -> dict[str, Any]:
+            return {
+                "name": name,
+                "type": kind,
+                "label": {"ko": ko, "en": en},
+                "values": values,
+                "other": geo is not None,
+                "geography": geo,
+            }
+
+        return {
+            "id": self.name,
+            "title": self.title,
+            "lane": "private",
+            "description": self.title,
+            "synthetic": True,
+            "policy_hash": self.hash,
+            "policy_version": 1,
+            "data_version": 1,
+            "unit": {"kind": self.unit, "period": "month"},
+            "row_bound": 20 if self.unit == "person" else 1,
+            "minimum": self.minimum,
+            "delta": "1e-6",
+            "purposes": ["safety"],
+            "periods": MONTHS,
+            "time_column": "started_at",
+            "columns": [
+                column(self.key, "key", "자치구", "District", GU, "gu"),
+                column("month", "period", "달", "Month", MONTHS, None),
+            ],
+            "functions": ["hour", "weekday"],
+            "measures": ["count", "persons"],
+            "precisions": {"rough": 2_500_000, "normal": 10_000_000, "fine": 50_000_000},
+            "default_spend": 2_500_000,
+            "max_spend": 125_000_000,
+            "signers": [],
+            "teams": [{"team": "site", "left": dict.fromkeys(MONTHS, 140_000_000), "cap": 140_000_000}],
+        }
+
+    def truth(self, gu: str, month: str) -> int:
+        place, season = GU.index(gu), (12, 10, 7, 6, 6, 9, 12, 13, 12, 9, 10, 13)[MONTHS.index(month)]
+        rides = (300 + 37 * (place * 7 % 25)) * season
+        if self.unit == "person":
+            return rides
+        return round(rides * (3.0e-3 if gu in UNSAFE else 1.4e-3))
+
+    def answer(self, plan: dict[str, Any], rho: int, body: dict[str, Any]) -> dict[str, Any]:
+        scale = (20 if self.unit == "person" else 1) / (2 * rho / 1e9) ** 0.5
+        margin = round(1.96 * scale)
+        draw = random.Random(sha256_hex(canonical_bytes(plan)))
+        where = plan.get("where") or {}
+        months = [part["values"] for part in where.get("and", [where]) if part.get("column") == "month"]
+        wanted = months[0] if months else MONTHS
+        by = [key if isinstance(key, str) else key["fn"] for key in plan["by"]]
+        domains = {self.key: [*GU, "other"], "month": list(wanted)}
+        name = next(iter(plan["measures"]))
+        rows: list[list[Any]] = []
+        for gu in domains[self.key] if self.key in by else [None]:
+            for month in domains["month"] if "month" in by else [None]:
+                over = [
+                    (g, m)
+                    for g in ([gu] if gu else GU)
+                    for m in ([month] if month else wanted)
+                    if g != "other"
+                ]
+                value = sum(self.truth(g, m) for g, m in over) + round(draw.gauss(0, scale))
+                keys = [{self.key: gu, "month": month}[key] for key in by]
+                gone = value < self.minimum
+                rows.append([*keys, *([None] * 3 if gone else [value, value - margin, value + margin]), gone])
+        measure = {
+            "fn": "count",
+            "rho": rho,
+            "sensitivity_squared": 400 if self.unit == "person" else 1,
+            "scale": f"{scale:.6f}",
+            "margin": margin,
+        }
+        columns = [{"name": key, "role": "key", "measure": None} for key in by]
+        columns += [{"name": name, "role": "measure", "measure": name}]
+        columns += [{"name": f"{name}_{role}", "role": role, "measure": name} for role in ("low", "high")]
+        columns += [{"name": "withheld", "role": "flag", "measure": None}]
+        statement = {
+            "kind": "civic-answer",
+            "dataset": self.name,
+            "dataset_title": self.title,
+            "data_version": 1,
+            "policy_hash": self.hash,
+            "policy_version": 1,
+            "synthetic": True,
+            "lane": "private",
+            "unit": {"kind": self.unit, "period": "month"},
+            "row_bound": 20 if self.unit == "person" else 1,
+            "minimum": self.minimum,
+            "delta": "1e-6",
+            "plan": plan,
+            "spend": {"rho": rho},
+            "team": body["team"],
+            "purpose": body["purpose"],
+            "periods": list(wanted),
+            "mechanism": {"name": "discrete-gaussian", "measures": {name: measure}},
+            "truncated_share": None,
+            "issued_at": "2026-11-23T00:00:00Z",
+            "table": {"columns": columns, "rows": rows},
+        }
+        return {
+            "answer_id": content_id("ans", canonical_bytes(statement)),
+            "signature": GATEWAY.sign(statement),
+            "newer_data": False,
+            "newer_policy": False,
+            "charged": rho,
+            "statement": statement,
+        }
+
+
+RIDES = Data(
+    "bike_rides", "공공자전거 이용(합성)", "Public bike rides (synthetic)", "person", "start_gu", "rides", 10
+)
+ACCIDENTS = Data("accidents", "자전거 사고(합성)", "Bike accidents (synthetic)", "row", "gu", "accidents", 3)
+
+
+class Gateway:
+    """The app, and what a test may turn: `datasets`, `refuse` (a failure for every question), `asked`."""
+
+    def __init__(self, *datasets: Data) -> None:
+        self.datasets = {data.name: data for data in datasets}
+        self.asked: list[dict[str, Any]] = []
+        self.releases: dict[str, dict[str, Any]] = {}
+        self.refuse: tuple[int, dict[str, Any]] | None = None
+        self.app = Starlette(
+            routes=[
+                Route("/v1/catalog", self.catalog),
+                Route("/v1/datasets/{name}", self.dataset),
+                Route("/v1/price", self.price, methods=["POST"]),
+                Route("/v1/answers", self.answers, methods=["POST"]),
+                Route("/v1/policies", self.policies),
+                Route("/v1/parties", self.parties),
+                Route("/v1/releases", self.release_list, methods=["GET", "POST"]),
+                Route("/v1/releases/{name}", self.release),
+            ]
+        )
+
+    async def catalog(self, request: Request) -> Response:
+        rows = [
+            {
+                "id": d.name,
+                "title": d.title,
+                "description": d.title,
+                "lane": "private",
+                "synthetic": True,
+                "open": True,
+                "closed_code": None,
+            }
+            for d in self.datasets.values()
+        ]
+        return JSONResponse({"datasets": rows})
+
+    async def dataset(self, request: Request) -> Response:
+        return JSONResponse(self.datasets[request.path_params["name"]].detail())
+
+    async def price(self, request: Request) -> Response:
+        body = await request.json()
+        data = self.datasets[body["plan"]["dataset"]]
+        rho = _rho(body)
+        answer = data.answer(body["plan"], rho, body)["statement"]
+        return JSONResponse(
+            {
+                "plan": body["plan"],
+                "plan_id": "pln-" + "a" * 26,
+                "rho": rho,
+                "periods": answer["periods"],
+                "cells": len(answer["table"]["rows"]),
+                "measures": answer["mechanism"]["measures"],
+                "team": body["team"],
+                "left": dict.fromkeys(MONTHS, 140_000_000),
+                "share_of_left": "0.0714",
+                "more_such": 13,
+                "stored": None,
+                "free": False,
+            }
+        )
+
+    async def answers(self, request: Request) -> Response:
+        if request.headers.get("authorization") != f"token {TOKEN}":
+            return JSONResponse(
+                {"code": "not_signed_in", "message": "?", "remedy": "?", "request_id": "r"}, 401
+            )
+        body = await request.json()
+        self.asked.append(body)
+        if self.refuse is not None:
+            return JSONResponse(self.refuse[1], self.refuse[0])
+        return JSONResponse(self.datasets[body["plan"]["dataset"]].answer(body["plan"], _rho(body), body))
+
+    async def policies(self, request: Request) -> Response:
+        return JSONResponse([data.published() for data in self.datasets.values()])
+
+    async def parties(self, request: Request) -> Response:
+        return JSONResponse(parties())
+
+    async def release_list(self, request: Request) -> Response:
+        if request.method == "GET":
+            return JSONResponse(list(self.releases.values()))
+        record = (await request.json())["record"]
+        identity = content_id("rel", canonical_bytes(record))
+        self.releases[identity] = {
+            "release_id": identity,
+            "state": "waiting",
+            "record": record,
+            "approvals": [],
+        }
+        return JSONResponse({"release_id": identity, "state": "waiting"})
+
+    async def release(self, request: Request) -> Response:
+        return JSONResponse(self.releases[request.path_params["name"]])
+
+    def approve(self, identity: str, *signers: Signer) -> None:
+        release = self.releases[identity]
+        release["approvals"] = [signer.sign(release["record"]) for signer in signers]
+        release["state"] = "approved"
+
+
+def _rho(body: dict[str, Any]) -> int:
+    spend = body.get("spend") or {"rho": "0.0025"}
+    return round(float(spend.get("rho", "0.01")) * 1e9)
+
+
+@contextmanager
+def serving(gateway: Gateway) -> Iterator[str]:
+    """The gateway on a free port; yields its address."""
+    with socket.socket() as listener:
+        listener.bind(("127.0.0.1", 0))
+        listener.listen(64)
+        port = listener.getsockname()[1]
+        server = uvicorn.Server(uvicorn.Config(gateway.app, log_level="critical", lifespan="off"))
+        thread = threading.Thread(target=server.run, kwargs={"sockets": [listener]}, daemon=True)
+        thread.start()
+        while not server.started:
+            time.sleep(0.01)
+        try:
+            yield f"http://127.0.0.1:{port}"
+        finally:
+            server.should_exit = True
+            thread.join(timeout=10)
