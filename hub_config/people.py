@@ -27,7 +27,7 @@ from hub_config.roles import (
     role_group,
     team_group,
 )
-from hub_config.settings import PROXY, ROOMS, Settings
+from hub_config.settings import ROOMS, SITE_SERVER, Settings
 from hub_config.texts import Language, known_language
 
 #: 26 characters of base32: 130 bits, the length of every id of the workspace.
@@ -125,7 +125,7 @@ class People:
             with self._engine.begin() as connection:
                 last = connection.execute(select(func.max(db.persons.c.uid_offset))).scalar_one()
                 offset = (last or 0) + 1
-                if offset >= PROXY:
+                if offset >= SITE_SERVER:
                     raise PersonRefused(name=name, reason="uids_used_up")
                 person = connection.execute(
                     insert(db.persons)

@@ -20,9 +20,9 @@ from hub_config.texts import Language, known_language
 
 #: Offsets from CIVIC_UID_BASE (docs/design.md, "Places and identities").
 ROOMS, TEAMS, RUNS, END = 10_000, 20_000, 30_000, 40_000
-#: Last of the persons' uids; the proxy has one of its own, for a node process that faces the network and
-#holds : nobody's files should not be root.
-PROXY = ROOMS - 1
+#: The last two of the persons' uids: the proxy and the citizen site face the network and need nobody's files,
+#: so each is a user of its own that owns nothing.
+PROXY, SITE_SERVER = ROOMS - 1, ROOMS - 2
 
 PORTS = {
     "CIVIC_PORT": 8000,

@@ -20,8 +20,8 @@ CONFIG = """
 load_subconfig({config!r})
 for service in c.JupyterHub.services:
     if service.get("command"):
-        start = service["command"].index("-m", service["command"].index("--parent"))
-        service["command"] = [*service["command"][:start - 1], {stub!r}, service["name"]]
+        start = service["command"].index("-P", service["command"].index("--parent"))
+        service["command"] = [*service["command"][:start], {stub!r}, service["name"]]
 """
 
 

@@ -22,11 +22,18 @@ class Seat:
 
     def _start(self):
         began = time.monotonic()
-        self.session.api("POST", f"users/{self.owner}/server", {})
-        while not self.session.api("GET", f"users/{self.owner}")["servers"].get("", {}).get("ready"):
+        if not self._is_ready():
+            self.session.api("POST", f"users/{self.owner}/server", {})
+        while not self._is_ready():
             assert time.monotonic() - began < 120
             time.sleep(0.2)
         return time.monotonic() - began
+
+    def _is_ready(self):
+        return bool(self.session.api("GET", f"users/{self.owner}")["servers"].get("", {}).get("ready"))
+
+    def page(self, path):
+        return self._open("GET", path).decode()
 
     def get(self, path):
         return json.loads(self._open("GET", path))
