@@ -13,7 +13,7 @@ from html import escape
 from math import ceil, floor, log10
 from typing import TYPE_CHECKING
 
-from civic_kernel.figures import Point, content_id, interval, is_synthetic, number, points, summary, template
+from civic_kernel.figures import Point, content_id, interval, number, origin_note, points, summary, template
 from civic_kernel.frames import KEY
 from civic_kernel.texts import Language, speaker, text
 
@@ -191,8 +191,8 @@ def _chart(
 ) -> Chart:
     say = speaker(language, "kernel", "figure.")
     note = [say("reading_line" if name.startswith("chart_line") else "reading"), *notes]
-    if is_synthetic(frame):
-        note.insert(0, say("synthetic"))
+    if origin := origin_note(frame, language):
+        note.insert(0, origin)
     described = alt or summary(drawn, language, digits)
     svg = template(name).render(
         id=content_id(name, title, described, *(repr(p) for p in drawn)),
