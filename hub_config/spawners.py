@@ -36,6 +36,8 @@ def make_seat_environment(settings: Settings, account: Account, home: Path) -> d
         "JUPYTER_PREFER_ENV_PATH": "1",
         "CIVIC_GATEWAY_URL": settings.gateway_url,
         "CIVIC_LANGUAGE": account.language,
+        # What a person at her seat does unless she says otherwise; a report run names another purpose.
+        "CIVIC_PURPOSE": "exploration",
     }
     if account.teams:
         environment["CIVIC_TEAM"] = account.teams[0]
