@@ -110,10 +110,16 @@ def _through_speakers(path: Path, tree: ast.Module, function: ast.FunctionDef) -
             continue
         for node in ast.walk(function):
             if isinstance(node, ast.Call) and called(node, made.targets[0].id):
-                key = pattern_of(node.args[0]) or ".+"
+                key = pattern_of(node.args[0]) or "|".join(map(re.escape, _words(tree)))
+                pattern = f"{prefix}(?:{key})" if "|" in key else prefix + key
                 yield Asked(
-                    f"{path.relative_to(ROOT)}:{node.lineno}", domain.value, prefix + key, _facts(node)
+                    f"{path.relative_to(ROOT)}:{node.lineno}", str(domain.value), pattern, _facts(node)
                 )
+
+
+def _words(tree: ast.Module) -> set[str]:
+    constants = [node.value for node in ast.walk(tree) if isinstance(node, ast.Constant)]
+    return {each for each in constants if isinstance(each, str) and re.fullmatch(r"[a-z_.]+", each)}
 
 
 ASKED = [one for room in ROOMS for one in asked(room)]
