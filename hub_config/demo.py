@@ -7,7 +7,6 @@ user, and shows how far it is. It starts nothing that it does not end.
 from __future__ import annotations
 
 import json
-import os
 import shutil
 import signal
 import subprocess
@@ -26,7 +25,7 @@ from hub_config.errors import StepFailed
 from hub_config.home import REPORTS_USER, SITE_USER, prepare, user_ids
 from hub_config.people import People, open_people
 from hub_config.running import Workspace, find_running, start
-from hub_config.settings import Settings
+from hub_config.settings import Settings, checkout_path
 from hub_config.texts import shared_folder, text
 
 AUTHOR = "service-reports"
@@ -165,8 +164,9 @@ def _environment(settings: Settings, extra: Mapping[str, str]) -> dict[str, str]
         **{name: value for name, value in settings.environment().items() if value},
         **extra,
     }
-    if "PYTHONPATH" in os.environ:
-        environment["PYTHONPATH"] = os.environ["PYTHONPATH"]
+    checkout = checkout_path()
+    if checkout is not None:
+        environment["PYTHONPATH"] = str(checkout)
     return environment
 
 
