@@ -28,7 +28,7 @@ class ReportExporter(HTMLExporter):
     def __init__(self, language: Language, kind: Kind) -> None:
         self._language = language
         root = templates_root()
-        super().__init__(
+        super().__init__(  # type: ignore[no-untyped-call]
             config=Config(
                 HTMLExporter={
                     "template_name": "report",
@@ -42,11 +42,11 @@ class ReportExporter(HTMLExporter):
         )
 
     def default_filters(self) -> Any:
-        yield from super().default_filters()
+        yield from super().default_filters()  # type: ignore[no-untyped-call]
         yield "prose", prose
 
     def _create_environment(self) -> Any:
-        environment = super()._create_environment()
+        environment = super()._create_environment()  # type: ignore[no-untyped-call]
         # nbconvert leaves escaping off; here only `| safe` may pass, on drawings that the screen has read.
         environment.autoescape = True
         environment.trim_blocks = True
@@ -65,7 +65,7 @@ class ReportExporter(HTMLExporter):
         }
         self.environment.globals.update(context)
         body, _ = self.from_notebook_node(notebook)
-        # Not tidied afterwards: a script whose blank lines were cut no longer has the hash that the policy names.
+        # Not tidied afterwards: a script without its blank lines has not the hash that the policy names.
         return str(body).strip() + "\n"
 
 
