@@ -10,12 +10,13 @@ from __future__ import annotations
 import base64
 import hashlib
 import secrets
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 import rfc8785
 
 #: What a canonical document may hold. `float` is left out on purpose.
-Json = None | bool | int | str | list["Json"] | dict[str, "Json"]
+Json = None | bool | int | str | Sequence["Json"] | Mapping[str, "Json"]
 
 _ID_LENGTH = 26
 

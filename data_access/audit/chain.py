@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import base64
 import json
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from enum import StrEnum
 from typing import Any
@@ -71,7 +71,7 @@ class Chain:
         self._key = key
         self._clock = clock
 
-    def append(self, tx: Transaction, kind: EventKind, facts: dict[str, Json]) -> Event:
+    def append(self, tx: Transaction, kind: EventKind, facts: Mapping[str, Json]) -> Event:
         """Add one event inside the transaction of what it records."""
         previous = head(tx.connection)
         seq = previous.seq + 1

@@ -7,23 +7,11 @@ from pathlib import Path
 from typing import Annotated, Literal
 
 import yaml
-from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
+from pydantic import Field, ValidationError, model_validator
 
 from data_access.canonical import document_hash
+from data_access.documents import Closed, Labels, Name
 from data_access.errors import PolicyMalformed
-
-Name = Annotated[str, Field(pattern=r"^[a-z][a-z0-9_]{0,39}$")]
-
-
-class Closed(BaseModel):
-    """Frozen, strict, and without room for words that nobody defined."""
-
-    model_config = ConfigDict(extra="forbid", frozen=True, strict=True)
-
-
-class Labels(Closed):
-    ko: str
-    en: str
 
 
 class ColumnType(StrEnum):
@@ -79,6 +67,12 @@ class PublicTable(Closed):
     key: Name
     columns: dict[Name, Column]
 
+    @model_validator(mode="after")
+    def _key_is_a_column(self) -> PublicTable:
+        if self.key not in self.columns:
+            raise ValueError("key must name one of the table's columns")
+        return self
+
 
 class Dataset(Closed):
     """One dataset's layout. All names are the workspace's; `Column.source` has the file's own."""
@@ -88,7 +82,9 @@ class Dataset(Closed):
     description: Labels
     #: Tried in order on the bytes: a BOM decides at once, otherwise the first that decodes wholly.
     encodings: tuple[Literal["utf-8-sig", "utf-8", "cp949"], ...]
-    null: str
+    #: The text that stands for a missing value, beside the empty one. (Not called `null`: YAML reads that as
+    #: a key of None.)
+    missing: str
     columns: dict[Name, Column]
     derived: dict[Name, Derivation] = {}
     public_tables: dict[Name, PublicTable] = {}

@@ -11,6 +11,8 @@ from data_access.policy.document import (
     UnitKind,
     parse_policy,
 )
+from data_access.policy.schema import schema_of
+from data_access.policy.signing import check_catalog, check_in_time, check_signed
 
 __all__ = [
     "Cap",
@@ -21,5 +23,9 @@ __all__ = [
     "Signer",
     "Unit",
     "UnitKind",
+    "check_catalog",
+    "check_in_time",
+    "check_signed",
     "parse_policy",
+    "schema_of",
 ]

@@ -54,4 +54,4 @@ def dense(bound: BoundPlan, columns: dict[str, Sequence[object]]) -> Cells:
 
 
 def _plain(value: object) -> Value:
-    return value if isinstance(value, str) else int(value)  # type: ignore[call-overload, no-any-return]
+    return value if isinstance(value, str) else int(value)  # type: ignore[call-overload]

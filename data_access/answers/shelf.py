@@ -1,0 +1,131 @@
+"""Where signed bytes lie. They are stored before the first of them leaves."""
+
+from __future__ import annotations
+
+import base64
+import json
+from dataclasses import dataclass
+from typing import Any
+
+from sqlalchemy import Connection, Row, insert, select
+
+from data_access.canonical import content_id
+from data_access.clock import Clock, timestamp
+from data_access.db import Transaction
+from data_access.db.answers import answers
+from data_access.errors import UnknownAnswer
+from data_access.parties import Signature, SigningKey
+from data_access.pricing import Quote
+
+
+@dataclass(frozen=True)
+class StoredAnswer:
+    """`statement` holds the canonical bytes that `signature` is over; `id` is taken from their SHA-256."""
+
+    id: str
+    dataset: str
+    team: str
+    policy_hash: str
+    data_version: int
+    statement: bytes
+    signature: Signature
+
+    def document(self) -> dict[str, Any]:
+        return {
+            "answer_id": self.id,
+            "signature": self.signature.document(),
+            "statement": json.loads(self.statement),
+        }
+
+
+class Shelf:
+    def __init__(self, key: SigningKey, clock: Clock) -> None:
+        self._key = key
+        self._clock = clock
+
+    def find(self, connection: Connection, quote: Quote) -> StoredAnswer | None:
+        """The newest answer to the same plan with at least the precision that is asked for."""
+        row = connection.execute(
+            select(answers)
+            .where(
+                answers.c.dataset == quote.bound.plan.dataset,
+                answers.c.plan_id == quote.bound.id,
+                answers.c.nano >= quote.rho.nano,
+            )
+            .order_by(answers.c.nano.desc(), answers.c.edition.desc())
+            .limit(1)
+        ).first()
+        return _answer(row) if row else None
+
+    def of_reservation(self, connection: Connection, reservation: str) -> StoredAnswer | None:
+        row = connection.execute(select(answers).where(answers.c.reservation == reservation)).first()
+        return _answer(row) if row else None
+
+    def get(self, connection: Connection, answer_id: str) -> StoredAnswer:
+        """Raises UnknownAnswer."""
+        row = connection.execute(select(answers).where(answers.c.id == answer_id)).first()
+        if row is None:
+            raise UnknownAnswer()
+        return _answer(row)
+
+    def of_teams(self, connection: Connection, teams: frozenset[str]) -> list[StoredAnswer]:
+        """Newest first."""
+        rows = connection.execute(
+            select(answers)
+            .where(answers.c.team.in_(teams))
+            .order_by(answers.c.stored_at.desc(), answers.c.id)
+        )
+        return [_answer(row) for row in rows]
+
+    def put(
+        self,
+        tx: Transaction,
+        quote: Quote,
+        statement: bytes,
+        *,
+        reservation: str,
+        edition: int,
+        policy_hash: str,
+        team: str,
+        data_version: int,
+    ) -> StoredAnswer:
+        """Sign `statement` and store it under its reservation."""
+        answer = StoredAnswer(
+            id=content_id("ans", statement),
+            dataset=quote.bound.plan.dataset,
+            team=team,
+            policy_hash=policy_hash,
+            data_version=data_version,
+            statement=statement,
+            signature=self._key.sign_bytes(statement),
+        )
+        tx.connection.execute(
+            insert(answers).values(
+                id=answer.id,
+                dataset=answer.dataset,
+                plan_id=quote.bound.id,
+                nano=quote.rho.nano,
+                edition=edition,
+                reservation=reservation,
+                team=team,
+                policy_hash=answer.policy_hash,
+                data_version=data_version,
+                key_id=answer.signature.key_id,
+                statement=statement,
+                signature=base64.b64decode(answer.signature.ed25519),
+                stored_at=timestamp(self._clock.now()),
+            )
+        )
+        return answer
+
+
+def _answer(row: Row[Any]) -> StoredAnswer:
+    return StoredAnswer(
+        id=row.id,
+        dataset=row.dataset,
+        team=row.team,
+        policy_hash=row.policy_hash,
+        data_version=row.data_version,
+        statement=row.statement,
+        signature=Signature(row.key_id, base64.b64encode(row.signature).decode("ascii")),
+    )

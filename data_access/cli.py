@@ -1,0 +1,359 @@
+"""The vault side's verbs: `civic data|policy|ledger|audit|demo …`.
+
+Run as root, a verb becomes `civic-vault` before it opens anything: what root creates in the vault, the gateway
+could not read. Every refusal is one sentence and what to do next; `--json` prints one document and nothing
+else.
+"""
+
+from __future__ import annotations
+
+import functools
+import json
+import os
+import pwd
+import sys
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager, suppress
+from pathlib import Path
+from typing import Any, TypeVar
+
+import click
+
+from data_access.errors import CivicError, InternalFault, LedgerUnavailable
+from data_access.texts import Language, text
+
+VAULT_USER = "civic-vault"
+
+F = TypeVar("F", bound=Callable[..., Any])
+
+
+def language() -> Language:
+    """Of the person at the terminal: `LC_ALL`/`LANG`; English unless they say Korean."""
+    chosen = os.environ.get("LC_ALL") or os.environ.get("LANG") or ""
+    return "ko" if chosen.lower().startswith("ko") else "en"
+
+
+def become_vault() -> None:
+    """From root to the vault's user, for good. A machine without that user stays as it is (no isolation)."""
+    if os.geteuid() != 0:
+        return
+    try:
+        user = pwd.getpwnam(VAULT_USER)
+    except KeyError:
+        return
+    os.initgroups(VAULT_USER, user.pw_gid)
+    os.setgid(user.pw_gid)
+    os.setuid(user.pw_uid)
+    os.environ.update(HOME=user.pw_dir, USER=VAULT_USER, LOGNAME=VAULT_USER)
+
+
+def verb(function: F) -> F:
+    """A verb that refuses in sentences, with the refusal's own exit code, and prints JSON on demand."""
+
+    @click.option("--json", "as_json", is_flag=True, help="Print one JSON document and nothing else.")
+    @functools.wraps(function)
+    def run(*args: Any, as_json: bool, **kwargs: Any) -> None:
+        become_vault()
+        try:
+            document = function(*args, **kwargs)
+        except CivicError as refusal:
+            _refuse(refusal, as_json)
+        except (click.ClickException, click.exceptions.Exit, SystemExit):
+            raise
+        except Exception:
+            # The text of a foreign exception may hold a value, so it is not shown.
+            _refuse(InternalFault(), as_json)
+        else:
+            if as_json:
+                click.echo(json.dumps(document, ensure_ascii=False))
+            elif isinstance(document, dict) and "say" in document:
+                click.echo(document["say"])
+            else:
+                click.echo(json.dumps(document, ensure_ascii=False, indent=1))
+
+    return run  # type: ignore[return-value]
+
+
+def _refuse(refusal: CivicError, as_json: bool) -> None:
+    spoken = language()
+    message = text(spoken, "errors", f"{refusal.code}.message", **refusal.facts)
+    remedy = text(spoken, "errors", f"{refusal.code}.remedy", **refusal.facts)
+    if as_json:
+        click.echo(
+            json.dumps({"code": refusal.code, "message": message, "remedy": remedy}, ensure_ascii=False)
+        )
+    else:
+        click.echo(f"{message}\n→ {remedy}", err=True)
+    sys.exit(refusal.exit_code)
+
+
+@contextmanager
+def workspace(create: bool = False) -> Iterator[Any]:
+    """The composed vault side. Imported here, since `civic --help` must not wait for DuckDB."""
+    from data_access.compose import compose, read_settings
+
+    settings = read_settings()
+    if not create and not (settings.home / "db").exists() and settings.database_url.startswith("sqlite"):
+        raise LedgerUnavailable()
+    parts = compose(settings, create=create)
+    try:
+        yield parts
+    finally:
+        parts.close()
+
+
+def show_progress(stage: str, fraction: float) -> None:
+    """One line a stage, on standard error, redrawn only at a terminal."""
+    if sys.stderr.isatty():
+        click.echo(f"\r{stage:<18} {fraction:4.0%}", nl=fraction >= 1.0, err=True)
+    elif fraction in (0.0, 1.0):
+        click.echo(f"{stage} {'…' if fraction < 1 else 'done'}", err=True)
+
+
+@click.group()
+def data() -> None:
+    """Load operators' files into the vault."""
+
+
+@data.command("load")
+@click.argument("dataset")
+@click.argument("files", nargs=-1, required=True, type=click.Path(path_type=Path))
+@click.option(
+    "--tables", type=click.Path(path_type=Path), help="Folder of the public tables (default: the files')."
+)
+@verb
+def data_load(dataset: str, files: tuple[Path, ...], tables: Path | None) -> dict[str, Any]:
+    """Take FILES as the next version of DATASET. A bad file changes nothing."""
+    from data_access.flows.loading import load
+
+    with workspace() as parts:
+        with parts.database.reading() as connection:
+            force = parts.governing.in_force(connection, dataset)
+        version = load(
+            parts.vault,
+            force.entry,
+            files,
+            lineage=force.policy.lineage,
+            policy=force.policy,
+            by="operator",
+            tables=tables,
+            progress=show_progress,
+        )
+    return {
+        "dataset": dataset,
+        "version": version.number,
+        "say": text(language(), "cli", "loaded", dataset=dataset, version=version.number),
+    }
+
+
+@click.group()
+def policy() -> None:
+    """Check, sign, verify and activate policies."""
+
+
+@policy.command("check")
+@click.argument("file", type=click.Path(path_type=Path))
+@verb
+def policy_check(file: Path) -> dict[str, Any]:
+    """Whether FILE is a well-formed policy, and the hash that both sides sign."""
+    from data_access.flows.governing import read_policy
+
+    found, _ = read_policy(file)
+    return {
+        "dataset": found.dataset,
+        "version": found.version,
+        "hash": found.hash(),
+        "say": text(language(), "cli", "policy_checked", dataset=found.dataset, hash=found.hash()),
+    }
+
+
+@policy.command("sign")
+@click.argument("file", type=click.Path(path_type=Path))
+@click.option("--key", required=True, type=click.Path(path_type=Path), help="The private key (PEM).")
+@click.option("--passphrase/--no-passphrase", default=True, help="Ask for the key's passphrase.")
+def policy_sign(file: Path, key: Path, passphrase: bool) -> None:
+    """Add one signature to FILE's .sigs.json. Runs as whoever calls it: the key is hers."""
+    from data_access.flows.governing import read_policy, signatures_path
+    from data_access.parties import SigningKey
+    from data_access.parties.keys import write_signatures
+
+    spoken = language()
+    try:
+        found, signatures = read_policy(file)
+        secret = click.prompt("passphrase", hide_input=True, default="") if passphrase else None
+        signing = SigningKey.read(key, secret or None)
+    except CivicError as refusal:
+        _refuse(refusal, False)
+    except (OSError, ValueError):
+        raise click.ClickException(text(spoken, "cli", "key_unreadable")) from None
+    mine = signing.sign(found.document())
+    others = tuple(s for s in signatures if s.key_id != mine.key_id)
+    write_signatures(signatures_path(file), (*others, mine))
+    click.echo(text(spoken, "cli", "signed", hash=found.hash(), key=mine.key_id))
+
+
+@policy.command("keygen")
+@click.argument("file", type=click.Path(path_type=Path))
+@click.option("--passphrase/--no-passphrase", default=True, help="Protect the key with a passphrase.")
+def policy_keygen(file: Path, passphrase: bool) -> None:
+    """Make a signing key in FILE (never overwriting one) and print its public part for the register."""
+    import base64
+
+    from data_access.parties import SigningKey
+
+    secret = click.prompt("passphrase", hide_input=True, confirmation_prompt=True) if passphrase else None
+    key = SigningKey.generate()
+    try:
+        key.write(file, secret)
+    except OSError:
+        raise click.ClickException(text(language(), "cli", "key_not_written")) from None
+    click.echo(json.dumps({"id": key.id, "public": base64.b64encode(key.public).decode("ascii")}))
+
+
+@policy.command("verify")
+@click.argument("file", type=click.Path(path_type=Path))
+@click.option("--register", "register_file", required=True, type=click.Path(path_type=Path))
+@verb
+def policy_verify(file: Path, register_file: Path) -> dict[str, Any]:
+    """Whether both sides have signed exactly this text, by keys of the register. Needs no workspace."""
+    from data_access.clock import SystemClock
+    from data_access.flows.governing import read_policy, signatures_path
+    from data_access.parties import check_register, parse_register
+    from data_access.parties.keys import read_signatures
+    from data_access.policy import check_signed
+
+    found, signatures = read_policy(file)
+    register = parse_register(register_file.read_text("utf-8"))
+    now = SystemClock().now()
+    check_register(register, read_signatures(signatures_path(register_file)), None, now)
+    check_signed(found, signatures, register, now)
+    return {
+        "dataset": found.dataset,
+        "hash": found.hash(),
+        "say": text(language(), "cli", "policy_verified", dataset=found.dataset, hash=found.hash()),
+    }
+
+
+@policy.command("activate")
+@click.argument("file", type=click.Path(path_type=Path))
+@verb
+def policy_activate(file: Path) -> dict[str, Any]:
+    """Let a signed policy take effect, and make its private view where data are loaded."""
+    from data_access.errors import NoData
+    from data_access.flows.governing import read_policy
+    from data_access.flows.loading import make_missing_view
+
+    found, signatures = read_policy(file)
+    with workspace() as parts:
+        changed = parts.governing.activate(found, signatures)
+        with suppress(NoData):  # the first load makes it
+            make_missing_view(parts.vault, parts.governing.catalog[found.dataset], found)
+    key = "policy_activated" if changed else "policy_active_already"
+    return {
+        "dataset": found.dataset,
+        "changed": changed,
+        "say": text(language(), "cli", key, dataset=found.dataset),
+    }
+
+
+@policy.command("register")
+@click.argument("file", type=click.Path(path_type=Path))
+@verb
+def policy_register(file: Path) -> dict[str, Any]:
+    """Accept a register of parties that both sides have signed."""
+    from data_access.flows.governing import signatures_path
+    from data_access.parties import parse_register
+    from data_access.parties.keys import read_signatures
+
+    register = parse_register(file.read_text("utf-8"))
+    with workspace(create=True) as parts:
+        parts.governing.accept_register(register, read_signatures(signatures_path(file)))
+    return {"hash": register.hash(), "say": text(language(), "cli", "register_accepted")}
+
+
+@click.group()
+def ledger() -> None:
+    """The privacy budget: every period, every charge."""
+
+
+@ledger.command("show")
+@verb
+def ledger_show() -> list[dict[str, object]]:
+    """Budgets and charges, in order."""
+    from data_access.ledger.book import public_ledger
+
+    with workspace() as parts, parts.database.reading() as connection:
+        return public_ledger(connection)
+
+
+@click.group()
+def audit() -> None:
+    """The chain of signed events."""
+
+
+@audit.command("show")
+@click.option("--after", default=0, help="Only events after this place.")
+@verb
+def audit_show(after: int) -> list[dict[str, Any]]:
+    """Events as they are signed."""
+    from data_access.audit.chain import read_events
+
+    with workspace() as parts, parts.database.reading() as connection:
+        return [event.document() for event in read_events(connection, after)]
+
+
+@audit.command("verify")
+@verb
+def audit_verify() -> dict[str, Any]:
+    """Re-check order, hashes and signatures of the whole chain."""
+    from data_access.audit import check_chain
+    from data_access.audit.chain import read_events
+
+    with workspace() as parts, parts.database.reading() as connection:
+        head = check_chain(read_events(connection), parts.key.public)
+    return {
+        "seq": head.seq,
+        "hash": head.hash,
+        "say": text(language(), "cli", "chain_whole", seq=head.seq, hash=head.hash),
+    }
+
+
+@click.group()
+def demo() -> None:
+    """The demonstration's own steps (`civic up` and `make report` call them)."""
+
+
+@demo.command("prepare")
+@click.option("--rides", default=2_000_000, show_default=True, help="Size of the made-up city.")
+@click.option("--seed", default=2017, show_default=True)
+@verb
+def demo_prepare(rides: int, seed: int) -> dict[str, Any]:
+    """Make the city, sign its policies with the demo keys, load its rides."""
+    from data_access.compose import read_settings
+    from data_access.demo.prepare import install_catalog, prepare
+
+    install_catalog(read_settings().catalog_folder)
+    with workspace(create=True) as parts:
+        prepare(parts, rides=rides, seed=seed, progress=show_progress)
+    return {"rides": rides, "say": text(language(), "cli", "demo_prepared")}
+
+
+@demo.command("approve")
+@click.argument("release")
+@verb
+def demo_approve(release: str) -> dict[str, Any]:
+    """Sign RELEASE with both demo stewards' keys. Only a release that says `demonstration` takes them."""
+    from data_access.canonical import canonical_bytes
+    from data_access.demo.parties import demo_keys
+    from data_access.parties.register import SIDES
+
+    with workspace() as parts:
+        keys = demo_keys(parts.settings.home / "demo" / "keys")
+        record = parts.releasing.get(release)["record"]
+        for side in SIDES:
+            document = parts.releasing.approve(release, keys.of(side).sign_bytes(canonical_bytes(record)))
+    return {
+        "release_id": release,
+        "state": document["state"],
+        "say": text(language(), "cli", "demo_approved", release=release),
+    }

@@ -1,0 +1,115 @@
+"""Settings → built objects: the only composition root of the vault side."""
+
+from __future__ import annotations
+
+import base64
+from dataclasses import dataclass
+from pathlib import Path
+
+from data_access.answers import Shelf
+from data_access.audit import Chain
+from data_access.catalog import load_catalog
+from data_access.clock import Clock, SystemClock
+from data_access.db import Database
+from data_access.errors import VaultKeyWrong
+from data_access.flows.answering import Answering
+from data_access.flows.governing import Governing
+from data_access.flows.loading import Vault
+from data_access.flows.releasing import Releasing
+from data_access.ledger import Book
+from data_access.parties import SigningKey
+from data_access.privacy.mechanisms import DiscreteGaussianNoise, Noise
+from data_access.settings import Settings, read_settings
+from data_access.vault import Engine, KeyStore, VaultStore
+
+__all__ = ["Parts", "Settings", "compose", "gateway_key", "read_settings"]
+
+
+@dataclass(frozen=True)
+class Parts:
+    """Everything that a gateway, a job or a verb works with."""
+
+    settings: Settings
+    clock: Clock
+    database: Database
+    chain: Chain
+    key: SigningKey
+    governing: Governing
+    book: Book
+    shelf: Shelf
+    vault: Vault
+    engine: Engine
+    answering: Answering
+    releasing: Releasing
+
+    @property
+    def gateway_public_key(self) -> str:
+        return base64.b64encode(self.key.public).decode("ascii")
+
+    def close(self) -> None:
+        self.engine.close()
+        self.database.close()
+
+
+def gateway_key(folder: Path) -> SigningKey:
+    """The gateway's own signing key, made at its first start. Raises VaultKeyWrong for a damaged one."""
+    folder.mkdir(mode=0o700, parents=True, exist_ok=True)
+    path = folder / "gateway.pem"
+    if not path.exists():
+        SigningKey.generate().write(path)
+    try:
+        return SigningKey.read(path)
+    except ValueError:
+        raise VaultKeyWrong() from None
+
+
+def compose(
+    settings: Settings, *, clock: Clock | None = None, noise: Noise | None = None, create: bool = False
+) -> Parts:
+    """Build everything. `clock` and `noise` are seams for tests: arguments, never settings.
+
+    `create` makes the folders of a new workspace; without it a missing database is an error.
+    """
+    clock = clock or SystemClock()
+    if create:
+        for folder in (settings.home / "db", settings.vault_folder, settings.keys_folder):
+            folder.mkdir(mode=0o700, parents=True, exist_ok=True)
+    database = Database(settings.database_url)
+    database.migrate()
+    key = gateway_key(settings.keys_folder)
+    chain = Chain(key, clock)
+    keys = KeyStore(settings.keys_folder)
+    governing = Governing(
+        database=database,
+        chain=chain,
+        clock=clock,
+        catalog=load_catalog(settings.catalog_folder),
+        pending=settings.policies_folder,
+        isolated=settings.isolated,
+    )
+    book = Book(chain, clock)
+    shelf = Shelf(key, clock)
+    engine = Engine(settings.vault_folder, keys)
+    return Parts(
+        settings=settings,
+        clock=clock,
+        database=database,
+        chain=chain,
+        key=key,
+        governing=governing,
+        book=book,
+        shelf=shelf,
+        vault=Vault(database, chain, VaultStore(settings.vault_folder), keys, clock),
+        engine=engine,
+        answering=Answering(
+            database=database,
+            governing=governing,
+            book=book,
+            shelf=shelf,
+            chain=chain,
+            engine=engine,
+            noise=noise or DiscreteGaussianNoise(),
+            clock=clock,
+        ),
+        releasing=Releasing(database, governing, shelf, chain, clock),
+    )

@@ -1,0 +1,146 @@
+"""Building the city's folder: every file in its layout, in one pass over the months."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any, Final
+
+import numpy as np
+
+from .accidents import ACCIDENT_COLUMNS, accident_rows, draw_accidents
+from .city import City, Measure, Traces, make_city
+from .files import CityFiles, CityWriter, build_once
+from .people import monthly_rides
+from .truth import DEFAULT_RIDES, LEAST_RIDES
+
+STATION_COLUMNS: Final = (
+    "대여소_구",
+    "대여소ID",
+    "대여소명",
+    "대여소주소",
+    "위도",
+    "경도",
+    "기준시작일자",
+    "거치대수",
+)
+WEATHER_COLUMNS: Final = ("일시", "평균기온(°C)", "일강수량(mm)", "평균 풍속(m/s)")
+DONG_COLUMNS: Final = ("법정동코드", "자치구", "법정동", "거주자수", "일자리수", "대여소수", "공원", "한강")
+GU_COLUMNS: Final = ("자치구코드", "자치구", "거주자수", "면적(km2)")
+
+Progress = Callable[[str, float], None]
+
+
+def build_city(
+    out: Path, *, rides: int = DEFAULT_RIDES, seed: int = 2017, progress: Progress | None = None
+) -> CityFiles:
+    """Write the city's files into folder `out`, whole or not at all.
+
+    `progress(stage, fraction)` hears a stage's name (`ground`, `rides`, `accidents`, `tables`) and
+    how much of the whole is done, 0 to 1. A folder that holds this city already (same seed, size and
+    VERSION) is left as it is, and progress hears only `("finished", 1.0)`.
+
+    Raises ValueError as `make_city`, FileExistsError where `out` holds anything but an earlier city.
+    """
+    tell = progress or (lambda stage, fraction: None)
+    if rides < LEAST_RIDES or seed < 0:
+        raise ValueError(f"a city needs at least {LEAST_RIDES} rides and a seed of 0 or more")
+    files = build_once(out, seed, rides, lambda writer: _fill(writer, rides, seed, tell))
+    tell("finished", 1.0)
+    return files
+
+
+def _fill(writer: CityWriter, rides: int, seed: int, tell: Progress) -> None:
+    """Write everything but the manifest."""
+    tell("ground", 0.0)
+    city = make_city(rides=rides, seed=seed)
+    per_month = monthly_rides(rides)
+    traces = Traces(rides)
+    measure = Measure(city)
+    done = 0
+    for place, month in enumerate(city.month_rides()):
+        tell("rides", 0.1 + 0.8 * done / rides)
+        writer.rides(month.month, city.maker.ride_table(month))
+        traces.add(month)
+        measure.add(month)
+        done += int(per_month[place])
+    tell("accidents", 0.9)
+    year = traces.year()
+    picked = draw_accidents(year, city.geography, city.stations, city.days, city.truth)
+    rows = accident_rows(
+        picked,
+        year,
+        geography=city.geography,
+        stations=city.stations,
+        people=city.people,
+        days=city.days,
+        seed=seed,
+    )
+    writer.table(writer.files.accidents, ACCIDENT_COLUMNS, rows, bom=True)
+    tell("tables", 0.95)
+    _write_tables(writer, city)
+    _write_truth(writer, city, measure.figures() | {"accidents": len(rows)})
+
+
+def _write_tables(writer: CityWriter, city: City) -> None:
+    """Write stations, weather, dong and gu."""
+    geography, stations, days = city.geography, city.stations, city.days
+    files = writer.files
+    gu_of_station = geography.gu_of[stations.dong].tolist()
+    station_rows = [
+        (
+            geography.gu_names[gu_of_station[s]],
+            str(stations.number[s]),
+            f"{stations.number[s]}. {stations.name[s]}",
+            stations.address[s],
+            f"{stations.lat[s]:.6f}",
+            f"{stations.lon[s]:.6f}",
+            stations.since[s],
+            str(stations.racks[s]),
+        )
+        for s in range(len(stations.number))
+    ]
+    # the portal's station file ends its lines with LF, its ride and accident files with CRLF
+    writer.table(files.stations, STATION_COLUMNS, station_rows, bom=True, end="\n")
+    weather_rows = [
+        (str(days.date[d]), f"{days.temp[d]:.1f}", f"{days.rain[d]:.1f}", f"{days.wind[d]:.1f}")
+        for d in range(len(days.date))
+    ]
+    writer.table(files.weather, WEATHER_COLUMNS, weather_rows, bom=False)
+    dong_rows = [
+        (
+            geography.dong_codes[d],
+            geography.gu_names[geography.gu_of[d]],
+            geography.dong_names[d],
+            str(geography.residents[d]),
+            str(geography.jobs[d]),
+            str(stations.count[d]),
+            str(int(geography.park[d])),
+            str(int(geography.river[d])),
+        )
+        for d in range(len(geography.dong_codes))
+    ]
+    writer.table(files.dong, DONG_COLUMNS, dong_rows, bom=True)
+    residents = np.bincount(geography.gu_of, geography.residents).astype(np.int64)
+    gu_rows = [
+        (geography.gu_codes[g], geography.gu_names[g], str(residents[g]), f"{geography.gu_km2[g]:.2f}")
+        for g in range(len(geography.gu_codes))
+    ]
+    writer.table(files.gu, GU_COLUMNS, gu_rows, bom=True)
+
+
+def _write_truth(writer: CityWriter, city: City, measured: dict[str, Any]) -> None:
+    """Write the truth with the places' names and codes."""
+    geography, truth = city.geography, city.truth
+    gu = [{"code": geography.gu_codes[g], "name": geography.gu_names[g]} for g in truth.unsafe_gu]
+    dong = [
+        {
+            "code": geography.dong_codes[d],
+            "gu": geography.gu_names[geography.gu_of[d]],
+            "name": geography.dong_names[d],
+            "residents": int(geography.residents[d]),
+            "jobs": int(geography.jobs[d]),
+        }
+        for d in truth.bare_dong
+    ]
+    writer.document(writer.files.truth, truth.document(gu, dong, measured))

@@ -1,0 +1,111 @@
+"""From nothing to an open demonstration: city, keys, register, signed policies, loaded vault.
+
+Every step finds what is done already, so a second run is quick and changes nothing.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import shutil
+from collections.abc import Callable
+from pathlib import Path
+
+import yaml
+
+from data_access.canonical import canonical_bytes
+from data_access.catalog.entry import Dataset
+from data_access.compose import Parts
+from data_access.demo.city import CityFiles, build_city
+from data_access.demo.parties import DemoKeys, demo_keys, demo_register
+from data_access.flows.governing import read_policy, signatures_path
+from data_access.flows.loading import load, make_missing_view
+from data_access.parties.keys import write_signatures
+from data_access.parties.register import SIDES
+from data_access.vault import find_version
+
+HERE = Path(__file__).parent
+DATASETS = ("bike_rides", "accidents")
+
+Progress = Callable[[str, float], None]
+
+
+def install_catalog(folder: Path) -> None:
+    """Put the demonstration's catalog entries into a new workspace, before anything reads them."""
+    folder.mkdir(parents=True, exist_ok=True)
+    for source in (HERE / "catalog").glob("*.yaml"):
+        target = folder / source.name
+        if not target.exists() or target.read_bytes() != source.read_bytes():
+            shutil.copyfile(source, target)
+
+
+def prepare(parts: Parts, *, rides: int, seed: int, progress: Progress) -> None:
+    """Make, sign, load. Raises CivicError; whatever was finished before stays."""
+    home = parts.settings.home
+    city = build_city(home / "city" / "files", rides=rides, seed=seed, progress=_staged(progress, "city"))
+    keys = demo_keys(home / "demo" / "keys")
+    progress("sign", 0.0)
+    _accept_register(parts, keys)
+    for dataset in DATASETS:
+        _sign_and_activate(parts, keys, dataset)
+    progress("sign", 1.0)
+    for dataset in DATASETS:
+        _load(parts, dataset, city, _staged(progress, "load"))
+
+
+def _accept_register(parts: Parts, keys: DemoKeys) -> None:
+    with parts.database.reading() as connection:
+        if parts.governing.register(connection) is not None:
+            return
+    register = demo_register(keys, parts.key, parts.clock)
+    signatures = tuple(keys.of(side).sign(register.document()) for side in SIDES)
+    parts.governing.accept_register(register, signatures)
+    path = parts.settings.policies_folder / "parties.json"
+    path.parent.mkdir(parents=True, exist_ok=True)
+    path.write_text(json.dumps(register.document(), ensure_ascii=False, indent=1) + "\n", "utf-8")
+    write_signatures(signatures_path(path), signatures)
+
+
+def _sign_and_activate(parts: Parts, keys: DemoKeys, dataset: str) -> None:
+    path = parts.settings.policies_folder / f"{dataset}.yaml"
+    if not path.exists():
+        path.parent.mkdir(parents=True, exist_ok=True)
+        write_policy(path, (HERE / "policies" / f"{dataset}.yaml"), parts.governing.catalog[dataset])
+    policy, signatures = read_policy(path)
+    if not signatures:
+        data = canonical_bytes(policy.document())
+        signatures = tuple(keys.of(side).sign_bytes(data) for side in SIDES)
+        write_signatures(signatures_path(path), signatures)
+    parts.governing.activate(policy, signatures)
+
+
+def write_policy(path: Path, template: Path, entry: Dataset) -> None:
+    """The template with the hash of the catalog entry that the signatures will be for."""
+    document = yaml.safe_load(template.read_text("utf-8")) | {"catalog": entry.hash()}
+    staged = path.with_name(f".{path.name}.new")
+    staged.write_text(yaml.safe_dump(document, allow_unicode=True, sort_keys=False), "utf-8")
+    os.replace(staged, path)
+
+
+def _load(parts: Parts, dataset: str, city: CityFiles, progress: Progress) -> None:
+    with parts.database.reading() as connection:
+        force = parts.governing.in_force(connection, dataset)
+        loaded = find_version(connection, force.policy.lineage)
+    if loaded is not None:
+        make_missing_view(parts.vault, force.entry, force.policy)
+        return
+    files = list(city.rides) if dataset == "bike_rides" else [city.accidents]
+    load(
+        parts.vault,
+        force.entry,
+        files,
+        lineage=force.policy.lineage,
+        policy=force.policy,
+        by="demonstration",
+        tables=city.root,
+        progress=progress,
+    )
+
+
+def _staged(progress: Progress, stage: str) -> Progress:
+    return lambda step, fraction: progress(f"{stage}.{step}", fraction)

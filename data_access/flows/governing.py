@@ -1,0 +1,247 @@
+"""Registers and policies taking effect, and which policy is in force now.
+
+What is in force stands in the database, with its signatures, and is verified again at each decision: neither
+side alone can close a dataset by editing a file, and nobody can open one by editing the database.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from pydantic import ValidationError
+from sqlalchemy import Connection, insert, select
+
+from data_access.audit import Chain, EventKind
+from data_access.canonical import canonical_bytes
+from data_access.catalog import Dataset
+from data_access.clock import Clock, timestamp
+from data_access.db import Database, Transaction
+from data_access.db.governance import lineages, policies, registers
+from data_access.errors import (
+    CivicError,
+    IsolationMissing,
+    PolicyEdited,
+    PolicyLineageChanged,
+    PolicyMalformed,
+    PolicyMissing,
+    PolicyRolledBack,
+    RegisterInvalid,
+    UnknownDataset,
+)
+from data_access.parties import Register, Signature, check_register
+from data_access.parties.keys import parse_signatures, read_signatures
+from data_access.policy import Policy, check_catalog, check_in_time, check_signed, parse_policy
+
+
+@dataclass(frozen=True)
+class InForce:
+    """A policy that both sides have signed, that is not expired, and whose catalog entry is the signed one."""
+
+    policy: Policy
+    entry: Dataset
+    signatures: tuple[Signature, ...]
+
+
+@dataclass(frozen=True)
+class Governing:
+    """The stewards' documents. `pending` is the folder in which signed files wait to be activated."""
+
+    database: Database
+    chain: Chain
+    clock: Clock
+    catalog: Mapping[str, Dataset]
+    pending: Path
+    #: Whether seats and vault are different users of the machine; without it only synthetic datasets open.
+    isolated: bool
+
+    def accept_register(self, register: Register, signatures: tuple[Signature, ...]) -> None:
+        """Raises RegisterInvalid. Accepting the register that is already in force changes nothing."""
+        with self.database.transaction() as tx:
+            previous = self.register(tx.connection)
+            if previous is not None and previous.hash() == register.hash():
+                return
+            check_register(register, signatures, previous, self.clock.now())
+            tx.connection.execute(
+                insert(registers).values(
+                    version=register.version,
+                    hash=register.hash(),
+                    document=canonical_bytes(register.document()),
+                    signatures=_signature_bytes(signatures),
+                    accepted_at=timestamp(self.clock.now()),
+                )
+            )
+            self.chain.append(
+                tx,
+                EventKind.REGISTER_ACCEPTED,
+                {"version": register.version, "hash": register.hash()},
+            )
+
+    def register(self, connection: Connection) -> Register | None:
+        row = connection.execute(select(registers).order_by(registers.c.version.desc()).limit(1)).first()
+        if row is None:
+            return None
+        try:
+            return Register.model_validate(json.loads(row.document), strict=False)
+        except (ValueError, ValidationError):
+            raise RegisterInvalid(dataset="parties.json") from None
+
+    def register_document(self, connection: Connection) -> dict[str, Any]:
+        """The public form: the register and its signatures. Raises RegisterInvalid before the first one."""
+        row = connection.execute(select(registers).order_by(registers.c.version.desc()).limit(1)).first()
+        if row is None:
+            raise RegisterInvalid(dataset="parties.json")
+        return {
+            "register": json.loads(row.document),
+            "hash": row.hash,
+            "signatures": json.loads(row.signatures),
+        }
+
+    def activate(self, policy: Policy, signatures: tuple[Signature, ...]) -> bool:
+        """Let `policy` take effect; False if it already has. Raises the code of what is missing."""
+        with self.database.transaction() as tx:
+            self._check(tx.connection, policy, signatures)
+            newest = self._newest(tx.connection, policy.dataset)
+            if newest is not None and newest.hash == policy.hash():
+                return False
+            if newest is not None and policy.version <= newest.version:
+                raise PolicyRolledBack(dataset=policy.dataset)
+            self._fix_lineage(tx, policy, self.catalog[policy.dataset])
+            tx.connection.execute(
+                insert(policies).values(
+                    dataset=policy.dataset,
+                    version=policy.version,
+                    hash=policy.hash(),
+                    lineage=policy.lineage,
+                    document=canonical_bytes(policy.document()),
+                    signatures=_signature_bytes(signatures),
+                    activated_at=timestamp(self.clock.now()),
+                )
+            )
+            self.chain.append(
+                tx,
+                EventKind.POLICY_ACTIVATED,
+                {
+                    "dataset": policy.dataset,
+                    "version": policy.version,
+                    "hash": policy.hash(),
+                    "lineage": policy.lineage,
+                    "signed_by": [*sorted(s.key_id for s in signatures)],
+                },
+            )
+            return True
+
+    def in_force(self, connection: Connection, dataset: str) -> InForce:
+        """Raises UnknownDataset, or the code of what closes the dataset."""
+        entry = self.catalog.get(dataset)
+        if entry is None:
+            raise UnknownDataset()
+        row = self._newest(connection, dataset)
+        if row is None:
+            self._explain_pending(connection, dataset)
+            raise PolicyMissing(dataset=dataset)
+        try:
+            policy = Policy.model_validate(json.loads(row.document), strict=False)
+            signatures = parse_signatures(json.loads(row.signatures))
+        except (ValueError, KeyError, TypeError):
+            raise PolicyEdited(dataset=dataset) from None
+        if policy.hash() != row.hash or policy.dataset != dataset:
+            raise PolicyEdited(dataset=dataset)
+        self._check(connection, policy, signatures)
+        if not policy.synthetic and not self.isolated:
+            raise IsolationMissing(dataset=dataset)
+        return InForce(policy, entry, signatures)
+
+    def documents(self, connection: Connection) -> list[dict[str, Any]]:
+        """Every policy that ever took effect, oldest first, for the public."""
+        rows = connection.execute(select(policies).order_by(policies.c.dataset, policies.c.version)).all()
+        newest = {row.dataset: row.version for row in rows}
+        closed = {dataset for dataset in newest if reason_closed(self, connection, dataset)}
+        return [
+            {
+                "policy": json.loads(row.document),
+                "hash": row.hash,
+                "signatures": json.loads(row.signatures),
+                "activated_at": row.activated_at,
+                "in_force": newest[row.dataset] == row.version and row.dataset not in closed,
+            }
+            for row in rows
+        ]
+
+    def _check(self, connection: Connection, policy: Policy, signatures: tuple[Signature, ...]) -> None:
+        register = self.register(connection)
+        if register is None:
+            raise RegisterInvalid(dataset="parties.json")
+        check_signed(policy, signatures, register, self.clock.now())
+        entry = self.catalog.get(policy.dataset)
+        if entry is None:
+            raise UnknownDataset()
+        check_catalog(policy, entry)
+
+    def _newest(self, connection: Connection, dataset: str) -> Any:
+        return connection.execute(
+            select(policies).where(policies.c.dataset == dataset).order_by(policies.c.version.desc()).limit(1)
+        ).first()
+
+    def _explain_pending(self, connection: Connection, dataset: str) -> None:
+        """Before a first policy: say what is wrong with the file that waits, if there is one."""
+        path = self.pending / f"{dataset}.yaml"
+        if not path.exists():
+            return
+        policy, signatures = read_policy(path)
+        self._check(connection, policy, signatures)
+
+    def _fix_lineage(self, tx: Transaction, policy: Policy, entry: Dataset) -> None:
+        row = tx.connection.execute(select(lineages).where(lineages.c.lineage == policy.lineage)).first()
+        fixed = {
+            "dataset": policy.dataset,
+            "unit_kind": policy.unit.kind.value,
+            "unit_column": policy.unit.column,
+            "period": policy.unit.period,
+            "time_column": entry.time_column,
+        }
+        if row is not None:
+            if any(getattr(row, name) != value for name, value in fixed.items()):
+                raise PolicyLineageChanged(dataset=policy.dataset)
+            return
+        known = tx.connection.scalar(select(lineages.c.lineage).where(lineages.c.dataset == policy.dataset))
+        if known is not None:
+            # A dataset under a second lineage name would bring a second budget for the same records.
+            raise PolicyLineageChanged(dataset=policy.dataset)
+        tx.connection.execute(insert(lineages).values(lineage=policy.lineage, **fixed))
+
+
+def read_policy(path: Path) -> tuple[Policy, tuple[Signature, ...]]:
+    """A policy file and its detached signatures. Raises PolicyMissing, PolicyMalformed or PolicyEdited."""
+    if not path.exists():
+        raise PolicyMissing(dataset=path.stem)
+    try:
+        source = path.read_text("utf-8")
+    except UnicodeDecodeError:
+        raise PolicyMalformed(dataset=path.stem, where="UTF-8") from None
+    policy = parse_policy(source, path.stem)
+    try:
+        return policy, read_signatures(signatures_path(path))
+    except ValueError:
+        raise PolicyEdited(dataset=path.stem) from None
+
+
+def signatures_path(path: Path) -> Path:
+    """`bike_rides.yaml` → `bike_rides.sigs.json`."""
+    return path.with_suffix(".sigs.json")
+
+
+def reason_closed(governing: Governing, connection: Connection, dataset: str) -> CivicError | None:
+    """Why `dataset` answers nothing, or None."""
+    try:
+        check_in_time(governing.in_force(connection, dataset).policy, governing.clock.now())
+    except CivicError as reason:
+        return reason
+    return None
+
+
+def _signature_bytes(signatures: tuple[Signature, ...]) -> bytes:
+    return canonical_bytes([s.document() for s in sorted(signatures, key=lambda s: s.key_id)])

@@ -1,0 +1,190 @@
+"""A release record, and the two approvals without which no file of it is published."""
+
+from __future__ import annotations
+
+import base64
+import json
+import re
+from dataclasses import dataclass
+from typing import Annotated, Any, Literal
+
+from pydantic import AfterValidator, Field, ValidationError
+from sqlalchemy import Connection, Row, insert, select
+
+from data_access.answers import Shelf
+from data_access.audit import Chain, EventKind
+from data_access.canonical import canonical_bytes, content_id
+from data_access.clock import Clock, timestamp
+from data_access.db import Database
+from data_access.db.commons import approvals, releases
+from data_access.documents import Closed, Labels, Name
+from data_access.errors import ApprovalByAuthor, ApprovalInvalid, MalformedRequest, UnknownRelease
+from data_access.flows.governing import Governing
+from data_access.parties import Signature
+
+_PATH = re.compile(r"^[A-Za-z0-9][A-Za-z0-9_.-]*(/[A-Za-z0-9][A-Za-z0-9_.-]*){0,3}$")
+
+
+def _safe_path(path: str) -> str:
+    if not _PATH.match(path):
+        raise ValueError("a path inside the release")
+    return path
+
+
+class ReleasedFile(Closed):
+    path: Annotated[str, AfterValidator(_safe_path)]
+    sha256: str = Field(pattern=r"^[0-9a-f]{64}$")
+    bytes: int = Field(ge=0, le=50_000_000)
+
+
+class ReleaseRecord(Closed):
+    """What is signed: every file by its hash, every answer and policy by its id."""
+
+    kind: Literal["civic-release"]
+    report: Name
+    slug: str = Field(pattern=r"^[a-z0-9][a-z0-9-]{0,79}$")
+    title: Labels
+    author: str = Field(pattern=r"^[a-z0-9][a-z0-9_.-]{0,63}$")
+    team: str
+    parameters: dict[str, Any]
+    demonstration: bool
+    answers: tuple[str, ...] = Field(min_length=1)
+    policies: tuple[str, ...] = Field(min_length=1)
+    notebook_sha256: str = Field(pattern=r"^[0-9a-f]{64}$")
+    files: tuple[ReleasedFile, ...] = Field(min_length=1, max_length=500)
+    created_at: str = Field(pattern=r"^\d{4}-\d\d-\d\dT\d\d:\d\d:\d\dZ$")
+
+
+@dataclass(frozen=True)
+class Releasing:
+    database: Database
+    governing: Governing
+    shelf: Shelf
+    chain: Chain
+    clock: Clock
+
+    def submit(self, author: str, document: Any) -> dict[str, Any]:
+        """Store a record; the same record again is the same release. Raises MalformedRequest, UnknownAnswer."""
+        record = _parse(document)
+        if record.author != author:
+            raise MalformedRequest(where="record.author")
+        if len({file.path for file in record.files}) != len(record.files):
+            raise MalformedRequest(where="record.files")
+        data = canonical_bytes(document)
+        release = content_id("rel", data)
+        with self.database.transaction() as tx:
+            known = tx.connection.execute(select(releases.c.id).where(releases.c.id == release)).first()
+            if known is None:
+                self._check_answers(tx.connection, record)
+                tx.connection.execute(
+                    insert(releases).values(
+                        id=release,
+                        slug=record.slug,
+                        record=data,
+                        author=author,
+                        created_at=timestamp(self.clock.now()),
+                    )
+                )
+                self.chain.append(
+                    tx, EventKind.RELEASE_SUBMITTED, {"release": release, "answers": list(record.answers)}
+                )
+            return self._document(tx.connection, release)
+
+    def approve(self, release: str, signature: Signature) -> dict[str, Any]:
+        """Add one side's signature. Raises UnknownRelease, ApprovalInvalid or ApprovalByAuthor."""
+        with self.database.transaction() as tx:
+            row = self._row(tx.connection, release)
+            register = self.governing.register(tx.connection)
+            if register is None:
+                raise ApprovalInvalid()
+            try:
+                key, party = register.signer(signature, row.record, self.clock.now())
+            except ValueError:
+                raise ApprovalInvalid() from None
+            if key.person is None or (key.demo and not json.loads(row.record)["demonstration"]):
+                raise ApprovalInvalid()
+            if key.person == row.author:
+                raise ApprovalByAuthor()
+            given = tx.connection.execute(
+                select(approvals.c.side).where(approvals.c.release == release, approvals.c.side == party.side)
+            ).first()
+            if given is None:
+                tx.connection.execute(
+                    insert(approvals).values(
+                        release=release,
+                        side=party.side,
+                        key_id=key.id,
+                        person=key.person,
+                        signature=base64.b64decode(signature.ed25519),
+                        approved_at=timestamp(self.clock.now()),
+                    )
+                )
+                self.chain.append(
+                    tx,
+                    EventKind.RELEASE_APPROVED,
+                    {"release": release, "side": party.side, "party": party.id, "key": key.id},
+                )
+            return self._document(tx.connection, release)
+
+    def get(self, release: str) -> dict[str, Any]:
+        with self.database.reading() as connection:
+            return self._document(connection, release)
+
+    def list(self) -> list[dict[str, Any]]:
+        """Newest first."""
+        with self.database.reading() as connection:
+            ids = connection.scalars(
+                select(releases.c.id).order_by(releases.c.created_at.desc(), releases.c.id)
+            )
+            return [self._document(connection, release) for release in ids.all()]
+
+    def _check_answers(self, connection: Connection, record: ReleaseRecord) -> None:
+        """Every answer exists, and the policies and the demonstration mark are those of the answers."""
+        statements = [json.loads(self.shelf.get(connection, answer).statement) for answer in record.answers]
+        if {s["policy_hash"] for s in statements} != set(record.policies):
+            raise MalformedRequest(where="record.policies")
+        if any(s["synthetic"] for s in statements) != record.demonstration:
+            raise MalformedRequest(where="record.demonstration")
+
+    def _row(self, connection: Connection, release: str) -> Row[Any]:
+        row = connection.execute(select(releases).where(releases.c.id == release)).first()
+        if row is None:
+            raise UnknownRelease()
+        return row
+
+    def _document(self, connection: Connection, release: str) -> dict[str, Any]:
+        row = self._row(connection, release)
+        given = connection.execute(
+            select(approvals).where(approvals.c.release == release).order_by(approvals.c.side)
+        ).all()
+        register = self.governing.register(connection)
+        return {
+            "release_id": release,
+            "state": "approved" if {a.side for a in given} == {"city", "cso"} else "waiting",
+            "record": json.loads(row.record),
+            "approvals": [
+                {
+                    "side": a.side,
+                    "party": _party(register, a.key_id),
+                    "key_id": a.key_id,
+                    "ed25519": base64.b64encode(a.signature).decode("ascii"),
+                    "approved_at": a.approved_at,
+                }
+                for a in given
+            ],
+        }
+
+
+def _party(register: Any, key_id: str) -> str | None:
+    key = register.key(key_id) if register else None
+    return key.party if key else None
+
+
+def _parse(document: Any) -> ReleaseRecord:
+    try:
+        canonical_bytes(document)
+        return ReleaseRecord.model_validate(document, strict=False)
+    except ValidationError as fault:
+        raise MalformedRequest(where="record." + ".".join(map(str, fault.errors()[0]["loc"]))) from None
+    except (TypeError, ValueError):
+        raise MalformedRequest(where="record") from None

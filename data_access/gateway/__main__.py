@@ -1,0 +1,66 @@
+"""`python -m data_access.gateway`: both apps in one process, ended with the Hub that started it."""
+
+from __future__ import annotations
+
+import asyncio
+import sys
+
+import uvicorn
+
+from data_access.compose import compose, read_settings
+from data_access.errors import CivicError
+from data_access.flows.loading import sweep
+from data_access.gateway.identity import HubIdentity
+from data_access.gateway.public import public_app
+from data_access.gateway.workspace import workspace_app
+from data_access.texts import text
+
+
+def main() -> int:
+    settings = read_settings()
+    try:
+        parts = compose(settings)
+        sweep(parts.vault)
+    except CivicError as fault:
+        print(text("en", "errors", f"{fault.code}.message", **fault.facts), file=sys.stderr)
+        return fault.exit_code
+    identity = HubIdentity(settings.hub_api_url, settings.hub_token)
+    workspace = workspace_app(parts, identity, settings.service_prefix.rstrip("/"))
+    try:
+        asyncio.run(
+            _serve(
+                _server(workspace, settings.bind, settings.gateway_port),
+                _server(public_app(parts), settings.bind, settings.public_port),
+            )
+        )
+    except KeyboardInterrupt:
+        pass  # how uvicorn hands on SIGINT after its own orderly end
+    finally:
+        parts.close()
+    return 0
+
+
+def _server(app: object, host: str, port: int) -> uvicorn.Server:
+    # Access lines would hold nothing that the audit chain does not say better, and a query string might.
+    config = uvicorn.Config(
+        app,  # type: ignore[arg-type]
+        host=host,
+        port=port,
+        access_log=False,
+        log_level="warning",
+        timeout_graceful_shutdown=5,
+    )
+    return uvicorn.Server(config)
+
+
+async def _serve(*servers: uvicorn.Server) -> None:
+    """Serve until one ends; then end the others too."""
+    tasks = [asyncio.create_task(server.serve()) for server in servers]
+    await asyncio.wait(tasks, return_when=asyncio.FIRST_COMPLETED)
+    for server in servers:
+        server.should_exit = True
+    await asyncio.gather(*tasks, return_exceptions=True)
+
+
+if __name__ == "__main__":
+    sys.exit(main())

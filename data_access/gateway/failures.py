@@ -1,0 +1,79 @@
+"""One envelope for every failure: {"code", "message", "remedy", "request_id"}.
+
+The sentences come from `templates/locale/*/errors.po`; what the exception carries beyond its public facts
+goes nowhere. An unforeseen fault is logged by its type and place alone, since its text may hold a value.
+"""
+
+from __future__ import annotations
+
+import logging
+import traceback
+from typing import Any
+
+from fastapi import FastAPI, Request
+from fastapi.exceptions import RequestValidationError
+from fastapi.responses import JSONResponse
+from starlette.exceptions import HTTPException
+
+from data_access.canonical import random_id
+from data_access.errors import CivicError, InternalFault, MalformedRequest, NotFound
+from data_access.texts import Language, preferred_language, text
+
+log = logging.getLogger("civic.gateway")
+
+
+def envelope(error: CivicError, language: Language, request_id: str) -> dict[str, str]:
+    facts = dict(error.facts)
+    return {
+        "code": error.code,
+        "message": text(language, "errors", f"{error.code}.message", **facts),
+        "remedy": text(language, "errors", f"{error.code}.remedy", **facts),
+        "request_id": request_id,
+    }
+
+
+def add_failure_handlers(app: FastAPI) -> None:
+    app.add_exception_handler(CivicError, _civic)
+    app.add_exception_handler(RequestValidationError, _validation)
+    app.add_exception_handler(HTTPException, _http)
+    app.add_exception_handler(Exception, _unforeseen)
+
+
+def _respond(request: Request, error: CivicError) -> JSONResponse:
+    request_id = random_id("req")
+    if error.status >= 500:
+        log.warning("%s %s %s", request_id, error.code, request.method)
+    language = preferred_language(request.headers.get("accept-language"))
+    return JSONResponse(
+        envelope(error, language, request_id), status_code=error.status, headers={"Cache-Control": "no-store"}
+    )
+
+
+async def _civic(request: Request, error: Exception) -> JSONResponse:
+    return _respond(request, error if isinstance(error, CivicError) else InternalFault())
+
+
+async def _validation(request: Request, error: Exception) -> JSONResponse:
+    where = "body"
+    if isinstance(error, RequestValidationError) and error.errors():
+        where = ".".join(str(part) for part in error.errors()[0]["loc"])[:80]
+    return _respond(request, MalformedRequest(where=where))
+
+
+async def _http(request: Request, error: Exception) -> JSONResponse:
+    status = error.status_code if isinstance(error, HTTPException) else 500
+    return _respond(request, NotFound() if status in (404, 405) else MalformedRequest(where="request"))
+
+
+async def _unforeseen(request: Request, error: Exception) -> JSONResponse:
+    fault = InternalFault()
+    response = _respond(request, fault)
+    log.error("%s at %s", type(error).__name__, place_of(error))
+    return response
+
+
+def place_of(error: BaseException) -> str:
+    """`answering.py:212 in _run`: where it happened, without any value that was there."""
+    frames: Any = traceback.extract_tb(error.__traceback__)
+    last = frames[-1] if frames else None
+    return f"{last.filename.rsplit('/', 1)[-1]}:{last.lineno} in {last.name}" if last else "unknown"

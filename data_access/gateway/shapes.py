@@ -1,0 +1,197 @@
+"""Bodies that come in, and the JSON documents that go out."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from pydantic import BaseModel, ConfigDict, Field
+from sqlalchemy import Connection
+
+from data_access.compose import Parts
+from data_access.errors import CivicError
+from data_access.flows.answering import Answered, Asker, PriceTag, Request
+from data_access.flows.governing import InForce, reason_closed
+from data_access.parties import Register, Signature
+from data_access.policy import Policy
+from data_access.privacy.budget import Rho
+from data_access.query.nodes import KeyFunction
+from data_access.query.schema import PERIOD_KEY
+from data_access.vault import find_version
+
+
+class _Body(BaseModel):
+    model_config = ConfigDict(extra="forbid", strict=True)
+
+
+class QuestionBody(_Body):
+    """The body of price and answers."""
+
+    plan: dict[str, Any] | None = None
+    sql: str | None = Field(None, max_length=20_000)
+    spend: dict[str, Any] | None = None
+    team: str = Field(max_length=64)
+    purpose: str = Field(max_length=40)
+    fresh: bool = False
+    key: str | None = Field(None, max_length=64)
+
+    def request(self) -> Request:
+        return Request(self.plan, self.spend, self.team, self.purpose, self.fresh, self.key)
+
+
+class ReleaseBody(_Body):
+    record: dict[str, Any]
+
+
+class ApprovalBody(_Body):
+    key_id: str = Field(max_length=64)
+    ed25519: str = Field(max_length=120)
+
+    def signature(self) -> Signature:
+        return Signature(self.key_id, self.ed25519)
+
+
+def catalog_document(parts: Parts, connection: Connection) -> dict[str, Any]:
+    datasets = []
+    for entry in parts.governing.catalog.values():
+        closed: CivicError | None = reason_closed(parts.governing, connection, entry.id)
+        policy = None if closed else parts.governing.in_force(connection, entry.id).policy
+        datasets.append(
+            {
+                "id": entry.id,
+                "title": entry.title.model_dump(),
+                "description": entry.description.model_dump(),
+                "lane": policy.lane.value if policy else None,
+                "synthetic": policy.synthetic if policy else None,
+                "open": closed is None,
+                "closed_code": closed.code if closed else None,
+            }
+        )
+    return {"datasets": datasets}
+
+
+def dataset_document(parts: Parts, connection: Connection, asker: Asker, dataset: str) -> dict[str, Any]:
+    """What may be asked, at what price, and what the asker's teams have left. Raises what closes the dataset."""
+    force = parts.governing.in_force(connection, dataset)
+    policy = force.policy
+    register = parts.governing.register(connection)
+    version = find_version(connection, policy.lineage)
+    return {
+        "id": dataset,
+        "title": force.entry.title.model_dump(),
+        "description": force.entry.description.model_dump(),
+        "lane": policy.lane.value,
+        "synthetic": policy.synthetic,
+        "policy_hash": policy.hash(),
+        "policy_version": policy.version,
+        "data_version": version.number if version else None,
+        "unit": {"kind": policy.unit.kind.value, "period": policy.unit.period},
+        "row_bound": policy.row_bound,
+        "minimum": policy.minimum,
+        "delta": policy.delta,
+        "purposes": list(policy.purposes),
+        "periods": list(policy.periods()),
+        "time_column": force.entry.time_column,
+        "columns": _columns(force),
+        "functions": [fn.value for fn in KeyFunction],
+        "measures": ["count", "persons"] if policy.unit.kind.value == "person" else ["count"],
+        "precisions": {name: Rho.parse(amount).nano for name, amount in policy.precisions.items()},
+        "default_spend": Rho.parse(policy.default_spend).nano,
+        "max_spend": Rho.parse(policy.max_spend).nano,
+        "expires": policy.expires,
+        "signers": [_signer(s, register) for s in force.signatures],
+        "teams": [_team(parts, connection, policy, team) for team in sorted(asker.teams)],
+    }
+
+
+def _columns(force: InForce) -> list[dict[str, Any]]:
+    labels = {name: c.label for name, c in force.entry.columns.items()}
+    labels |= {name: d.label for name, d in force.entry.derived.items()}
+    policy = force.policy
+    columns: list[dict[str, Any]] = [
+        {
+            "name": PERIOD_KEY,
+            "type": "period",
+            "label": {"ko": "월", "en": "Month"},
+            "values": list(policy.periods()),
+            "other": False,
+            "geography": None,
+        },
+        {
+            "name": force.entry.time_column,
+            "type": "time",
+            "label": labels[force.entry.time_column].model_dump(),
+            "values": None,
+            "other": False,
+            "geography": None,
+        },
+    ]
+    columns += [
+        {
+            "name": name,
+            "type": "key",
+            "label": labels[name].model_dump(),
+            "values": list(domain.values),
+            "other": domain.other,
+            "geography": domain.geography,
+        }
+        for name, domain in policy.keys.items()
+    ]
+    return columns
+
+
+def _signer(signature: Signature, register: Register | None) -> dict[str, Any]:
+    key = register.key(signature.key_id) if register else None
+    party = register.party(key.party) if register and key and key.party else None
+    return {
+        "key_id": signature.key_id,
+        "side": party.side if party else None,
+        "party": party.id if party else None,
+        "title": party.title.model_dump() if party else None,
+        "demo": key.demo if key else None,
+    }
+
+
+def _team(parts: Parts, connection: Connection, policy: Policy, team: str) -> dict[str, Any]:
+    cap = policy.cap_of(team)
+    left = parts.book.left(connection, policy, team, policy.periods())
+    return {
+        "team": team,
+        "cap": Rho.parse(cap.rho).nano if cap else 0,
+        "left": {period: max(0, rest.nano) for period, rest in left.items()},
+    }
+
+
+def price_document(tag: PriceTag, team: str) -> dict[str, Any]:
+    quote = tag.quote
+    return {
+        "plan": quote.bound.document,
+        "plan_id": quote.bound.id,
+        "rho": quote.rho.nano,
+        "periods": list(quote.periods),
+        "cells": quote.bound.cells,
+        "measures": {
+            name: {
+                "fn": quote.bound.document["measures"][name]["fn"],
+                "rho": mechanism.rho.nano,
+                "sensitivity_squared": mechanism.sensitivity_squared,
+                "scale": mechanism.scale,
+                "margin": mechanism.margin,
+            }
+            for name, mechanism in quote.mechanisms
+        },
+        "team": team,
+        "left": {period: max(0, rest.nano) for period, rest in tag.left.items()},
+        "share_of_left": f"{tag.share_of_left:.4f}",
+        "more_such": tag.more_such,
+        "stored": tag.stored.id if tag.stored else None,
+        "free": tag.stored is not None,
+    }
+
+
+def answer_document(answered: Answered) -> dict[str, Any]:
+    return {
+        **answered.answer.document(),
+        "newer_data": answered.newer_data,
+        "newer_policy": answered.newer_policy,
+        "charged": answered.charged,
+    }

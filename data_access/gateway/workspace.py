@@ -1,0 +1,135 @@
+"""The app behind the Hub's login: catalog, price, answers, releases.
+
+Endpoints are plain functions, so that each runs in a worker thread and a slow question delays nobody's price.
+
+Annotations are evaluated here (no `from __future__ import annotations`): FastAPI reads them, and it could not
+resolve names of an enclosing function from their text.
+"""
+
+from typing import Annotated, Any
+
+from fastapi import APIRouter, Depends, FastAPI, Header
+
+from data_access.compose import Parts
+from data_access.errors import MalformedRequest, NotOffered, UnknownAnswer
+from data_access.gateway.failures import add_failure_handlers
+from data_access.gateway.identity import Caller, Identity, bearer
+from data_access.gateway.public import public_routes
+from data_access.gateway.shapes import (
+    ApprovalBody,
+    QuestionBody,
+    ReleaseBody,
+    answer_document,
+    catalog_document,
+    dataset_document,
+    price_document,
+)
+
+READ = "custom:civic:read"
+ASK = "custom:civic:ask"
+RELEASE = "custom:civic:release"
+#: Any of these may hand in an approval; its authority is the signature, not the one who carries it.
+APPROVE = ("custom:civic:approve:city", "custom:civic:approve:cso", RELEASE)
+
+
+def workspace_app(parts: Parts, identity: Identity, prefix: str = "/services/data") -> FastAPI:
+    """`prefix` is where the proxy mounts the service."""
+    app = FastAPI(
+        title="Civic data gateway",
+        version="1",
+        docs_url=None,
+        redoc_url=None,
+        openapi_url=None,
+    )
+    add_failure_handlers(app)
+
+    def caller(authorization: Annotated[str | None, Header()] = None) -> Caller:
+        return identity.caller(bearer(authorization))
+
+    app.include_router(_routes(parts, caller), prefix=f"{prefix}/v1")
+    app.include_router(public_routes(parts), prefix=f"{prefix}/v1")
+
+    @app.get(f"{prefix}/health", include_in_schema=False)
+    def health() -> dict[str, str]:
+        with parts.database.reading():
+            return {"status": "ok"}
+
+    return app
+
+
+def _routes(parts: Parts, caller: Any) -> APIRouter:
+    routes = APIRouter()
+
+    def allowed(*scopes: str) -> Any:
+        """Any of `scopes` is enough. A dependency, so that it refuses before the body is looked at."""
+
+        def check(who: Annotated[Caller, Depends(caller)]) -> Caller:
+            who.check_any(scopes)
+            return who
+
+        return Depends(check)
+
+    @routes.get("/catalog")
+    def catalog(who: Annotated[Caller, allowed(READ)]) -> dict[str, Any]:
+        """What exists, and what is open."""
+        with parts.database.reading() as connection:
+            return catalog_document(parts, connection)
+
+    @routes.get("/datasets/{dataset}")
+    def dataset(dataset: str, who: Annotated[Caller, allowed(READ)]) -> dict[str, Any]:
+        """What may be asked of a dataset, and what the asker's teams have left."""
+        with parts.database.reading() as connection:
+            return dataset_document(parts, connection, who.asker, dataset)
+
+    @routes.post("/price")
+    def price(body: QuestionBody, who: Annotated[Caller, allowed(ASK)]) -> dict[str, Any]:
+        """Exact cost and expected error of a question. Touches no data."""
+        _check_body(body)
+        return price_document(parts.answering.price(who.asker, body.request()), body.team)
+
+    @routes.post("/answers")
+    def ask(body: QuestionBody, who: Annotated[Caller, allowed(ASK)]) -> dict[str, Any]:
+        """A signed answer, charged before it is computed; a stored one is free."""
+        _check_body(body)
+        return answer_document(parts.answering.answer(who.asker, body.request()))
+
+    @routes.get("/answers")
+    def answers(who: Annotated[Caller, allowed(READ)]) -> list[dict[str, Any]]:
+        """The questions of the asker's teams, newest first."""
+        with parts.database.reading() as connection:
+            found = parts.shelf.of_teams(connection, who.asker.teams)
+        kept = ("dataset", "plan", "spend", "team", "purpose", "issued_at", "synthetic")
+        return [
+            {"answer_id": a.id, **{k: v for k, v in a.document()["statement"].items() if k in kept}}
+            for a in found
+        ]
+
+    @routes.get("/answers/{answer_id}")
+    def answer(answer_id: str, who: Annotated[Caller, allowed(READ)]) -> dict[str, Any]:
+        """The same bytes again, at no cost."""
+        answered = parts.answering.reopen(who.asker, answer_id)
+        # Refused and absent look alike; a published answer is read from its page, not from here.
+        if answered.answer.team not in who.asker.teams:
+            raise UnknownAnswer()
+        return answer_document(answered)
+
+    @routes.post("/releases")
+    def submit(body: ReleaseBody, who: Annotated[Caller, allowed(RELEASE)]) -> dict[str, Any]:
+        """Hand in a release record. The author is the one who hands it in."""
+        return parts.releasing.submit(who.asker.name, body.record)
+
+    @routes.post("/releases/{release}/approvals")
+    def approve(
+        release: str, body: ApprovalBody, who: Annotated[Caller, allowed(*APPROVE)]
+    ) -> dict[str, Any]:
+        """One side's signature over the record's canonical bytes."""
+        return parts.releasing.approve(release, body.signature())
+
+    return routes
+
+
+def _check_body(body: QuestionBody) -> None:
+    if body.sql is not None:
+        raise NotOffered(feature="sql")
+    if body.plan is None:
+        raise MalformedRequest(where="plan")

@@ -1,0 +1,121 @@
+"""Text to typed values, once for each distinct text.
+
+A column is dictionary-coded first: a month of rides has 2,700 station numbers and two sexes, so checking and
+casting the distinct texts costs a fraction of doing it row by row, and the same code serves both.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any
+
+import duckdb
+import pyarrow as pa
+import pyarrow.compute as pc
+
+from data_access.catalog import Column, ColumnType
+
+# Arrow's own cast takes `0x1F` for an integer and `nan` for a number, hence the patterns. The digit limits
+# keep every value inside int64 and inside the exact integers of a double.
+_PATTERNS = {
+    ColumnType.INTEGER: r"^[+-]?[0-9]{1,18}$",
+    ColumnType.DECIMAL: r"^[+-]?([0-9]{1,15}(\.[0-9]{0,9})?|\.[0-9]{1,9})$",
+    ColumnType.PADDED_NUMBER: r"^[0-9]{1,18}$",
+    # DuckDB's strptime takes the words `infinity` and `epoch` whatever the format says.
+    ColumnType.TIMESTAMP: r"^[0-9]",
+}
+
+ARROW_TYPES = {
+    ColumnType.TEXT: pa.string(),
+    ColumnType.INTEGER: pa.int64(),
+    ColumnType.DECIMAL: pa.float64(),
+    ColumnType.PADDED_NUMBER: pa.string(),
+    ColumnType.TIMESTAMP: pa.timestamp("us"),
+    ColumnType.PERSON: pa.string(),
+}
+
+
+@dataclass(frozen=True)
+class Coded:
+    """A column as distinct `values` and, for every row, an index into them (null for a missing value)."""
+
+    values: pa.Array
+    indices: pa.Array
+
+    def rows(self) -> pa.Array:
+        return self.values.take(self.indices)
+
+    def first(self, chosen: pa.Array) -> int | None:
+        """The first row whose value `chosen` (booleans beside `values`) marks."""
+        place: int = pc.index(chosen.take(self.indices), True).as_py()
+        return None if place < 0 else place
+
+    def with_values(self, values: pa.Array) -> Coded:
+        return Coded(values, self.indices)
+
+
+def code(texts: pa.ChunkedArray, null: str) -> Coded:
+    """Trim, turn the null text and the empty one into nulls, and code what is left."""
+    coded = pc.dictionary_encode(texts).combine_chunks()
+    if isinstance(coded, pa.ChunkedArray):  # no rows at all, or an Arrow that keeps one chunk
+        coded = coded.chunk(0) if coded.num_chunks else pa.array([], pa.string()).dictionary_encode()
+    values = pc.utf8_trim_whitespace(coded.dictionary)
+    missing = pc.is_in(values, value_set=pa.array(["", null]))
+    # Texts that differ only in blanks around them are one value from here on.
+    merged = pc.if_else(missing, pa.scalar(None, pa.string()), values).dictionary_encode()
+    return Coded(merged.dictionary, merged.indices.take(coded.indices))
+
+
+class Converter:
+    """Holds the DuckDB connection that parses dates: pyarrow's strptime rolls 30 February into March."""
+
+    def __init__(self) -> None:
+        self._connection = duckdb.connect(
+            ":memory:",
+            config={
+                "enable_external_access": "false",
+                "python_enable_replacements": "false",
+                "temp_directory": "",
+                "threads": "2",
+            },
+        )
+
+    def close(self) -> None:
+        self._connection.close()
+
+    def convert(self, coded: Coded, column: Column) -> tuple[Coded, pa.Array | None]:
+        """Typed values and, where some text is no such value, booleans beside `coded.values` that mark
+        them.
+        """
+        texts = coded.values
+        pattern = _PATTERNS.get(column.type)
+        good = pc.match_substring_regex(texts, pattern) if pattern else None
+        if good is not None and not pc.all(good).as_py():
+            return coded, pc.invert(good)
+        match column.type:
+            case ColumnType.TEXT | ColumnType.PERSON:
+                return coded, None
+            case ColumnType.PADDED_NUMBER:
+                bare = pc.ascii_ltrim(texts, characters="0")
+                values = pc.if_else(pc.equal(bare, ""), "0", bare)
+            case ColumnType.INTEGER:
+                values = pc.cast(pc.ascii_ltrim(texts, characters="+"), pa.int64())
+            case ColumnType.DECIMAL:
+                values = pc.cast(pc.ascii_ltrim(texts, characters="+"), pa.float64())
+            case ColumnType.TIMESTAMP:
+                values = self._timestamps(texts, list(column.formats))
+                if values.null_count:
+                    return coded, pc.is_null(values)
+        return coded.with_values(values), None
+
+    def _timestamps(self, texts: pa.Array, formats: list[str]) -> pa.Array:
+        self._connection.register("texts", pa.table({"text": texts, "place": pa.array(range(len(texts)))}))
+        parsed: Any = self._connection.execute(
+            "SELECT try_strptime(text, ?) AS moment FROM texts ORDER BY place", [formats]
+        ).to_arrow_table()
+        self._connection.unregister("texts")
+        return _one_chunk(parsed["moment"].cast(pa.timestamp("us")))
+
+
+def _one_chunk(column: pa.ChunkedArray) -> pa.Array:
+    return pa.concat_arrays(column.chunks) if column.num_chunks else pa.array([], column.type)

@@ -1,0 +1,280 @@
+"""Reserve, settle, balance. Nothing here knows what an answer says, so nothing here can refund by it.
+
+A charge exists from the moment of its reservation and is never taken back: a crash costs budget, never
+privacy.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from datetime import timedelta
+from typing import Literal
+
+from sqlalchemy import Connection, func, insert, select
+
+from data_access.audit import Chain, EventKind
+from data_access.canonical import document_hash, random_id
+from data_access.clock import Clock, timestamp
+from data_access.db import Transaction
+from data_access.db.ledger import charges, periods, reservations, retry_keys, settlements
+from data_access.errors import BudgetExhausted, KeyReused
+from data_access.policy import Policy
+from data_access.pricing import Quote
+from data_access.privacy.budget import Rho
+
+#: After this long a reservation without stored bytes is closed as spent.
+STALE_AFTER = timedelta(days=1)
+
+
+@dataclass(frozen=True)
+class Reservation:
+    id: str
+    edition: int
+    policy_hash: str
+
+
+@dataclass(frozen=True)
+class RetryKey:
+    """Makes a retry safe: bound to asker, team and body."""
+
+    key: str
+    body: str
+
+
+def question_hash(quote: Quote) -> str:
+    """One question is one plan at one price."""
+    return document_hash(
+        {"dataset": quote.bound.plan.dataset, "plan": quote.bound.id, "nano": quote.rho.nano}
+    )
+
+
+class Book:
+    def __init__(self, chain: Chain, clock: Clock) -> None:
+        self._chain = chain
+        self._clock = clock
+
+    def reserve(
+        self, tx: Transaction, quote: Quote, policy: Policy, team: str, asker: str, retry: RetryKey | None
+    ) -> Reservation:
+        """Charge `quote.rho` to every period of the plan. Raises BudgetExhausted, and then charges nothing."""
+        cap = policy.cap_of(team)
+        if cap is None:
+            raise BudgetExhausted(
+                period=quote.periods[0], requested=str(quote.rho), remaining="0", whose="team"
+            )
+        now = timestamp(self._clock.now())
+        self._open_periods(tx, quote.periods, policy, now)
+        for period, left in self.left(tx.connection, policy, team, quote.periods).items():
+            if left.nano < quote.rho.nano:
+                raise BudgetExhausted(
+                    period=period,
+                    requested=str(quote.rho),
+                    remaining=str(Rho(max(0, left.nano))),
+                    whose=left.whose,
+                )
+        question = question_hash(quote)
+        edition = 1 + (
+            tx.connection.scalar(
+                select(func.max(reservations.c.edition)).where(reservations.c.question == question)
+            )
+            or 0
+        )
+        reservation = Reservation(random_id("rsv"), edition, policy.hash())
+        tx.connection.execute(
+            insert(reservations).values(
+                id=reservation.id,
+                question=question,
+                edition=edition,
+                team=team,
+                asker=asker,
+                cap=cap.name,
+                plan_id=quote.bound.id,
+                policy_hash=reservation.policy_hash,
+                reserved_at=now,
+            )
+        )
+        tx.connection.execute(
+            insert(charges),
+            [
+                {
+                    "reservation": reservation.id,
+                    "lineage": policy.lineage,
+                    "period": period,
+                    "team": team,
+                    "cap": cap.name,
+                    "nano": quote.rho.nano,
+                }
+                for period in quote.periods
+            ],
+        )
+        if retry is not None:
+            tx.connection.execute(
+                insert(retry_keys).values(
+                    asker=asker, key=retry.key, body=retry.body, reservation=reservation.id
+                )
+            )
+        self._chain.append(
+            tx,
+            EventKind.CHARGED,
+            {
+                "lineage": policy.lineage,
+                "periods": list(quote.periods),
+                "team": team,
+                "nano": quote.rho.nano,
+                "plan": quote.bound.id,
+                "policy": reservation.policy_hash,
+                "reservation": reservation.id,
+            },
+        )
+        return reservation
+
+    def unsettled(self, connection: Connection, quote: Quote, policy: Policy) -> Reservation | None:
+        """The newest reservation of this very question that has neither bytes nor an end: it may run again, free."""
+        row = connection.execute(
+            select(reservations.c.id, reservations.c.edition, reservations.c.policy_hash)
+            .outerjoin(settlements, settlements.c.reservation == reservations.c.id)
+            .where(
+                reservations.c.question == question_hash(quote),
+                reservations.c.policy_hash == policy.hash(),
+                settlements.c.reservation.is_(None),
+            )
+            .order_by(reservations.c.edition.desc())
+            .limit(1)
+        ).first()
+        return Reservation(row.id, row.edition, row.policy_hash) if row else None
+
+    def settle(self, tx: Transaction, reservation: str, outcome: Literal["answered", "closed"]) -> None:
+        tx.connection.execute(
+            insert(settlements).values(
+                reservation=reservation, outcome=outcome, settled_at=timestamp(self._clock.now())
+            )
+        )
+
+    def close_stale(self, tx: Transaction) -> int:
+        """Close reservations older than a day as spent; how many."""
+        before = timestamp(self._clock.now() - STALE_AFTER)
+        stale = tx.connection.scalars(
+            select(reservations.c.id)
+            .outerjoin(settlements, settlements.c.reservation == reservations.c.id)
+            .where(settlements.c.reservation.is_(None), reservations.c.reserved_at < before)
+        ).all()
+        for reservation in stale:
+            self.settle(tx, reservation, "closed")
+            self._chain.append(tx, EventKind.RESERVATION_CLOSED, {"reservation": reservation})
+        return len(stale)
+
+    def left(
+        self, connection: Connection, policy: Policy, team: str, wanted: tuple[str, ...]
+    ) -> dict[str, Left]:
+        """What `team` may still spend in each period: the lesser of its cap's rest and the dataset's."""
+        cap = policy.cap_of(team)
+        ceiling = Rho.parse(policy.budget).nano
+        opened: dict[str, int] = {
+            row.period: row.budget
+            for row in connection.execute(
+                select(periods.c.period, periods.c.budget).where(periods.c.lineage == policy.lineage)
+            )
+        }
+        spent: dict[tuple[str, str], int] = {
+            (row.period, row.cap): row.nano
+            for row in connection.execute(
+                select(charges.c.period, charges.c.cap, func.sum(charges.c.nano).label("nano"))
+                .where(charges.c.lineage == policy.lineage)
+                .group_by(charges.c.period, charges.c.cap)
+            )
+        }
+        found: dict[str, Left] = {}
+        for period in wanted:
+            whole = opened.get(period, ceiling) - sum(n for (p, _), n in spent.items() if p == period)
+            own = Rho.parse(cap.rho).nano - int(spent.get((period, cap.name), 0)) if cap else 0
+            found[period] = Left(own, "team") if own <= whole else Left(int(whole), "dataset")
+        return found
+
+    def check_retry(self, connection: Connection, asker: str, retry: RetryKey) -> str | None:
+        """The reservation that this key already stands for. Raises KeyReused if the body was another."""
+        row = connection.execute(
+            select(retry_keys.c.body, retry_keys.c.reservation).where(
+                retry_keys.c.asker == asker, retry_keys.c.key == retry.key
+            )
+        ).first()
+        if row is None:
+            return None
+        if row.body != retry.body:
+            raise KeyReused()
+        return str(row.reservation)
+
+    def _open_periods(self, tx: Transaction, wanted: tuple[str, ...], policy: Policy, now: str) -> None:
+        known = set(
+            tx.connection.scalars(select(periods.c.period).where(periods.c.lineage == policy.lineage))
+        )
+        for period in wanted:
+            if period in known:
+                continue
+            budget = Rho.parse(policy.budget).nano
+            tx.connection.execute(
+                insert(periods).values(
+                    lineage=policy.lineage,
+                    period=period,
+                    budget=budget,
+                    policy_hash=policy.hash(),
+                    opened_at=now,
+                )
+            )
+            self._chain.append(
+                tx,
+                EventKind.PERIOD_OPENED,
+                {"lineage": policy.lineage, "period": period, "nano": budget, "policy": policy.hash()},
+            )
+
+
+@dataclass(frozen=True)
+class Left:
+    """nano-ρ that are left, and whose limit comes first. Negative after a policy lowered a cap."""
+
+    nano: int
+    whose: Literal["team", "dataset"]
+
+
+def public_ledger(connection: Connection) -> list[dict[str, object]]:
+    """Every period with its budget, every charge with its end: the public export, in order."""
+    rows = connection.execute(
+        select(
+            charges.c.seq,
+            charges.c.lineage,
+            charges.c.period,
+            charges.c.team,
+            charges.c.cap,
+            charges.c.nano,
+            reservations.c.id,
+            reservations.c.plan_id,
+            reservations.c.reserved_at,
+            settlements.c.outcome,
+        )
+        .join(reservations, reservations.c.id == charges.c.reservation)
+        .outerjoin(settlements, settlements.c.reservation == reservations.c.id)
+        .order_by(charges.c.seq)
+    ).all()
+    opened = connection.execute(select(periods).order_by(periods.c.lineage, periods.c.period)).all()
+    return [
+        {
+            "lineage": entry.lineage,
+            "period": entry.period,
+            "budget": entry.budget,
+            "policy_hash": entry.policy_hash,
+            "charges": [
+                {
+                    "seq": row.seq,
+                    "team": row.team,
+                    "cap": row.cap,
+                    "nano": row.nano,
+                    "plan_id": row.plan_id,
+                    "reservation": row.id,
+                    "at": row.reserved_at,
+                    "state": row.outcome or "reserved",
+                }
+                for row in rows
+                if (row.lineage, row.period) == (entry.lineage, entry.period)
+            ],
+        }
+        for entry in opened
+    ]

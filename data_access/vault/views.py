@@ -1,0 +1,107 @@
+"""The private view: all that a private question may read of one version under one policy.
+
+Made from the full table, never from another view. Everything that bounds a person's influence happens here
+and once: rows past the bound left out, keys folded into their public domains, time coarsened, measures
+clipped.
+"""
+
+from __future__ import annotations
+
+import secrets
+from pathlib import Path
+
+from data_access.catalog import ColumnType, Dataset
+from data_access.errors import PolicyMalformed
+from data_access.policy import Policy, UnitKind
+from data_access.vault.duck import attach, lock
+from data_access.vault.keys import LineageKeys
+from data_access.vault.store import PERIOD, PERSON, RANK, Staged, VaultStore
+
+#: The key for what lies outside a public domain, is missing, or found no partner in a join.
+OTHER = "other"
+
+# Columns of the view's own; `month` is what a plan calls the period.
+_RESERVED = frozenset({"period", "unit", "month"})
+
+
+def make_view(store: VaultStore, source: Path, dataset: Dataset, policy: Policy, keys: LineageKeys) -> Staged:
+    """Write the view of the data file `source` into a new encrypted file with one table `view`:
+
+    `period` VARCHAR (2026-09); `unit` BIGINT where the unit is a person, numbered anew and at random for
+    every view; each policy key VARCHAR, in its domain or `other`; the time column TIMESTAMP on the full hour;
+    each clipped column BIGINT within its clip, null where missing.
+
+    Raises PolicyMalformed where the policy does not fit the dataset, VaultKeyWrong, VaultDamaged.
+    """
+    check_fit(dataset, policy)
+    with store.connection() as connection:
+        attach(connection, source, "full_data", keys.file_hex, read_only=True)
+        with store.writing(connection, keys) as staged:
+            lock(connection)
+            # A fresh secret, forgotten at once: the numbers tell neither pseudonyms nor the order of
+            # anything.
+            parameters = {"forgotten": secrets.token_hex(32)} if policy.unit.kind is UnitKind.PERSON else {}
+            connection.execute(_statement(dataset, policy), parameters)
+        connection.execute("DETACH full_data")
+    return staged[0]
+
+
+def check_fit(dataset: Dataset, policy: Policy) -> None:
+    """Raises PolicyMalformed naming the word of the policy that this dataset cannot follow."""
+
+    def refuse(where: str) -> None:
+        raise PolicyMalformed(dataset=dataset.id, where=where)
+
+    if policy.dataset != dataset.id:
+        refuse("dataset")
+    if policy.unit.kind is UnitKind.PERSON and policy.unit.column != dataset.person_column:
+        refuse("unit.column")
+    known = {name: column.type for name, column in dataset.columns.items()}
+    for name in policy.keys:
+        unfit = {ColumnType.PERSON, ColumnType.TIMESTAMP}
+        # A key may never be the person, and the time column is coarsened, not listed.
+        if name in _RESERVED or (name not in dataset.derived and known.get(name, ColumnType.PERSON) in unfit):
+            refuse(f"keys.{name}")
+    for name in policy.clips:
+        if known.get(name) not in {ColumnType.INTEGER, ColumnType.DECIMAL} or name in _RESERVED | set(
+            policy.keys
+        ):
+            refuse(f"clips.{name}")
+
+
+def _statement(dataset: Dataset, policy: Policy) -> str:
+    """Only names and lists of the signed policy and catalog stand in it, quoted; no value of a row."""
+    person = policy.unit.kind is UnitKind.PERSON
+    columns = [f"{PERIOD} AS period"]
+    if person:
+        columns.append("units.unit AS unit")
+    for name, domain in policy.keys.items():
+        listed = ", ".join(_quoted(value) for value in domain.values)
+        columns.append(
+            f"CASE WHEN {name}::VARCHAR IN ({listed}) THEN {name}::VARCHAR ELSE '{OTHER}' END AS {name}"
+        )
+    time = dataset.time_column
+    columns.append(f"date_trunc('hour', {time})::TIMESTAMP AS {time}")
+    for name, clip in policy.clips.items():
+        # greatest() and least() pass over nulls, which would make a missing value a value at the lower bound.
+        clipped = f"round(least(greatest({name}, {clip.low}), {clip.high}))::BIGINT"
+        columns.append(f"CASE WHEN {name} IS NOT NULL THEN {clipped} END AS {name}")
+    bounds = f"{PERIOD} BETWEEN '{policy.first_period}' AND '{policy.last_period}'"
+    if person:
+        bounds += f" AND {PERSON} IS NOT NULL AND {RANK} <= {policy.row_bound}"
+    units = f"""
+        WITH units AS MATERIALIZED (
+            SELECT {PERSON}, row_number() OVER (ORDER BY sha256($forgotten || {PERSON})) AS unit
+            FROM (SELECT DISTINCT {PERSON} FROM full_data.data WHERE {bounds})
+        )"""
+    joined = f"JOIN units USING ({PERSON})" if person else ""
+    # Sorted by period, which most questions name; by unit within it, so that the order of the file is gone.
+    order = "period, unit" if person else "period, hash(rowid, random())"
+    return f"""
+        CREATE TABLE made.view AS {units if person else ""}
+        SELECT {", ".join(columns)} FROM full_data.data {joined} WHERE {bounds} ORDER BY {order}
+    """
+
+
+def _quoted(text: str) -> str:
+    return "'" + text.replace("'", "''") + "'"

@@ -1,0 +1,138 @@
+"""The workspace's own tables: persons, roles, teams, rooms, sign-in links. The one home of membership.
+
+They may share a PostgreSQL database with JupyterHub's (CIVIC_HUB_DATABASE_URL): every name starts with
+`workspace_`, the Alembic version table included, so neither side's migrations see the other's. The vault side's
+database is another one on purpose: who may read a ledger must not thereby be able to write a membership.
+
+Uids are kept as offsets from CIVIC_UID_BASE, counted up and never used again: a new person must not become the
+owner of files that an old one left behind.
+"""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from sqlalchemy import (
+    BigInteger,
+    CheckConstraint,
+    Column,
+    Engine,
+    ForeignKey,
+    Integer,
+    MetaData,
+    PrimaryKeyConstraint,
+    String,
+    Table,
+    create_engine,
+    event,
+)
+
+from hub_config.settings import Settings
+
+VERSION_TABLE = "workspace_alembic_version"
+
+metadata = MetaData(
+    naming_convention={
+        "ix": "ix_%(table_name)s_%(column_0_name)s",
+        "uq": "uq_%(table_name)s_%(column_0_name)s",
+        "ck": "ck_%(table_name)s_%(constraint_name)s",
+        "fk": "fk_%(table_name)s_%(column_0_name)s",
+        "pk": "pk_%(table_name)s",
+    }
+)
+
+persons = Table(
+    "workspace_persons",
+    metadata,
+    Column("id", Integer, primary_key=True, autoincrement=True),
+    Column("name", String(32), nullable=False, unique=True),
+    Column("display_ko", String(80), nullable=False),
+    Column("display_en", String(80), nullable=False),
+    Column(
+        "language",
+        String(2),
+        CheckConstraint("language IN ('ko', 'en')", "language"),
+        nullable=False,
+    ),
+    Column("uid_offset", Integer, nullable=False, unique=True),
+    sqlite_autoincrement=True,
+)
+
+person_roles = Table(
+    "workspace_person_roles",
+    metadata,
+    Column("person_id", ForeignKey(persons.c.id, ondelete="CASCADE"), nullable=False),
+    Column("role", String(32), nullable=False),
+    PrimaryKeyConstraint("person_id", "role"),
+)
+
+teams = Table(
+    "workspace_teams",
+    metadata,
+    Column("id", Integer, primary_key=True, autoincrement=True),
+    Column("slug", String(32), nullable=False, unique=True),
+    Column("title_ko", String(80), nullable=False),
+    Column("title_en", String(80), nullable=False),
+    sqlite_autoincrement=True,
+)
+
+memberships = Table(
+    "workspace_memberships",
+    metadata,
+    Column("person_id", ForeignKey(persons.c.id, ondelete="CASCADE"), nullable=False),
+    Column("team_id", ForeignKey(teams.c.id, ondelete="CASCADE"), nullable=False),
+    PrimaryKeyConstraint("person_id", "team_id"),
+)
+
+rooms = Table(
+    "workspace_rooms",
+    metadata,
+    Column("id", Integer, primary_key=True, autoincrement=True),
+    Column("name", String(32), nullable=False, unique=True),
+    Column("team_id", ForeignKey(teams.c.id), nullable=False),
+    sqlite_autoincrement=True,
+)
+
+links = Table(
+    "workspace_links",
+    metadata,
+    Column("id", Integer, primary_key=True, autoincrement=True),
+    Column(
+        "person_id",
+        ForeignKey(persons.c.id, ondelete="CASCADE"),
+        nullable=False,
+        index=True,
+    ),
+    Column("secret_sha256", String(64), nullable=False, unique=True),
+    Column("created_at", BigInteger, nullable=False),
+    Column("expires_at", BigInteger, nullable=False),
+    Column("revoked_at", BigInteger),
+    sqlite_autoincrement=True,
+)
+
+
+def open_database(settings: Settings) -> Engine:
+    """The engine, its tables brought to the newest migration. The folder must exist."""
+    url = settings.hub_database_url or f"sqlite:///{settings.home / 'hub' / 'workspace.sqlite'}"
+    engine = create_engine(url)
+    if engine.dialect.name == "sqlite":
+
+        @event.listens_for(engine, "connect")
+        def _prepare(connection, _record):  # type: ignore[no-untyped-def]  # a DB-API connection has no type
+            connection.execute("PRAGMA foreign_keys = ON")
+            connection.execute("PRAGMA busy_timeout = 10000")  # the command line writes while the Hub reads
+
+    upgrade(engine)
+    return engine
+
+
+def upgrade(engine: Engine) -> None:
+    """Bring the tables to the newest migration; does nothing when they are."""
+    from alembic import command
+    from alembic.config import Config
+
+    config = Config()
+    config.set_main_option("script_location", str(Path(__file__).parent / "migrations"))
+    with engine.begin() as connection:
+        config.attributes["connection"] = connection
+        command.upgrade(config, "head")

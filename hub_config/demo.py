@@ -1,0 +1,269 @@
+"""`civic demo report` and `civic demo up`: the whole way on the made-up city, one step after another.
+
+Each step is a verb that a person could type herself; this module only says in which order, as which system
+user, and shows how far it is. It starts nothing that it does not end.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import shutil
+import signal
+import subprocess
+import sys
+import threading
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import click
+
+from hub_config.cli import _refusals as refusals
+from hub_config.client import make_link
+from hub_config.errors import StepFailed
+from hub_config.home import REPORTS_USER, SITE_USER, prepare, user_ids
+from hub_config.people import People, open_people
+from hub_config.running import Workspace, find_running, start
+from hub_config.settings import Settings
+from hub_config.texts import shared_folder, text
+
+AUTHOR = "service-reports"
+TEAM = "bike"
+#: Name, role, Korean and English display name. The stewards' names stand in the register of parties.
+PEOPLE = (
+    ("expert", "expert", "전문가 한별", "Expert Hanbyeol"),
+    ("analyst", "analyst", "시민단체 분석가 다온", "CSO analyst Daon"),
+    ("steward-city", "city_steward", "시청 담당자 가람", "City steward Garam"),
+    ("steward-cso", "cso_steward", "시민단체 담당자 누리", "CSO steward Nuri"),
+)
+LINK_DAYS = 7
+
+
+@dataclass(frozen=True)
+class _Runner:
+    """Runs verbs as the system user that each belongs to."""
+
+    settings: Settings
+    quiet: bool
+
+    def say(self, step: int, key: str) -> None:
+        if not self.quiet:
+            sentence = text(self.settings.language, f"demo.step.{key}")
+            click.echo(f"[{step}/{_STEPS}] {sentence}", err=True)
+
+    def verb(self, *words: str, user: str | None = None, extra: Mapping[str, str] | None = None) -> Any:
+        """The JSON document of `civic WORDS --json`. Raises StepFailed with the verb's own sentence."""
+        environment = _environment(self.settings, extra or {})
+        identity: dict[str, Any] = {}
+        if user is not None and self.settings.is_root:
+            uid, gid = user_ids(user)
+            identity = {"user": uid, "group": gid, "extra_groups": []}
+        done = subprocess.run(
+            # -P: the current folder must not come first on the path of a process of another user.
+            [sys.executable, "-P", "-m", "civic_kernel.cli", *words, "--json"],
+            cwd="/",
+            env=environment,
+            stdin=subprocess.DEVNULL,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.DEVNULL if self.quiet else None,
+            check=False,
+            **identity,
+        )
+        try:
+            document = json.loads(done.stdout)
+        except ValueError:
+            document = {}
+        if done.returncode != 0:
+            raise StepFailed(step=" ".join(words[:2]), reason=str(document.get("message", "")))
+        return document
+
+
+_STEPS = 7
+
+
+def publish_report(settings: Settings, rides: int, quiet: bool) -> Path:
+    """The main job, from nothing to the Korean page on the citizen site; that page's absolute path."""
+    with _workspace(settings, rides, quiet) as workspace:
+        return _publish(workspace, _Runner(settings, quiet))
+
+
+class _workspace:
+    """The prepared workspace: started here and stopped at the end, unless it was running already."""
+
+    def __init__(self, settings: Settings, rides: int, quiet: bool) -> None:
+        self._settings, self._rides, self._quiet = settings, rides, quiet
+        self._ours: Workspace | None = None
+
+    def __enter__(self) -> Workspace:
+        running = find_running(self._settings)
+        if running is not None:
+            return running
+        runner = _Runner(self._settings, self._quiet)
+        runner.say(1, "prepare")
+        prepare(self._settings)
+        runner.verb("demo-city", "prepare", "--rides", str(self._rides))
+        runner.say(2, "people")
+        _add_people(self._settings)
+        runner.say(3, "start")
+        self._ours = start(self._settings, lambda _sentence: None)
+        return self._ours
+
+    def __exit__(self, *_: object) -> None:
+        if self._ours is not None:
+            self._ours.stop()
+
+
+def _publish(workspace: Workspace, runner: _Runner) -> Path:
+    settings = workspace.settings
+    home: Path = settings.home
+    extra = {
+        "CIVIC_GATEWAY_URL": settings.gateway_url,
+        "CIVIC_TOKEN_FILE": str(home / "reports.token"),
+        "CIVIC_TEAM": "site",
+        "CIVIC_PURPOSE": "published_report",
+    }
+    run, releases = home / "runs" / "bike-routes", home / "runs" / "releases"
+    _forget(run)
+    runner.say(4, "run")
+    notebook = shared_folder("notebooks") / "bike_routes.ipynb"
+    runner.verb("report", "run", str(notebook), "--out", str(run), user=REPORTS_USER, extra=extra)
+    runner.say(5, "release")
+    release = runner.verb(
+        "publish", str(run), "--to", str(releases), "--author", AUTHOR, user=REPORTS_USER, extra=extra
+    )["release_id"]
+    runner.say(6, "approve")
+    runner.verb("demo-city", "approve", release)
+    runner.say(7, "site")
+    built = runner.verb(
+        *("site", "build", "--from", str(releases), "--to", str(home / "public")),
+        *("--staging", str(home / "site")),
+        user=SITE_USER,
+        extra={"CIVIC_GATEWAY_URL": settings.site_url},
+    )
+    slug = next((line["slug"] for line in built["listed"] if line["release_id"] == release), None)
+    if slug is None:
+        raise StepFailed(step="site build", reason="")
+    return home / "public" / "reports" / str(slug) / "ko" / "index.html"
+
+
+def _forget(run: Path) -> None:
+    """An earlier run of the demonstration: its answers are stored with the gateway and cost nothing again."""
+    shutil.rmtree(run, ignore_errors=True)
+
+
+def _environment(settings: Settings, extra: Mapping[str, str]) -> dict[str, str]:
+    """Nothing of the caller's but the language of her terminal: these verbs run as other users."""
+    environment = {
+        "PATH": f"{sys.prefix}/bin:/usr/local/bin:/usr/bin:/bin",
+        "LANG": "ko_KR.UTF-8" if settings.language == "ko" else "C.UTF-8",
+        "HOME": "/nonexistent",
+        "TZ": "Asia/Seoul",
+        "CIVIC_LANGUAGE": settings.language,
+        "PYTHONUTF8": "1",
+        **{name: value for name, value in settings.environment().items() if value},
+        **extra,
+    }
+    if "PYTHONPATH" in os.environ:
+        environment["PYTHONPATH"] = os.environ["PYTHONPATH"]
+    return environment
+
+
+def _add_people(settings: Settings) -> None:
+    people = open_people(settings)
+    try:
+        known = set(people.names())
+        if TEAM not in people.teams():
+            people.add_team(TEAM, "자전거 모임", "Bike group")
+            people.add_room(TEAM)
+        for name, role, korean, english in PEOPLE:
+            if name not in known:
+                people.add_person(
+                    name,
+                    display_ko=korean,
+                    display_en=english,
+                    language=settings.language,
+                    roles=[role],
+                    teams=[TEAM] if role in ("expert", "analyst") else [],
+                )
+    finally:
+        people.close()
+
+
+def _links(settings: Settings, people: People) -> list[tuple[str, str]]:
+    """Display name and a fresh link of each person of the demonstration."""
+    made = []
+    for name, *_ in PEOPLE:
+        secret = people.add_link(name, lifetime_s=LINK_DAYS * 86_400)
+        link = make_link(settings.workspace_url, secret)
+        made.append((people.account(name).display(settings.language), link))
+    return made
+
+
+@click.group()
+def demo() -> None:
+    """시연 · The demonstration on the made-up city."""
+
+
+_rides = click.option(
+    "--rides", default=2_000_000, show_default=True, help="Size of the made-up city, in rides a year."
+)
+_json = click.option("--json", "as_json", is_flag=True, help="One JSON document on standard output.")
+
+
+@demo.command()
+@_rides
+@_json
+@refusals
+def report(settings: Settings, rides: int, as_json: bool) -> None:
+    """Do the whole job once without a browser; the last line is the Korean page's path."""
+    page = publish_report(settings, rides, quiet=as_json)
+    click.echo(json.dumps({"page": str(page)}) if as_json else str(page))
+
+
+@demo.command()
+@_rides
+@_json
+@refusals
+def up(settings: Settings, rides: int, as_json: bool) -> None:
+    """Publish the report, print everybody's links, and stay up until Ctrl-C."""
+    with _workspace(settings, rides, as_json) as workspace:
+        page = _publish(workspace, _Runner(settings, as_json))
+        people = open_people(settings)
+        try:
+            links = _links(settings, people)
+        finally:
+            people.close()
+        if as_json:
+            document = {
+                "workspace": settings.workspace_url,
+                "site": settings.site_url,
+                "page": str(page),
+                "links": [{"name": name, "link": link} for name, link in links],
+            }
+            click.echo(json.dumps(document, ensure_ascii=False))
+        else:
+            _tell(settings, page, links)
+        _stay(workspace)
+
+
+def _stay(workspace: Workspace) -> None:
+    """Until Ctrl-C, SIGTERM, or the workspace's own end."""
+    stop = threading.Event()
+    for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):
+        signal.signal(number, lambda *_: stop.set())
+    while workspace.is_running() and not stop.wait(0.3):
+        pass
+
+
+def _tell(settings: Settings, page: Path, links: Sequence[tuple[str, str]]) -> None:
+    language = settings.language
+    click.echo(text(language, "up.workspace", url=settings.workspace_url))
+    for name, link in links:
+        click.echo(f"  {name}: {link}")
+    click.echo(text(language, "up.site", url=settings.site_url))
+    click.echo(text(language, "demo.page", path=page))
+    if not settings.isolated:
+        click.echo(text(language, "banner.shared"))
+    click.echo(text(language, "up.until"))

@@ -1,0 +1,23 @@
+"""`python -m hub_config.hub -f CONFIG`: JupyterHub, with pages in the reader's language."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from jupyterhub.app import JupyterHub
+
+from hub_config.pages import with_pages
+
+
+class CivicHub(JupyterHub):  # type: ignore[misc]
+    """JupyterHub whose page handlers know the reader's language. Settings of `c.JupyterHub` hold for it."""
+
+    name = "jupyterhub"
+
+    def init_handlers(self) -> None:
+        super().init_handlers()
+        self.handlers: list[tuple[Any, ...]] = [with_pages(entry) for entry in self.handlers]
+
+
+if __name__ == "__main__":
+    CivicHub.launch_instance()

@@ -1,0 +1,57 @@
+"""Assembly only: what the other modules build is assigned to `c`."""
+
+import sys
+
+from hub_config.home import read_token
+from hub_config.roles import render_custom_scopes, render_roles, server_token_scopes
+from hub_config.runtime import current_people, current_settings
+from hub_config.seats import SeatAuthenticator
+from hub_config.services import proxy_command, render_services
+from hub_config.spawners import SeatSpawner
+from hub_config.texts import shared_folder
+
+c = get_config()  # type: ignore[name-defined]  # noqa: F821
+settings = current_settings()
+rooms = current_people().rooms()
+hub = settings.home / "hub"
+
+c.JupyterHub.bind_url = (
+    f"http://{f'[{settings.bind}]' if ':' in settings.bind else settings.bind}:{settings.port}"
+)
+c.JupyterHub.hub_bind_url = f"http://127.0.0.1:{settings.hub_port}"
+c.JupyterHub.db_url = settings.hub_database_url or f"sqlite:///{hub / 'jupyterhub.sqlite'}"
+c.JupyterHub.cookie_secret_file = str(hub / "cookie_secret")
+c.JupyterHub.cookie_max_age_days = 1
+c.JupyterHub.template_paths = [str(shared_folder("templates") / "workspace")]
+c.JupyterHub.cleanup_servers = True
+c.JupyterHub.cleanup_proxy = True
+c.JupyterHub.redirect_to_server = False  # home first: a steward needs no server
+c.JupyterHub.concurrent_spawn_limit = 8
+
+c.ConfigurableHTTPProxy.command = proxy_command(settings)
+c.ConfigurableHTTPProxy.api_url = f"http://127.0.0.1:{settings.proxy_api_port}"
+c.ConfigurableHTTPProxy.auth_token = read_token(settings, "proxy")
+c.ConfigurableHTTPProxy.pid_file = str(hub / "proxy.pid")
+c.ConfigurableHTTPProxy.log_level = "warn"
+
+c.JupyterHub.authenticator_class = SeatAuthenticator
+c.Authenticator.allow_all = True  # whom it does not know, it does not authenticate
+c.Authenticator.allowed_users = {room.name for room in rooms}  # makes their accounts; no link leads to one
+c.Authenticator.manage_groups = True  # copied from the workspace's tables; the Hub's interface cannot add any
+c.Authenticator.auth_refresh_age = 60
+c.Authenticator.refresh_pre_spawn = True
+
+c.JupyterHub.custom_scopes = render_custom_scopes()
+c.JupyterHub.load_roles = render_roles([(room.name, room.team) for room in rooms])
+c.JupyterHub.services = render_services(settings)
+
+c.JupyterHub.spawner_class = SeatSpawner
+c.Spawner.cmd = [sys.executable, "-P", "-m", "jupyterhub.singleuser"]
+c.Spawner.default_url = "/lab"
+c.Spawner.disable_user_config = True
+c.Spawner.server_token_scopes = server_token_scopes()
+c.Spawner.start_timeout = 120  # thirty cold starts on two cores
+c.Spawner.http_timeout = 120
+c.SeatSpawner.interrupt_timeout = 4
+c.SeatSpawner.term_timeout = 2
+c.SeatSpawner.kill_timeout = 2

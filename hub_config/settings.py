@@ -1,0 +1,185 @@
+"""Environment → one frozen Settings; the only module of hub_config that reads os.environ.
+
+The Hub runs as a process of its own and reads its configuration file there, so Settings also travels back into
+an environment: `Settings.environment()` holds the very variables that `read_settings` reads.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import ipaddress
+import json
+import os
+import sys
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+
+from hub_config.errors import SettingInvalid
+from hub_config.texts import Language, known_language
+
+#: Offsets from CIVIC_UID_BASE (docs/design.md, "Places and identities").
+ROOMS, TEAMS, RUNS, END = 10_000, 20_000, 30_000, 40_000
+#: Last of the persons' uids; the proxy has one of its own, for a node process that faces the network and holds
+#: nobody's files should not be root.
+PROXY = ROOMS - 1
+
+PORTS = {
+    "CIVIC_PORT": 8000,
+    "CIVIC_SITE_PORT": 8002,
+    "CIVIC_PROXY_API_PORT": 8010,
+    "CIVIC_HUB_PORT": 8011,
+    "CIVIC_GATEWAY_PORT": 8012,
+    "CIVIC_PUBLIC_GATEWAY_PORT": 8013,
+}
+
+
+@dataclass(frozen=True)
+class Settings:
+    """All that may differ between two workspaces. Paths are absolute; ports are in 1..65535 and distinct."""
+
+    home: Path
+    port: int
+    site_port: int
+    proxy_api_port: int
+    hub_port: int
+    gateway_port: int
+    public_gateway_port: int
+    bind: str
+    uid_base: int
+    #: The vault side's database. Nothing here opens it: it is handed on to the gateway and to nobody else.
+    database_url: str
+    #: The Hub's own tables and the workspace's (other names, another version table); empty: SQLite files.
+    hub_database_url: str
+    language: Language
+    is_root: bool
+
+    @property
+    def ports(self) -> dict[str, int]:
+        """Setting → port, for what `civic up` opens."""
+        values = (
+            self.port,
+            self.site_port,
+            self.proxy_api_port,
+            self.hub_port,
+            self.gateway_port,
+        )
+        return dict(zip(PORTS, (*values, self.public_gateway_port), strict=True))
+
+    @property
+    def local_address(self) -> str:
+        """The address at which processes of this machine reach the proxy."""
+        return {"0.0.0.0": "127.0.0.1", "::": "::1"}.get(self.bind, self.bind)
+
+    @property
+    def workspace_url(self) -> str:
+        """Where people sign in. Ends without a slash."""
+        host = self.local_address
+        return f"http://{f'[{host}]' if ':' in host else host}:{self.port}"
+
+    @property
+    def site_url(self) -> str:
+        """The citizen site. Another host name than the workspace's: cookies ignore ports, so under one name
+        a script on a public page would be sent the workspace's."""
+        host = "localhost" if ipaddress.ip_address(self.local_address).is_loopback else self.local_address
+        return f"http://{f'[{host}]' if ':' in host else host}:{self.site_port}"
+
+    @property
+    def gateway_url(self) -> str:
+        """The gateway as seats see it: through the proxy, so that it needs one address and one certificate."""
+        return f"{self.workspace_url}/services/data"
+
+    @property
+    def isolated(self) -> bool:
+        """Whether each person's server has an operating-system user of its own."""
+        return self.is_root
+
+    def environment(self) -> dict[str, str]:
+        """The CIVIC_* variables from which `read_settings` makes these settings again."""
+        return {
+            "CIVIC_HOME": str(self.home),
+            **{name: str(port) for name, port in self.ports.items()},
+            "CIVIC_BIND": self.bind,
+            "CIVIC_UID_BASE": str(self.uid_base),
+            "CIVIC_DATABASE_URL": self.database_url,
+            "CIVIC_HUB_DATABASE_URL": self.hub_database_url,
+            "CIVIC_LANGUAGE": self.language,
+        }
+
+
+def checkout_path() -> Path | None:
+    """The folder that these modules are imported from when they are not installed in this environment.
+
+    Only then must child processes be told where to find them."""
+    folder = Path(__file__).resolve().parents[1]
+    return None if folder.is_relative_to(Path(sys.prefix).resolve()) else folder
+
+
+def default_home(is_root: bool) -> Path:
+    """Where state lies unless CIVIC_HOME says otherwise; set-up wrote its own answer into the environment."""
+    marker = Path(sys.prefix) / "civic-setup.json"
+    if marker.is_file():
+        return Path(json.loads(marker.read_text("utf-8"))["state"])
+    checkout = Path(__file__).resolve().parents[1]
+    if is_root:
+        return Path("/var/lib/civic") / hashlib.sha256(os.fsencode(checkout)).hexdigest()[:12]
+    return checkout / ".civic"
+
+
+def _number(env: Mapping[str, str], name: str, default: int, low: int, high: int, reason: str) -> int:
+    try:
+        value = int(env.get(name) or default)
+    except ValueError:
+        raise SettingInvalid(setting=name, reason=reason) from None
+    if not low <= value <= high:
+        raise SettingInvalid(setting=name, reason=reason)
+    return value
+
+
+def _language(env: Mapping[str, str]) -> Language:
+    chosen = env.get("CIVIC_LANGUAGE")
+    if chosen:
+        language = known_language(chosen)
+        if language is None:
+            raise SettingInvalid(setting="CIVIC_LANGUAGE", reason="language")
+        return language
+    locale = env.get("LC_ALL") or env.get("LC_MESSAGES") or env.get("LANG") or ""
+    return "ko" if locale.startswith("ko") else "en"
+
+
+def read_settings(env: Mapping[str, str] | None = None) -> Settings:
+    """Settings from `env` (default: the process's environment). Raises SettingInvalid with one sentence."""
+    env = os.environ if env is None else env
+    is_root = os.geteuid() == 0
+    given = env.get("CIVIC_HOME")
+    home = Path(given) if given else default_home(is_root)
+    if not home.is_absolute() or home == Path("/"):
+        raise SettingInvalid(setting="CIVIC_HOME", reason="home")
+    # 1024 and up: without root nothing lower can be opened, and as root the proxy has already become another.
+    ports = [_number(env, name, port, 1024, 65535, "port") for name, port in PORTS.items()]
+    for name, port in zip(PORTS, ports, strict=True):
+        if ports.count(port) > 1:
+            raise SettingInvalid(setting=name, reason="port_twice")
+    bind = env.get("CIVIC_BIND") or "127.0.0.1"
+    try:
+        ipaddress.ip_address(bind)
+    except ValueError:
+        raise SettingInvalid(setting="CIVIC_BIND", reason="bind") from None
+    # Below 1000 lie the system's own accounts; the upper end keeps every derived number a valid 31-bit uid.
+    uid_base = _number(env, "CIVIC_UID_BASE", 20_000, 1_000, 2**31 - 1 - END, "uid_base")
+    port, site_port, proxy_api_port, hub_port, gateway_port, public_gateway_port = ports
+    return Settings(
+        home=home,
+        port=port,
+        site_port=site_port,
+        proxy_api_port=proxy_api_port,
+        hub_port=hub_port,
+        gateway_port=gateway_port,
+        public_gateway_port=public_gateway_port,
+        bind=bind,
+        uid_base=uid_base,
+        database_url=env.get("CIVIC_DATABASE_URL") or "",
+        hub_database_url=env.get("CIVIC_HUB_DATABASE_URL") or "",
+        language=_language(env),
+        is_root=is_root,
+    )

@@ -1,0 +1,102 @@
+"""`python -m hub_config.supervise CONFIG [--watch FD]`: the process above the Hub.
+
+It is the parent of last resort of everything the workspace starts, kernels and a person's own background
+processes included, so that a stop can find and end them all. It ends when it is asked to (SIGTERM, SIGINT),
+when the Hub ends, or when the other end of FD closes: whoever started the workspace in the foreground is gone.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import select
+import signal
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import psutil
+
+from hub_config.processes import adopt_orphans, die_with_parent
+from hub_config.settings import read_settings
+
+#: Seconds: the Hub stops servers (up to 8), services and proxy; past that, everything is killed.
+GRACE = 20.0
+
+
+def main(config: str, watch: int | None) -> int:
+    settings = read_settings()
+    asked: list[int] = []
+    for number in (signal.SIGTERM, signal.SIGINT, signal.SIGHUP):
+        signal.signal(number, lambda received, _frame: asked.append(received))
+    adopt_orphans()
+    pid_file = settings.home / "run.pid"
+    write_pid(pid_file)
+    me = os.getpid()
+    hub = subprocess.Popen(
+        [sys.executable, "-P", "-m", "hub_config.hub", "-f", config],
+        cwd=settings.home,
+        stdin=subprocess.DEVNULL,
+        start_new_session=True,
+        preexec_fn=lambda: die_with_parent(me),
+    )
+    try:
+        while not asked and reap(hub) is None:
+            readable, _, _ = select.select([watch] if watch is not None else [], [], [], 0.25)
+            if readable and watch is not None and not os.read(watch, 1):
+                break
+        asked_to_stop = hub.returncode is None
+        if asked_to_stop:
+            hub.send_signal(signal.SIGTERM)
+            end = time.monotonic() + GRACE
+            while reap(hub) is None and time.monotonic() < end:
+                time.sleep(0.05)
+        return 0 if asked_to_stop else 1
+    finally:
+        end_descendants(hub)
+        pid_file.unlink(missing_ok=True)
+
+
+def write_pid(path: Path) -> None:
+    """`PID CREATED` in one step; with the time, a later process of the same number is not taken for us."""
+    new = path.with_suffix(".new")
+    new.write_text(f"{os.getpid()} {psutil.Process().create_time()}\n", "ascii")
+    new.rename(path)
+
+
+def reap(hub: subprocess.Popen[bytes]) -> int | None:
+    """Collects every ended child, adopted ones included; the Hub's exit code once it has ended."""
+    with contextlib.suppress(ChildProcessError):
+        while True:
+            pid, status = os.waitpid(-1, os.WNOHANG)
+            if pid == 0:
+                break
+            if pid == hub.pid:
+                hub.returncode = os.waitstatus_to_exitcode(status)
+    return hub.returncode
+
+
+def end_descendants(hub: subprocess.Popen[bytes]) -> None:
+    """Asks, then kills, whatever is still there, until nothing is: a killed parent's children come to us."""
+    end = time.monotonic() + 2.0
+    while True:
+        reap(hub)
+        left = [p for p in psutil.Process().children(recursive=True) if _runs(p)]
+        if not left:
+            return
+        for process in left:
+            with contextlib.suppress(psutil.NoSuchProcess):
+                process.send_signal(signal.SIGTERM if time.monotonic() < end else signal.SIGKILL)
+        time.sleep(0.1)
+
+
+def _runs(process: psutil.Process) -> bool:
+    with contextlib.suppress(psutil.NoSuchProcess):
+        return bool(process.status() != psutil.STATUS_ZOMBIE)
+    return False
+
+
+if __name__ == "__main__":
+    arguments = sys.argv[1:]
+    sys.exit(main(arguments[0], int(arguments[2]) if arguments[1:2] == ["--watch"] else None))

@@ -1,0 +1,90 @@
+"""What the readers make of real habits: two encodings, padded numbers, blank and repeated lines."""
+
+from __future__ import annotations
+
+from datetime import datetime
+from pathlib import Path
+from typing import Any
+
+import pytest
+from making import HEADER, dataset, trip, write_trips
+
+from data_access.intake import read_files, row_schema
+
+
+def _read(*paths: Path) -> list[dict[str, Any]]:
+    return [row for table in read_files(dataset(), paths) for row in table.to_pylist()]
+
+
+@pytest.mark.parametrize("encoding", ["utf-8", "utf-8-sig", "cp949"])
+@pytest.mark.parametrize("end", ["\n", "\r\n"])
+def test_every_encoding_and_line_end_gives_the_same_rows(tmp_path: Path, encoding: str, end: str) -> None:
+    path = write_trips(tmp_path / "a.csv", [trip(sex="여"), trip(station="102")], encoding=encoding, end=end)
+    first, second = _read(path)
+    assert first == {
+        "started_at": datetime(2026, 9, 1, 8, 15, 30),
+        "member": "M1",
+        "station": "101",
+        "minutes": 7,
+        "meters": 480.0,
+        "sex": "여",
+        "gu": "종로구",
+    }
+    assert (second["station"], second["gu"]) == ("102", "중구")
+
+
+def test_tables_have_the_documented_schema(tmp_path: Path) -> None:
+    path = write_trips(tmp_path / "a.csv", [trip(sex="\\N", minutes="")])
+    (table,) = read_files(dataset(), [path])
+    assert table.schema == row_schema(dataset())
+
+
+def test_missing_texts_are_null_and_an_unknown_station_has_no_gu(tmp_path: Path) -> None:
+    row = trip(station="999", minutes="\\N", meters="", sex=" \\N ", member="")
+    (read,) = _read(write_trips(tmp_path / "a.csv", [row]))
+    assert [read[name] for name in ("minutes", "meters", "sex", "member", "gu")] == [None] * 5
+    assert read["station"] == "999"
+
+
+@pytest.mark.parametrize(("written", "kept"), [("00210", "210"), ("210", "210"), ("000", "0"), (" 7 ", "7")])
+def test_padded_numbers_are_one_number(tmp_path: Path, written: str, kept: str) -> None:
+    (row,) = _read(write_trips(tmp_path / "a.csv", [trip(station=written)]))
+    assert row["station"] == kept
+
+
+def test_several_date_formats_in_one_column(tmp_path: Path) -> None:
+    rows = [trip(time="2026년 9월 2일 05시"), trip(time="2026-09-03 23:59:59")]
+    assert [row["started_at"] for row in _read(write_trips(tmp_path / "a.csv", rows))] == [
+        datetime(2026, 9, 2, 5),
+        datetime(2026, 9, 3, 23, 59, 59),
+    ]
+
+
+def test_blank_lines_and_repeated_headers_are_no_rows(tmp_path: Path) -> None:
+    rows = [trip(), HEADER, ("",) * len(HEADER), trip(member="M2")]
+    assert [row["member"] for row in _read(write_trips(tmp_path / "a.csv", rows))] == ["M1", "M2"]
+
+
+def test_unknown_columns_are_dropped_and_order_is_free(tmp_path: Path) -> None:
+    header = (*reversed(HEADER), "전화번호")
+    row = (*reversed(trip()), "010-0000-0000")
+    (read,) = _read(write_trips(tmp_path / "a.csv", [row], header=header))
+    assert read["member"] == "M1"
+    assert "010-0000-0000" not in map(str, read.values())
+
+
+def test_a_quoted_field_may_hold_commas_and_lines(tmp_path: Path) -> None:
+    (row,) = _read(write_trips(tmp_path / "a.csv", [trip(sex='"여, ""둘""\n셋"')]))
+    assert row["sex"] == '여, "둘"\n셋'
+
+
+def test_equal_rows_of_different_persons_all_stay(tmp_path: Path) -> None:
+    rows = [trip(member=""), trip(member=""), trip(), trip(), trip(member="M2")]
+    assert len(_read(write_trips(tmp_path / "a.csv", rows))) == 5
+
+
+def test_progress_ends_at_one(tmp_path: Path) -> None:
+    seen: list[tuple[str, float]] = []
+    paths = [write_trips(tmp_path / f"{name}.csv", [trip()]) for name in "ab"]
+    list(read_files(dataset(), paths, progress=lambda stage, part: seen.append((stage, part))))
+    assert seen == [("read", 0.5), ("read", 1.0)]
