@@ -18,6 +18,7 @@ import pytest
 from civic_kernel.publish.gateway import PublicGateway
 from civic_kernel.publish.record import altered_files, release_id
 from civic_kernel.publish.site import Built, build_site
+from civic_kernel.verify.page import check_page
 from tests.publish.conftest import Made
 from tests.reports import standin
 
@@ -219,3 +220,13 @@ def test_a_kill_at_any_moment_shows_no_half(made: Made, tmp_path: Path) -> None:
             assert index.read_text("utf-8").endswith("</html>") and target.exists()
         assert len(build([approved], made.folder, root).listed) == 1
         assert list((root / "staging").iterdir()) == []
+
+
+def test_a_published_page_is_checked_with_its_approvals(made: Made, tmp_path: Path) -> None:
+    build([release(made, standin.CITY, standin.CSO)], made.folder, tmp_path)
+    folder = tmp_path / "public" / "reports" / slug(made)
+    assert check_page(folder).wrong == []
+    approvals = folder / "status" / "approvals.json"
+    document = json.loads(approvals.read_text("utf-8"))
+    approvals.write_text(json.dumps({**document, "approvals": document["approvals"][:1]}), "utf-8")
+    assert check_page(folder).wrong == [("approvals", "")]
