@@ -28,7 +28,7 @@ class ReportExporter(HTMLExporter):
     def __init__(self, language: Language, kind: Kind) -> None:
         self._language = language
         root = templates_root()
-        super().__init__(  # type: ignore[no-untyped-call]
+        super().__init__(
             config=Config(
                 HTMLExporter={
                     "template_name": "report",
@@ -42,11 +42,11 @@ class ReportExporter(HTMLExporter):
         )
 
     def default_filters(self) -> Any:
-        yield from super().default_filters()  # type: ignore[no-untyped-call]
+        yield from super().default_filters()
         yield "prose", prose
 
     def _create_environment(self) -> Any:
-        environment = super()._create_environment()  # type: ignore[no-untyped-call]
+        environment = super()._create_environment()
         # nbconvert leaves escaping off; here only `| safe` may pass, on drawings that the screen has read.
         environment.autoescape = True
         environment.trim_blocks = True

@@ -75,12 +75,12 @@ def test_the_whole_way_over_http(made: Made, tmp_path: Path) -> None:
     built = build_site(
         gateway.releases(), [made.folder], made.sources.parties, tmp_path / "public", tmp_path / "staging"
     )
-    assert [reason for _, reason in built.refused] == ["approval"]
+    assert (made.release_id, "approval") in built.refused
     made.gateway.approve(made.release_id, standin.CITY, standin.CSO)
     built = build_site(
         gateway.releases(), [made.folder], made.sources.parties, tmp_path / "public", tmp_path / "staging"
     )
-    assert [line.id for line in built.listed] == [made.release_id]
+    assert made.release_id in [line.id for line in built.listed]
 
 
 @pytest.mark.parametrize(
