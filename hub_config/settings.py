@@ -1,7 +1,7 @@
 """Environment → one frozen Settings; the only module of hub_config that reads os.environ.
 
-The Hub runs as a process of its own and reads its configuration file there, so Settings also travels back into
-an environment: `Settings.environment()` holds the very variables that `read_settings` reads.
+The Hub runs as a process of its own and reads its configuration file there, so Settings also travels back
+into an environment: `Settings.environment()` holds the very variables that `read_settings` reads.
 """
 
 from __future__ import annotations
@@ -20,9 +20,9 @@ from hub_config.texts import Language, known_language
 
 #: Offsets from CIVIC_UID_BASE (docs/design.md, "Places and identities").
 ROOMS, TEAMS, RUNS, END = 10_000, 20_000, 30_000, 40_000
-#: Last of the persons' uids; the proxy has one of its own, for a node process that faces the network and holds
-#: nobody's files should not be root.
-PROXY = ROOMS - 1
+#: The last two of the persons' uids: the proxy and the citizen site face the network and need nobody's files,
+#: so each is a user of its own that owns nothing.
+PROXY, SITE_SERVER = ROOMS - 1, ROOMS - 2
 
 PORTS = {
     "CIVIC_PORT": 8000,
@@ -86,7 +86,8 @@ class Settings:
 
     @property
     def gateway_url(self) -> str:
-        """The gateway as seats see it: through the proxy, so that it needs one address and one certificate."""
+        """The gateway as seats see it: through the proxy, so that it needs one address and one
+        certificate."""
         return f"{self.workspace_url}/services/data"
 
     @property
