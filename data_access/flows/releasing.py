@@ -143,7 +143,9 @@ class Releasing:
         statements = [json.loads(self.shelf.get(connection, answer).statement) for answer in record.answers]
         if {s["policy_hash"] for s in statements} != set(record.policies):
             raise MalformedRequest(where="record.policies")
-        if any(s["synthetic"] for s in statements) != record.demonstration:
+        # All or none: one made-up answer among real ones would make the release a demonstration, and demo keys
+        # could approve the real ones with it.
+        if {s["synthetic"] for s in statements} != {record.demonstration}:
             raise MalformedRequest(where="record.demonstration")
 
     def _row(self, connection: Connection, release: str) -> Row[Any]:
