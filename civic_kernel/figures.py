@@ -8,6 +8,7 @@ from functools import cache
 from typing import TYPE_CHECKING
 
 import numpy as np
+import numpy.typing as npt
 
 from civic_kernel.errors import FrameUnsuitable
 from civic_kernel.frames import KEY, check_columns
@@ -48,7 +49,7 @@ def points(frame: pd.DataFrame, by: str, value: str, mark: str | None, language:
     numbers = [
         frame[c].to_numpy(dtype=float, na_value=np.nan) for c in (value, f"{value}_low", f"{value}_high")
     ]
-    gone = ~np.isfinite(numbers).all(axis=0)
+    gone: npt.NDArray[np.bool_] = ~np.isfinite(np.vstack(numbers)).all(axis=0)
     if "withheld" in frame.columns:
         gone |= frame["withheld"].to_numpy(dtype=bool)
     marks = frame[mark].to_numpy(dtype=bool) if mark else np.zeros(len(frame), dtype=bool)

@@ -113,19 +113,14 @@ links = Table(
 
 def open_database(settings: Settings) -> Engine:
     """The engine, its tables brought to the newest migration. The folder must exist."""
-    url = (
-        settings.hub_database_url
-        or f"sqlite:///{settings.home / 'hub' / 'workspace.sqlite'}"
-    )
+    url = settings.hub_database_url or f"sqlite:///{settings.home / 'hub' / 'workspace.sqlite'}"
     engine = create_engine(url)
     if engine.dialect.name == "sqlite":
 
         @event.listens_for(engine, "connect")
         def _prepare(connection, _record):  # type: ignore[no-untyped-def]  # a DB-API connection has no type
             connection.execute("PRAGMA foreign_keys = ON")
-            connection.execute(
-                "PRAGMA busy_timeout = 10000"
-            )  # the command line writes while the Hub reads
+            connection.execute("PRAGMA busy_timeout = 10000")  # the command line writes while the Hub reads
 
     upgrade(engine)
     return engine

@@ -117,7 +117,7 @@ class _workspace:
 
 def _publish(workspace: Workspace, runner: _Runner) -> Path:
     settings = workspace.settings
-    home = settings.home
+    home: Path = settings.home
     extra = {
         "CIVIC_GATEWAY_URL": settings.gateway_url,
         "CIVIC_TOKEN_FILE": str(home / "reports.token"),
@@ -145,7 +145,7 @@ def _publish(workspace: Workspace, runner: _Runner) -> Path:
     slug = next((line["slug"] for line in built["listed"] if line["release_id"] == release), None)
     if slug is None:
         raise StepFailed(step="site build", reason="")
-    return home / "public" / "reports" / slug / "ko" / "index.html"
+    return home / "public" / "reports" / str(slug) / "ko" / "index.html"
 
 
 def _forget(run: Path) -> None:

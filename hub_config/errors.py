@@ -84,9 +84,7 @@ class PersonRefused(WorkspaceError):
 
     def sentence(self, language: Language) -> str:
         reason = text(language, f"person.{self.facts['reason']}")
-        return text(
-            language, "error.person_refused", name=self.facts["name"], reason=reason
-        )
+        return text(language, "error.person_refused", name=self.facts["name"], reason=reason)
 
 
 class NotRunning(WorkspaceError):

@@ -126,9 +126,7 @@ def make_home(settings: Settings, name: str, uid: int, *, is_room: bool) -> Path
     notebooks = shared_folder("notebooks")
     if notebooks.is_dir():
         ignore = shutil.ignore_patterns("__pycache__", ".*")
-        shutil.copytree(
-            notebooks, new / "examples", ignore=ignore, copy_function=shutil.copyfile
-        )
+        shutil.copytree(notebooks, new / "examples", ignore=ignore, copy_function=shutil.copyfile)
     if settings.is_root:
         for folder, _, files in os.walk(new):
             for path in [folder, *(os.path.join(folder, file) for file in files)]:

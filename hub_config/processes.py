@@ -49,9 +49,7 @@ def become(uid: int) -> None:
     _prctl(PR_SET_NO_NEW_PRIVS, 1)
 
 
-def make_seat_preexec(
-    home: str, log: str, uid: int | None, max_processes: int
-) -> Callable[[], None]:
+def make_seat_preexec(home: str, log: str, uid: int | None, max_processes: int) -> Callable[[], None]:
     """What a seat's process does before exec; `uid` None: stay who we are (no root).
 
     No passwd entry is looked up: persons have uids, not system accounts. The log is opened after the drop,

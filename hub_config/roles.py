@@ -74,9 +74,7 @@ class Role:
 
 ROLES: dict[str, Role] = {
     "participant": Role("워크숍 참가자", "Takes part in a workshop", (ASK,)),
-    "analyst": Role(
-        "시민사회 분석가", "Analyses for a civil-society organisation", (ASK, RELEASE)
-    ),
+    "analyst": Role("시민사회 분석가", "Analyses for a civil-society organisation", (ASK, RELEASE)),
     "expert": Role(
         "전문가: 공책을 쓰고 보고서를 낸다",
         "Writes notebooks and reports",

@@ -43,9 +43,7 @@ def main(config: str, watch: int | None) -> int:
     )
     try:
         while not asked and reap(hub) is None:
-            readable, _, _ = select.select(
-                [watch] if watch is not None else [], [], [], 0.25
-            )
+            readable, _, _ = select.select([watch] if watch is not None else [], [], [], 0.25)
             if readable and watch is not None and not os.read(watch, 1):
                 break
         asked_to_stop = hub.returncode is None
@@ -89,9 +87,7 @@ def end_descendants(hub: subprocess.Popen[bytes]) -> None:
             return
         for process in left:
             with contextlib.suppress(psutil.NoSuchProcess):
-                process.send_signal(
-                    signal.SIGTERM if time.monotonic() < end else signal.SIGKILL
-                )
+                process.send_signal(signal.SIGTERM if time.monotonic() < end else signal.SIGKILL)
         time.sleep(0.1)
 
 
@@ -103,6 +99,4 @@ def _runs(process: psutil.Process) -> bool:
 
 if __name__ == "__main__":
     arguments = sys.argv[1:]
-    sys.exit(
-        main(arguments[0], int(arguments[2]) if arguments[1:2] == ["--watch"] else None)
-    )
+    sys.exit(main(arguments[0], int(arguments[2]) if arguments[1:2] == ["--watch"] else None))

@@ -27,12 +27,8 @@ def catalog(language: Language) -> dict[str, str]:
     """All texts of one language."""
     from babel.messages.pofile import read_po
 
-    with (shared_folder("templates") / "locale" / language / f"{DOMAIN}.po").open(
-        "rb"
-    ) as file:
-        return {
-            str(m.id): str(m.string) for m in read_po(file, locale=language) if m.id
-        }
+    with (shared_folder("templates") / "locale" / language / f"{DOMAIN}.po").open("rb") as file:
+        return {str(m.id): str(m.string) for m in read_po(file, locale=language) if m.id}
 
 
 def text(language: Language, key: str, /, **facts: object) -> str:

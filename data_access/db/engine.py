@@ -43,7 +43,9 @@ class Database:
             return
         # No pool: each transaction opens the file by its name, so one that was moved away or replaced is
         # noticed at once; a kept connection would go on charging a ledger that nobody can find.
-        self._engine = create_engine(_sqlite_url(url, "rwc" if create else "rw"), poolclass=NullPool)
+        if create:
+            _create_file(url)
+        self._engine = create_engine(_sqlite_url(url), poolclass=NullPool)
         event.listen(self._engine, "connect", _configure_sqlite)
         event.listen(self._engine, "begin", _begin_immediate)
 
@@ -78,10 +80,18 @@ class Database:
         self._engine.dispose()
 
 
-def _sqlite_url(url: str, mode: str) -> URL:
+def _create_file(url: str) -> None:
+    try:
+        Path(make_url(url).database or "").touch(mode=0o600)
+    except OSError:
+        raise LedgerUnavailable() from None
+
+
+def _sqlite_url(url: str) -> URL:
+    """With `mode=rw`, which never makes a file."""
     parsed = make_url(url)
     path = quote(parsed.database or "", safe="/")
-    return parsed.set(database=f"file:{path}", query={"mode": mode, "uri": "true"})
+    return parsed.set(database=f"file:{path}", query={"mode": "rw", "uri": "true"})
 
 
 def _configure_sqlite(connection: Any, _record: object) -> None:

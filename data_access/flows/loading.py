@@ -22,7 +22,7 @@ from data_access.canonical import Json
 from data_access.catalog import Dataset
 from data_access.clock import Clock, timestamp
 from data_access.db import Database, Transaction
-from data_access.errors import NoData, PolicyCatalogChanged, VaultKeyWrong
+from data_access.errors import NoData, PolicyCatalogChanged, PolicyLineageChanged, VaultKeyWrong
 from data_access.intake import Progress, read_files
 from data_access.policy import Policy
 from data_access.vault import (
@@ -67,14 +67,16 @@ def load(
     `policy` is the one in force (None: no view yet; `make_missing_view` makes it when one is activated); `by`
     a pseudonym or service name; `tables` the folder of the public tables (default: the first file's);
     `progress` is called with `read`, `rank`, `view`, `done`. Raises LoadRefused's codes, PolicyMalformed,
-    PolicyCatalogChanged, VaultKeyWrong, VaultDamaged, LedgerUnavailable; after any of them the old state is
-    whole.
+    PolicyCatalogChanged, PolicyLineageChanged (the lineage is another dataset's or the policy's is another),
+    VaultKeyWrong, VaultDamaged, LedgerUnavailable; after any of them the old state is whole.
     """
     report: Progress = progress or (lambda _stage, _fraction: None)
     if policy is not None:
         _check_policy(dataset, policy)
+        if policy.lineage != lineage:
+            raise PolicyLineageChanged(dataset=dataset.id)
     with vault.store.exclusive():
-        keys = _keys_for(vault, lineage)
+        keys = _keys_for(vault, lineage, dataset)
         with _cleared_after(vault):
             tables_read = read_files(dataset, files, tables=tables, progress=report)
             staged = vault.store.stage(dataset, tables_read, keys, report)
@@ -144,7 +146,7 @@ def _check_policy(dataset: Dataset, policy: Policy) -> None:
         raise PolicyCatalogChanged(dataset=dataset.id)
 
 
-def _keys_for(vault: Vault, lineage: str) -> LineageKeys:
+def _keys_for(vault: Vault, lineage: str, dataset: Dataset) -> LineageKeys:
     """New keys for a new lineage; for one with data, its own and no others, or every person would change her
     name.
     """
@@ -152,6 +154,8 @@ def _keys_for(vault: Vault, lineage: str) -> LineageKeys:
         newest = find_version(connection, lineage)
     if newest is None:
         return vault.keys.make(lineage)
+    if newest.dataset != dataset.id:
+        raise PolicyLineageChanged(dataset=dataset.id)
     keys = vault.keys.get(lineage)
     if fingerprint_in(newest.file) != keys.fingerprint:
         raise VaultKeyWrong()

@@ -16,10 +16,10 @@ from sqlalchemy import Connection, Row, insert, select
 from data_access.answers import Shelf
 from data_access.audit import Chain, EventKind
 from data_access.canonical import canonical_bytes, content_id
-from data_access.catalog.entry import Closed, Labels, Name
 from data_access.clock import Clock, timestamp
 from data_access.db import Database
 from data_access.db.commons import approvals, releases
+from data_access.documents import Closed, Labels, Name
 from data_access.errors import (
     ApprovalByAuthor,
     ApprovalInvalid,

@@ -6,6 +6,7 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Sequence
 from dataclasses import dataclass
 from threading import Lock
 from typing import Any, Protocol
@@ -33,10 +34,10 @@ class Caller:
     asker: Asker
     scopes: frozenset[str]
 
-    def check_scope(self, scope: str) -> None:
-        """Raises NotAllowed."""
-        if scope not in self.scopes:
-            raise NotAllowed(scope=scope)
+    def check_any(self, scopes: Sequence[str]) -> None:
+        """Raises NotAllowed, naming the first, unless the caller has one of them."""
+        if self.scopes.isdisjoint(scopes):
+            raise NotAllowed(scope=scopes[0])
 
 
 class Identity(Protocol):

@@ -29,7 +29,7 @@ READ = "custom:civic:read"
 ASK = "custom:civic:ask"
 RELEASE = "custom:civic:release"
 #: Any of these may hand in an approval; its authority is the signature, not the one who carries it.
-APPROVE = ("custom:civic:release", "custom:civic:approve:city", "custom:civic:approve:cso")
+APPROVE = ("custom:civic:approve:city", "custom:civic:approve:cso", RELEASE)
 
 
 def workspace_app(parts: Parts, identity: Identity, prefix: str = "/services/data") -> FastAPI:
@@ -60,9 +60,11 @@ def workspace_app(parts: Parts, identity: Identity, prefix: str = "/services/dat
 def _routes(parts: Parts, caller: Any) -> APIRouter:
     routes = APIRouter()
 
-    def allowed(scope: str) -> Any:
+    def allowed(*scopes: str) -> Any:
+        """Any of `scopes` is enough. A dependency, so that it refuses before the body is looked at."""
+
         def check(who: Annotated[Caller, Depends(caller)]) -> Caller:
-            who.check_scope(scope)
+            who.check_any(scopes)
             return who
 
         return Depends(check)
@@ -113,10 +115,10 @@ def _routes(parts: Parts, caller: Any) -> APIRouter:
         return parts.releasing.submit(who.asker, body.record)
 
     @routes.post("/releases/{release}/approvals")
-    def approve(release: str, body: ApprovalBody, who: Annotated[Caller, Depends(caller)]) -> dict[str, Any]:
+    def approve(
+        release: str, body: ApprovalBody, who: Annotated[Caller, allowed(*APPROVE)]
+    ) -> dict[str, Any]:
         """One side's signature over the record's canonical bytes."""
-        if not who.scopes & set(APPROVE):
-            who.check_scope(APPROVE[1])
         return parts.releasing.approve(release, body.signature())
 
     return routes

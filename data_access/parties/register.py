@@ -15,7 +15,7 @@ from typing import Annotated, Any, Literal
 from pydantic import AfterValidator, Field, ValidationError, model_validator
 
 from data_access.canonical import canonical_bytes, document_hash
-from data_access.catalog.entry import Closed, Day, Labels
+from data_access.documents import Closed, Day, Labels
 from data_access.errors import RegisterInvalid
 from data_access.parties.keys import Signature, check_signature, key_id, read_signatures, signatures_path
 

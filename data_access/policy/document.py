@@ -15,7 +15,7 @@ import yaml
 from pydantic import AfterValidator, Field, ValidationError, model_validator
 
 from data_access.canonical import document_hash
-from data_access.catalog.entry import Closed, Day, Labels, Name
+from data_access.documents import Closed, Day, Labels, Name
 from data_access.errors import PolicyMalformed
 from data_access.privacy.budget import Rho
 

@@ -26,6 +26,7 @@ from data_access.vault.duck import attach, lock, open_connection, reason_of
 from data_access.vault.keys import LineageKeys, sync_folder
 
 _LOCK = ".lock"
+_STAGED, _SCRATCH = ".staged-", ".scratch-"
 
 # Columns of the vault's own in the full table `data`. A catalog name starts with a letter, so none can
 # collide.
@@ -96,12 +97,15 @@ class VaultStore:
         sync_folder(self.folder)
 
     def sweep(self, known: Collection[str]) -> int:
-        """Remove whatever is not in `known`; how many. Only inside `exclusive()`, with `known` read inside
-        it.
+        """Remove what is not in `known`; how many. Only inside `exclusive()`, with `known` read inside it.
+
+        Where nothing at all is known, only unfinished files go: a database that names no file is either new
+        or the wrong one, and a slip in a setting must not cost the data.
         """
         removed = 0
         for path in self.folder.iterdir():
-            if path.name in known or path.name == _LOCK:
+            unfinished = path.name.startswith((_STAGED, _SCRATCH))
+            if path.name in known or path.name == _LOCK or not (known or unfinished):
                 continue
             removed += 1
             if path.is_dir():
@@ -113,7 +117,7 @@ class VaultStore:
     @contextmanager
     def connection(self) -> Iterator[duckdb.DuckDBPyConnection]:
         """A connection with a spill folder of its own inside the vault; DuckDB's faults become ours."""
-        scratch = self.folder / f".scratch-{secrets.token_hex(8)}"
+        scratch = self.folder / f"{_SCRATCH}{secrets.token_hex(8)}"
         connection = open_connection(threads=self.threads, memory=self.memory, scratch=scratch)
         fault: CivicError | None = None
         try:
@@ -141,7 +145,7 @@ class VaultStore:
         result.append(Staged(path, _flushed_hash(path)))
 
     def _temporary(self) -> Path:
-        return self.folder / f".staged-{secrets.token_hex(8)}"
+        return self.folder / f"{_STAGED}{secrets.token_hex(8)}"
 
 
 def new_file_name(lineage: str, number: int, kind: str, keys: LineageKeys) -> str:

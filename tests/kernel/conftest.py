@@ -153,7 +153,8 @@ class Gateway:
                 return JSONResponse({"register": {"keys": [key]}, "signatures": []})
             case "POST", "/v1/price":
                 return JSONResponse({
-                    "plan": body["plan"], "plan_id": "pln-1", "rho": 10000000, "periods": MONTHS, "cells": 312,
+                    "plan": body["plan"], "plan_id": "pln-1", "rho": 10000000, "periods": MONTHS,
+                    "cells": 312,
                     "measures": {m: measure() for m in body["plan"]["measures"]}, "team": body["team"],
                     "left": {m: 130000000 for m in MONTHS}, "share_of_left": "0.0769", "more_such": 13,
                     "stored": None, "free": False,

@@ -8,19 +8,20 @@ import subprocess
 import sys
 import threading
 from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
-import pytest
-
 import making
+import pytest
+from making import CANARY, LINEAGE, dataset, policy, rows_of, trip, write_trips
+
 from data_access.audit.chain import check_chain, read_events
-from data_access.errors import CivicError, LoadRefused, LoadValue
+from data_access.errors import CivicError, LoadRefused, LoadValue, PolicyLineageChanged
 from data_access.flows.loading import Vault, load, sweep
 from data_access.parties import SigningKey
 from data_access.vault import find_version
 from data_access.vault.records import known_files
-from making import CANARY, LINEAGE, dataset, policy, rows_of, trip, write_trips
 
 ROOT = Path(__file__).resolve().parents[2]
 
@@ -194,6 +195,27 @@ def test_kill_9_leaves_the_old_state_whole_and_the_next_load_works(
     _load(vault, new)
     assert len(rows_of(vault, policy(dataset()))) == 300
     assert _files(vault) == _known(vault)
+
+
+def test_a_database_that_names_no_file_costs_no_data(vault: Vault, tmp_path: Path) -> None:
+    """A slip in a setting leads to an empty database; the sweep at the next start must not follow it."""
+    _load(vault, write_trips(tmp_path / "a.csv", [trip()]))
+    before = _state(vault)
+    (vault.store.folder / ".staged-left").write_bytes(b"unfinished")
+    empty = making.vault(tmp_path / "elsewhere")
+    assert sweep(replace(empty, store=vault.store)) == 1
+    empty.database.close()
+    assert _state(vault) == before
+
+
+def test_a_lineage_belongs_to_one_dataset(vault: Vault, tmp_path: Path) -> None:
+    path = write_trips(tmp_path / "a.csv", [trip()])
+    _load(vault, path)
+    other = dataset().model_copy(update={"id": "others"})
+    with pytest.raises(PolicyLineageChanged):
+        load(vault, other, [path], lineage=LINEAGE, policy=None, by="test")
+    with pytest.raises(PolicyLineageChanged):
+        load(vault, dataset(), [path], lineage="another", policy=policy(dataset()), by="test")
 
 
 def test_two_loads_at_once_become_two_versions(vault: Vault, tmp_path: Path) -> None:

@@ -8,12 +8,12 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from making import policy, rows_of, vault
 
 from data_access.catalog import Dataset, load_catalog
-from data_access.errors import LoadRefused
+from data_access.errors import LoadValue
 from data_access.flows.loading import Vault, load
 from data_access.intake import read_files
-from making import policy, rows_of, vault
 
 CHECKOUT = Path(__file__).resolve().parents[2]
 SHARED = Path(os.environ.get("CIVIC_SHARED_DATA", CHECKOUT.parent / "shared" / "data"))
@@ -83,12 +83,16 @@ def test_1656_accidents_load_each_in_its_gu(tmp_path: Path) -> None:
 
 
 @needs_real_files
-def test_a_file_that_lost_bytes_is_refused_or_read_never_half_read() -> None:
-    """`ttareungi_trips_broken_rows.csv` lacks columns of ours: one clear refusal."""
-    with pytest.raises(LoadRefused):
-        list(
-            read_files(_dataset("bike_rides_public"), [BIKE / "ttareungi_trips_broken_rows.csv"], tables=BIKE)
-        )
+def test_a_file_that_lost_bytes_is_refused_at_its_first_broken_line() -> None:
+    """Lost bytes glue two fields together, an empty one at the end keeps the count: the types tell."""
+    of = _dataset("bike_rides_public")
+    columns = {name: column for name, column in of.columns.items() if name not in ("birth_year", "sex")}
+    columns["minutes"] = columns["minutes"].model_copy(update={"source": "이용시간"})
+    columns["meters"] = columns["meters"].model_copy(update={"source": "이용거리"})
+    older = of.model_copy(update={"columns": columns})
+    with pytest.raises(LoadValue) as caught:
+        list(read_files(older, [BIKE / "ttareungi_trips_broken_rows.csv"], tables=BIKE))
+    assert caught.value.facts["line"] == 2
 
 
 def test_the_demo_catalog_is_whole() -> None:
