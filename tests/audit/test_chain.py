@@ -19,7 +19,9 @@ def events_of(workspace: Workspace) -> list[Event]:
         return read_events(connection)
 
 
-def test_everything_that_happens_is_in_the_chain_and_it_verifies_from_any_kept_head(workspace: Workspace) -> None:
+def test_everything_that_happens_is_in_the_chain_and_it_verifies_from_any_kept_head(
+    workspace: Workspace,
+) -> None:
     with workspace.parts.database.reading() as connection:
         before = head(connection)
     workspace.ask(key="once")
@@ -72,7 +74,9 @@ def test_a_tampered_chain_is_found(workspace: Workspace, tampering: str) -> None
         check_chain(TAMPERINGS[tampering](events), workspace.parts.key.public)
 
 
-def test_another_key_cannot_write_the_chain_and_a_cut_tail_shows_against_a_kept_head(workspace: Workspace) -> None:
+def test_another_key_cannot_write_the_chain_and_a_cut_tail_shows_against_a_kept_head(
+    workspace: Workspace,
+) -> None:
     workspace.ask()
     events = events_of(workspace)
     with pytest.raises(AuditBroken):

@@ -69,13 +69,22 @@ def assert_envelope(response: httpx.Response, status: int, code: str) -> None:
 
 
 def test_the_catalog_says_what_exists_and_what_is_open(http: httpx.Client) -> None:
-    rides, accidents = sorted(http.get("/catalog").json()["datasets"], key=lambda d: str(d["id"]), reverse=True)
+    rides, accidents = sorted(
+        http.get("/catalog").json()["datasets"], key=lambda d: str(d["id"]), reverse=True
+    )
     assert set(rides) == {"id", "title", "description", "lane", "synthetic", "open", "closed_code"}
-    assert (rides["id"], rides["open"], rides["closed_code"], rides["lane"]) == ("rides", True, None, "private")
+    assert (rides["id"], rides["open"], rides["closed_code"], rides["lane"]) == (
+        "rides",
+        True,
+        None,
+        "private",
+    )
     assert (accidents["open"], accidents["closed_code"]) == (False, "policy_missing")
 
 
-def test_a_dataset_says_what_may_be_asked_at_what_price_and_who_signed(http: httpx.Client, made: Workspace) -> None:
+def test_a_dataset_says_what_may_be_asked_at_what_price_and_who_signed(
+    http: httpx.Client, made: Workspace
+) -> None:
     document = http.get("/datasets/rides").json()
     assert document["unit"] == {"kind": "person", "period": "month"}
     assert document["periods"] == list(PERIODS)
@@ -128,8 +137,15 @@ def test_public_records_need_no_token_and_agree_on_both_apps(address: str, made:
         assert policy["in_force"] and sha256_hex(canonical_bytes(policy["policy"])) == policy["hash"]
         events = client.get(f"{public}/v1/audit/events", params={"after": 3}).json()["events"]
         assert events[0]["event"]["seq"] == 4
-        for method, path in (("POST", "answers"), ("POST", "price"), ("GET", "catalog"), ("POST", "releases")):
-            response = client.request(method, f"{public}/v1/{path}", json=BODY, headers={"Accept-Language": "en"})
+        for method, path in (
+            ("POST", "answers"),
+            ("POST", "price"),
+            ("GET", "catalog"),
+            ("POST", "releases"),
+        ):
+            response = client.request(
+                method, f"{public}/v1/{path}", json=BODY, headers={"Accept-Language": "en"}
+            )
             assert_envelope(response, 404, "not_found")
 
 
@@ -187,8 +203,16 @@ def test_a_token_in_the_address_or_a_cookie_is_no_token(address: str) -> None:
         ({"plan": BY_GU | {"dataset": "accidents"}}, 423, "policy_missing"),
         ({"plan": BY_GU | {"by": ["secret"]}}, 400, "unknown_column"),
         ({"plan": BY_GU | {"measures": {"n": {"fn": "median"}}}}, 400, "unknown_function"),
-        ({"plan": BY_GU | {"where": {"column": "gu", "op": "eq", "value": "서울"}}}, 400, "value_outside_domain"),
-        ({"plan": BY_GU | {"where": {"column": "gu", "op": "eq", "value": "\ud800"}}}, 400, "value_outside_domain"),
+        (
+            {"plan": BY_GU | {"where": {"column": "gu", "op": "eq", "value": "서울"}}},
+            400,
+            "value_outside_domain",
+        ),
+        (
+            {"plan": BY_GU | {"where": {"column": "gu", "op": "eq", "value": "\ud800"}}},
+            400,
+            "value_outside_domain",
+        ),
         ({"plan": BY_GU | {"where": {"and": []}}}, 400, "plan_invalid"),
         ({"plan": None}, 400, "malformed_request"),
         ({"plan": []}, 400, "malformed_request"),
@@ -243,7 +267,9 @@ def test_messages_come_in_korean_and_in_english(http: httpx.Client) -> None:
         b'{"plan": ' + b"9" * 10_000 + b"}",
         b'{"plan": {"dataset": "' + b"x" * MAX_BODY_BYTES + b'"}}',
         json.dumps(BODY | {"plan": {f"k{n}": n for n in range(10_000)}}).encode(),
-        json.dumps(BODY | {"plan": BY_GU | {"where": {"column": "gu", "op": "eq", "value": float("nan")}}}).encode(),
+        json.dumps(
+            BODY | {"plan": BY_GU | {"where": {"column": "gu", "op": "eq", "value": float("nan")}}}
+        ).encode(),
     ],
     ids=lambda content: repr(content[:20]),
 )
@@ -266,7 +292,9 @@ def test_exhausted_budget_reused_keys_and_closed_data_have_their_status(
     made = copy_workspace(template, tmp_path / "home")
     with (
         served(workspace_app(made.parts, FakeIdentity(CALLERS))) as address,
-        httpx.Client(base_url=address + PREFIX, headers={"Authorization": "token ann-token", "Accept-Language": "en"}) as http,
+        httpx.Client(
+            base_url=address + PREFIX, headers={"Authorization": "token ann-token", "Accept-Language": "en"}
+        ) as http,
     ):
         body = BODY | {"spend": {"rho": "0.1"}, "fresh": True}
         assert [http.post("/answers", json=body).status_code for _ in range(2)] == [200, 200]
@@ -276,7 +304,12 @@ def test_exhausted_budget_reused_keys_and_closed_data_have_their_status(
         assert_envelope(http.post("/answers", json=BODY), 423, "policy_edited")
         assert http.get("/catalog").json()["datasets"][1]["closed_code"] == "policy_edited"
         (made.home / "db" / "vault.sqlite").unlink()
-        for method, path in (("POST", "/answers"), ("POST", "/price"), ("GET", "/catalog"), ("GET", "/ledger")):
+        for method, path in (
+            ("POST", "/answers"),
+            ("POST", "/price"),
+            ("GET", "/catalog"),
+            ("GET", "/ledger"),
+        ):
             assert_envelope(http.request(method, path, json=BODY), 503, "ledger_unavailable")
     made.parts.close()
 
@@ -293,7 +326,9 @@ def test_an_unforeseen_fault_shows_and_logs_its_place_and_never_its_text(
         headers = {"Authorization": "token hidden-token", "Accept-Language": "en"}
         response = httpx.get(f"{address}{PREFIX}/catalog", headers=headers)
     assert_envelope(response, 500, "internal_fault")
-    logged = "\n".join(f"{record.getMessage()} {record.exc_text or ''} {record.exc_info or ''}" for record in caplog.records)
+    logged = "\n".join(
+        f"{record.getMessage()} {record.exc_text or ''} {record.exc_info or ''}" for record in caplog.records
+    )
     assert "SECRET" not in logged + response.text and "hidden-token" not in logged + response.text
     assert "RuntimeError at test_http.py" in logged
     assert response.json()["request_id"] in logged

@@ -68,7 +68,9 @@ def hub() -> Iterator[Hub]:
 
 
 def test_a_person_has_the_teams_that_the_hub_lists_and_the_tokens_scopes(hub: Hub) -> None:
-    hub.add_user("t", "ann", ["team-bike", "role-analyst", "team-walk", "team-site"], [ACCESS, "custom:civic:ask"])
+    hub.add_user(
+        "t", "ann", ["team-bike", "role-analyst", "team-walk", "team-site"], [ACCESS, "custom:civic:ask"]
+    )
     caller = HubIdentity(hub.address, OWN).caller("t")
     assert caller.asker.name == "ann"
     # No group of people is the site's team, and what a token says of its own groups is not asked.
@@ -144,7 +146,9 @@ def test_a_token_is_nowhere_in_the_memory_of_the_cache(hub: Hub) -> None:
     assert "very-secret" not in repr(vars(identity))
 
 
-@pytest.mark.parametrize("header", [None, "", "token", "token ", "token a b", "token a\nb", "Digest x", "token é"])
+@pytest.mark.parametrize(
+    "header", [None, "", "token", "token ", "token a b", "token a\nb", "Digest x", "token é"]
+)
 def test_what_is_no_token_is_not_sent_on(header: str | None) -> None:
     with pytest.raises(NotSignedIn):
         bearer(header)

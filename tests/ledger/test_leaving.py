@@ -49,7 +49,9 @@ def test_success_and_fault_leave_on_the_same_beat(
 
 
 @pytest.mark.parametrize(("size", "beat"), [("small", 0.25), ("medium", 0.5), ("large", 1.0)])
-def test_the_beat_is_the_signed_size_class_and_no_measurement(workspace: Workspace, size: str, beat: float) -> None:
+def test_the_beat_is_the_signed_size_class_and_no_measurement(
+    workspace: Workspace, size: str, beat: float
+) -> None:
     workspace.activate(make_policy(workspace.entry(), version=2, size_class=size))
     workspace.ask()
     assert workspace.clock.slept == [beat]

@@ -81,7 +81,9 @@ def test_one_side_alone_opens_nothing(workspace: Workspace, signing: str) -> Non
 
 def test_two_signatures_of_one_side_are_one_side(workspace: Workspace) -> None:
     with pytest.raises(PolicyHalfSigned):
-        workspace.activate(make_policy(workspace.entry(), version=2), workspace.keys.city, workspace.demo_keys.city)
+        workspace.activate(
+            make_policy(workspace.entry(), version=2), workspace.keys.city, workspace.demo_keys.city
+        )
 
 
 def test_a_file_that_was_edited_after_signing_is_closed(workspace: Workspace) -> None:
@@ -221,7 +223,12 @@ def test_a_gateways_or_witness_key_signs_no_policy(real_workspace: Workspace, us
     register = make_register(made.keys)
     stranger = make_keys(demo=False).cso
     city, cso = register.keys
-    other = {"use": use, "id": stranger.id, "public": base64.b64encode(stranger.public).decode("ascii"), "person": None}
+    other = {
+        "use": use,
+        "id": stranger.id,
+        "public": base64.b64encode(stranger.public).decode("ascii"),
+        "person": None,
+    }
     third = cso.model_copy(update=other | ({"party": None} if use == "gateway" else {}))
     made.accept(Register.model_validate(register.model_copy(update={"keys": (city, cso, third)})))
     with pytest.raises(PolicyHalfSigned):

@@ -93,7 +93,9 @@ def test_signing_again_replaces_the_same_keys_signature(tmp_path: Path, keys: Ke
     file = write_policy_file(tmp_path / "rides.yaml", make_policy(entry_of("rides")))
     for _ in range(2):
         run(policy, "sign", file, "--key", tmp_path / "city.pem", "--no-passphrase")
-    assert [s["key_id"] for s in json.loads(signatures_path(file).read_text())["signatures"]] == [keys.city.id]
+    assert [s["key_id"] for s in json.loads(signatures_path(file).read_text())["signatures"]] == [
+        keys.city.id
+    ]
 
 
 def test_an_edit_after_signing_is_found_by_verify(tmp_path: Path, home: Path, keys: Keys) -> None:
@@ -130,7 +132,9 @@ def test_a_wrong_passphrase_signs_nothing_and_shows_nothing(tmp_path: Path, word
 
 
 @pytest.mark.parametrize("verb", ["check", "activate"])
-def test_a_policy_file_that_is_not_there_is_refused_in_a_sentence(home: Path, tmp_path: Path, verb: str) -> None:
+def test_a_policy_file_that_is_not_there_is_refused_in_a_sentence(
+    home: Path, tmp_path: Path, verb: str
+) -> None:
     refused = run(policy, verb, tmp_path / "rides.yaml")
     assert refused.exit_code == 6
     assert "→" in refused.output and str(tmp_path) not in refused.output
@@ -164,7 +168,9 @@ def test_a_hash_does_not_depend_on_how_the_yaml_is_written(seed: int) -> None:
         return [shuffled(inner) for inner in value] if isinstance(value, list) else value
 
     style = random.Random(seed).choice([True, False, None])
-    source = yaml.safe_dump(shuffled(document), allow_unicode=bool(seed % 2), default_flow_style=style, sort_keys=False)
+    source = yaml.safe_dump(
+        shuffled(document), allow_unicode=bool(seed % 2), default_flow_style=style, sort_keys=False
+    )
     assert parse_policy(source, "rides").hash() == document_hash(document)
 
 

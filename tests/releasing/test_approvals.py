@@ -158,7 +158,9 @@ def test_nobody_approves_a_report_of_their_own(workspace: Workspace) -> None:
 def test_demo_keys_approve_a_demonstration(workspace: Workspace) -> None:
     document = record(workspace)
     release = submit(workspace, document)
-    assert approve(workspace, release, document, workspace.demo_keys.city, workspace.demo_keys.cso) == "approved"
+    assert (
+        approve(workspace, release, document, workspace.demo_keys.city, workspace.demo_keys.cso) == "approved"
+    )
 
 
 def _real(made: Workspace) -> None:
@@ -177,7 +179,10 @@ def test_demo_keys_approve_nothing_real(real_workspace: Workspace) -> None:
     for key in (real_workspace.demo_keys.city, real_workspace.demo_keys.cso):
         with pytest.raises(ApprovalInvalid):
             approve(real_workspace, release, document, key)
-    assert approve(real_workspace, release, document, real_workspace.keys.city, real_workspace.keys.cso) == "approved"
+    assert (
+        approve(real_workspace, release, document, real_workspace.keys.city, real_workspace.keys.cso)
+        == "approved"
+    )
 
 
 @pytest.mark.parametrize("mark", [True, False, "false"])
@@ -199,7 +204,10 @@ def test_an_approval_written_into_the_database_by_hand_approves_nothing(workspac
     for key in (workspace.keys.city.id, workspace.keys.cso.id):
         workspace.execute("DELETE FROM approvals WHERE side = 'cso'")
         workspace.execute(
-            "INSERT INTO approvals VALUES (?, 'cso', ?, 'steward-cso', ?, '2026-11-23T04:05:06Z')", release, key, forged
+            "INSERT INTO approvals VALUES (?, 'cso', ?, 'steward-cso', ?, '2026-11-23T04:05:06Z')",
+            release,
+            key,
+            forged,
         )
         assert workspace.parts.releasing.get(release)["state"] == "waiting"
 
