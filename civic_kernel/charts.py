@@ -13,7 +13,7 @@ from html import escape
 from math import ceil, floor, log10
 from typing import TYPE_CHECKING
 
-from civic_kernel.figures import Point, content_id, interval, is_synthetic, number, points, summary, template
+from civic_kernel.figures import Point, content_id, interval, number, origin_note, points, summary, template
 from civic_kernel.frames import KEY
 from civic_kernel.texts import Language, speaker, text
 
@@ -25,8 +25,9 @@ if TYPE_CHECKING:
 class Chart:
     """One drawn chart; `alt` is None until a person wrote one.
 
-    `svg` is the drawing, `note` the line that says how to read it (and that data are made up, where they
-    are), which is text beside the drawing because SVG text cannot wrap on a phone. `html` is both.
+    `svg` is the drawing, which itself says so where its data are made up, since a drawing is copied without
+    its page. `note` says how to read it, beside the drawing because SVG text cannot wrap on a phone. `html`
+    is both.
     """
 
     svg: str
@@ -75,6 +76,8 @@ def make_scale(values: list[float], wanted: int = 4, from_zero: bool = True) -> 
 # English names of gu and six-digit intervals just fit beside each other at 320 px.
 _PLOT_START, _PLOT_END = 34.0, 66.0
 _ROW, _TOP = 26, 18
+#: Height of the line that says that data are made up.
+_LEAD = 22
 
 
 def dots(
@@ -191,14 +194,15 @@ def _chart(
 ) -> Chart:
     say = speaker(language, "kernel", "figure.")
     note = [say("reading_line" if name.startswith("chart_line") else "reading"), *notes]
-    if is_synthetic(frame):
-        note.insert(0, say("synthetic"))
+    origin = origin_note(frame, language)
     described = alt or summary(drawn, language, digits)
     svg = template(name).render(
-        id=content_id(name, title, described, *(repr(p) for p in drawn)),
+        id=content_id(name, title, described, origin, *(repr(p) for p in drawn)),
         lang=language,
         title=title,
-        description=described,
+        description=f"{origin}. {described}" if origin else described,
+        origin=origin,
+        lead=_LEAD if origin else 0,
         **facts,
     )
     return Chart(svg.strip() + "\n", " · ".join(note), title, alt)

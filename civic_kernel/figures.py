@@ -61,9 +61,15 @@ def points(frame: pd.DataFrame, by: str, value: str, mark: str | None, language:
     return out
 
 
-def is_synthetic(frame: pd.DataFrame) -> bool:
-    """Whether the figure must say that its data are made up. A frame that forgot its origin cannot say no."""
-    return bool(frame.attrs.get(KEY, {}).get("synthetic", False))
+def origin_note(frame: pd.DataFrame, language: Language) -> str:
+    """What a figure must say first: that its data are made up, or that nobody knows; empty for real answers.
+
+    pandas drops a frame's origin when tables are joined. Silence would then pass made-up data off as real.
+    """
+    origin = frame.attrs.get(KEY)
+    if origin is None:
+        return text(language, "kernel", "figure.origin_unknown")
+    return text(language, "kernel", "figure.synthetic") if origin["synthetic"] else ""
 
 
 def number(value: float, digits: int = 0) -> str:

@@ -87,11 +87,10 @@ def frame_from_answer(
             dtype = "Int64"
         data[column.name] = pd.Series(values, dtype=dtype)
     frame = AnswerFrame(data)
-    title = s.dataset_title
     frame.attrs[KEY] = {
         "answer_id": answer.answer_id,
         "dataset": s.dataset,
-        "title": {"ko": title, "en": title} if isinstance(title, str) else title.model_dump(),
+        "title": s.dataset_title.model_dump(),
         "data_version": s.data_version,
         "policy_hash": s.policy_hash,
         "policy_version": s.policy_version,

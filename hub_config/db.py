@@ -1,11 +1,12 @@
 """The workspace's own tables: persons, roles, teams, rooms, sign-in links. The one home of membership.
 
 They may share a PostgreSQL database with JupyterHub's (CIVIC_HUB_DATABASE_URL): every name starts with
-`workspace_`, the Alembic version table included, so neither side's migrations see the other's. The vault side's
-database is another one on purpose: who may read a ledger must not thereby be able to write a membership.
+`workspace_`, the Alembic version table included, so neither side's migrations see the other's. The vault
+side's database is another one on purpose: who may read a ledger must not thereby be able to write a
+membership.
 
-Uids are kept as offsets from CIVIC_UID_BASE, counted up and never used again: a new person must not become the
-owner of files that an old one left behind.
+Uids are kept as offsets from CIVIC_UID_BASE, counted up and never used again: a new person must not become
+the owner of files that an old one left behind.
 """
 
 from __future__ import annotations

@@ -111,7 +111,8 @@ def _write_lab_settings(folder: Path, locale: str) -> None:
 
 
 def make_home(settings: Settings, name: str, uid: int, *, is_room: bool) -> Path:
-    """The folder of a person or room, made with the example notebooks the first time; 0700, the account's own.
+    """The folder of a person or room, made with the example notebooks the first time; 0700, the account's
+    own.
 
     Built under another name and renamed when complete, so that root never writes into a folder that a person
     already owns and could have filled with links."""

@@ -27,7 +27,7 @@ from hub_config.roles import (
     role_group,
     team_group,
 )
-from hub_config.settings import PROXY, ROOMS, Settings
+from hub_config.settings import ROOMS, SITE_SERVER, Settings
 from hub_config.texts import Language, known_language
 
 #: 26 characters of base32: 130 bits, the length of every id of the workspace.
@@ -73,7 +73,8 @@ class Room:
 
 
 def hash_secret(secret: str) -> str:
-    """What the database keeps. 130 random bits need no salt and no slow hash: there is nothing to guess from."""
+    """What the database keeps. 130 random bits need no salt and no slow hash: there is nothing to guess
+    from."""
     return hashlib.sha256(secret.encode("utf-8")).hexdigest()
 
 
@@ -115,7 +116,8 @@ class People:
         teams: Iterable[str] = (),
     ) -> Account:
         """A new person with her own uid. Raises PersonRefused: bad or taken name, unknown role or team,
-        rights of both stewards. The Hub learns of roles and teams when it starts or when she next signs in."""
+        rights of both stewards. The Hub learns of roles and teams when it starts or when she next signs
+        in."""
         check_person_name(name)
         roles, teams = sorted(set(roles)), sorted(set(teams))
         check_roles(name, roles)
@@ -123,7 +125,7 @@ class People:
             with self._engine.begin() as connection:
                 last = connection.execute(select(func.max(db.persons.c.uid_offset))).scalar_one()
                 offset = (last or 0) + 1
-                if offset >= PROXY:
+                if offset >= SITE_SERVER:
                     raise PersonRefused(name=name, reason="uids_used_up")
                 person = connection.execute(
                     insert(db.persons)

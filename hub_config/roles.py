@@ -1,7 +1,8 @@
-"""Who may do what: scopes and roles as data, each with its description; JupyterHub's tables are rendered from it.
+"""Who may do what: scopes and roles as data, each with its description; JupyterHub's tables are rendered from
+it.
 
-A person's rights come from her groups alone: `role-<role>` carries scopes, `team-<slug>` carries none and says
-whose budget pays. Nothing is granted to a person directly, so this file plus the membership table is the
+A person's rights come from her groups alone: `role-<role>` carries scopes, `team-<slug>` carries none and
+says whose budget pays. Nothing is granted to a person directly, so this file plus the membership table is the
 whole answer to "who may approve?".
 """
 

@@ -92,12 +92,8 @@ def find_running(settings: Settings) -> Workspace | None:
 
 
 def check_ports(settings: Settings) -> None:
-    """Raises PortTaken for the first port that another process holds.
-
-    The public gateway's port is only checked where something of ours opens it; today nothing does."""
+    """Raises PortTaken for the first port that another process holds."""
     for setting, port in settings.ports.items():
-        if setting == "CIVIC_PUBLIC_GATEWAY_PORT":
-            continue
         bind = settings.bind if setting in ("CIVIC_PORT", "CIVIC_SITE_PORT") else "127.0.0.1"
         family = socket.AF_INET6 if ":" in bind else socket.AF_INET
         with socket.socket(family) as probe:

@@ -48,8 +48,8 @@ class TokenBucket:
 
 
 class SignInLimit:
-    """A bucket for each address and one for all. Addresses beyond MAX_ADDRESSES push out the oldest, so that a
-    flood from many addresses fills no memory; the overall bucket then still holds."""
+    """A bucket for each address and one for all. Addresses beyond MAX_ADDRESSES push out the oldest, so that
+    a flood from many addresses fills no memory; the overall bucket then still holds."""
 
     def __init__(self, now: Callable[[], float] = time.monotonic) -> None:
         self._now = now
@@ -111,8 +111,8 @@ class SeatAuthenticator(Authenticator):  # type: ignore[misc]
         return [(r"/login", SeatLoginHandler)]
 
     def add_user(self, user: Any) -> None:
-        """JupyterHub calls this for every account it knows before it listens: what a person lost while the Hub
-        was down is gone before anyone can use it."""
+        """JupyterHub calls this for every account it knows before it listens: what a person lost while the
+        Hub was down is gone before anyone can use it."""
         super().add_user(user)
         if not isinstance(user, orm.User):
             return  # a first sign-in: her groups follow at once, from `authenticate`
@@ -142,7 +142,8 @@ class SeatAuthenticator(Authenticator):  # type: ignore[misc]
         }
 
     async def refresh_user(self, user: Any, handler: object = None) -> bool | dict[str, Any]:
-        """Ends the session of a person whose links are all expired or revoked; else copies her groups anew."""
+        """Ends the session of a person whose links are all expired or revoked; else copies her groups
+        anew."""
         account = current_people().find(user.name)
         if account is None:
             return False

@@ -36,6 +36,8 @@ def make_seat_environment(settings: Settings, account: Account, home: Path) -> d
         "JUPYTER_PREFER_ENV_PATH": "1",
         "CIVIC_GATEWAY_URL": settings.gateway_url,
         "CIVIC_LANGUAGE": account.language,
+        # What a person at her seat does unless she says otherwise; a report run names another purpose.
+        "CIVIC_PURPOSE": "exploration",
     }
     if account.teams:
         environment["CIVIC_TEAM"] = account.teams[0]
@@ -70,8 +72,8 @@ def make_seat_arguments(settings: Settings, account: Account, home: Path) -> lis
 class SeatSpawner(LocalProcessSpawner):  # type: ignore[misc]  # jupyterhub ships no types
     """Starts `python -m jupyterhub.singleuser` as the account's uid, in its home, with a clean environment.
 
-    Servers end with the workspace (`die_with_parent`): one that outlived its Hub would hold a port and a token
-    that nobody looks after."""
+    Servers end with the workspace (`die_with_parent`): one that outlived its Hub would hold a port and a
+    token that nobody looks after."""
 
     def _account(self) -> Account:
         return current_people().account(self.user.name)

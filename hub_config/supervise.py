@@ -2,7 +2,8 @@
 
 It is the parent of last resort of everything the workspace starts, kernels and a person's own background
 processes included, so that a stop can find and end them all. It ends when it is asked to (SIGTERM, SIGINT),
-when the Hub ends, or when the other end of FD closes: whoever started the workspace in the foreground is gone.
+when the Hub ends, or when the other end of FD closes: whoever started the workspace in the foreground is
+gone.
 """
 
 from __future__ import annotations

@@ -1,7 +1,7 @@
 """Sentences of the workspace's pages and commands: `templates/locale/<language>/workspace.po`, by key.
 
-The vault side has a module of the same shape; the sides share no code, only the files' form. Keys are equal in
-both languages (tests/hub/test_texts.py), so a missing one is a fault of ours and may raise.
+The vault side has a module of the same shape; the sides share no code, only the files' form. Keys are equal
+in both languages (tests/hub/test_texts.py), so a missing one is a fault of ours and may raise.
 """
 
 from __future__ import annotations

@@ -65,7 +65,7 @@ class ReportExporter(HTMLExporter):
         }
         self.environment.globals.update(context)
         body, _ = self.from_notebook_node(notebook)
-        # Not tidied afterwards: a script whose blank lines were cut no longer has the hash that the policy names.
+        # Not tidied afterwards: a script without its blank lines has not the hash that the policy names.
         return str(body).strip() + "\n"
 
 

@@ -150,11 +150,11 @@ def _execute(
     late = threading.Event()
     timer = threading.Timer(seconds, _stop, (made, late))
     timer.daemon = True
-    seen = _Watch(total, progress, spoken)
+    seen = _Watch(total, progress, settings.language)
     _quieten()
     timer.start()
     try:
-        executed = papermill.execute_notebook(
+        executed: nbformat.NotebookNode = papermill.execute_notebook(
             notebook,
             None,
             parameters=dict(parameters),

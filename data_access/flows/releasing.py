@@ -157,7 +157,8 @@ class Releasing:
         statements = [json.loads(self.shelf.get(connection, answer).statement) for answer in record.answers]
         if {s["policy_hash"] for s in statements} != set(record.policies):
             raise MalformedRequest(where="record.policies")
-        # All or none: one made-up answer among real ones must not let a demonstration key approve the real.
+        # All or none: one made-up answer among real ones would make the release a demonstration, and demo keys
+        # could approve the real ones with it.
         if {s["synthetic"] for s in statements} != {record.demonstration}:
             raise MalformedRequest(where="record.demonstration")
 

@@ -1,4 +1,5 @@
-"""Alembic's entry: migrates the workspace's tables over the connection that `hub_config.db.upgrade` opened."""
+"""Alembic's entry: migrates the workspace's tables over the connection that `hub_config.db.upgrade`
+opened."""
 
 from alembic import context
 

@@ -160,10 +160,14 @@ def environment_readers(root: Path) -> list[tuple[str, str, int]]:
             if module == f"{room}.settings":
                 continue
             for function, node in _walk_with_function(tree, ""):
-                named = isinstance(node, ast.Attribute) and node.attr in ENVIRONMENT and _is_os(node.value)
-                taken = isinstance(node, ast.ImportFrom) and node.module == "os"
-                if named or (taken and any(alias.name in ENVIRONMENT for alias in node.names)):  # type: ignore[union-attr]
-                    found.append((module, function, node.lineno))  # type: ignore[attr-defined]
+                if isinstance(node, ast.Attribute):
+                    touches = node.attr in ENVIRONMENT and _is_os(node.value)
+                elif isinstance(node, ast.ImportFrom):
+                    touches = node.module == "os" and any(alias.name in ENVIRONMENT for alias in node.names)
+                else:
+                    continue
+                if touches:
+                    found.append((module, function, node.lineno))
     return [each for each in found if each[:2] not in MAY_TOUCH_ENVIRONMENT]
 
 

@@ -1,5 +1,5 @@
-"""A workspace for the Hub's tests: real Hub, real proxy, real seats, on free ports, with a CIVIC_HOME and a uid
-base of its own. Only the vault side's two programs are stood in for (stub_service.py)."""
+"""A workspace for the Hub's tests: real Hub, real proxy, real seats, on free ports, with a CIVIC_HOME and a
+uid base of its own. Only the vault side's two programs are stood in for (stub_service.py)."""
 
 import itertools
 import os
@@ -20,8 +20,8 @@ CONFIG = """
 load_subconfig({config!r})
 for service in c.JupyterHub.services:
     if service.get("command"):
-        start = service["command"].index("-m", service["command"].index("--parent"))
-        service["command"] = [*service["command"][:start - 1], {stub!r}, service["name"]]
+        start = service["command"].index("-P", service["command"].index("--parent"))
+        service["command"] = [*service["command"][:start], {stub!r}, service["name"]]
 """
 
 

@@ -11,7 +11,8 @@ from hub_config.client import Session
 
 
 class Seat:
-    """The running server of `owner`, entered by the person with `secret` (the owner herself, unless a room)."""
+    """The running server of `owner`, entered by the person with `secret` (the owner herself, unless a
+    room)."""
 
     def __init__(self, url, secret, owner=None):
         self.session = Session(url, secret)
@@ -21,11 +22,18 @@ class Seat:
 
     def _start(self):
         began = time.monotonic()
-        self.session.api("POST", f"users/{self.owner}/server", {})
-        while not self.session.api("GET", f"users/{self.owner}")["servers"].get("", {}).get("ready"):
+        if not self._is_ready():
+            self.session.api("POST", f"users/{self.owner}/server", {})
+        while not self._is_ready():
             assert time.monotonic() - began < 120
             time.sleep(0.2)
         return time.monotonic() - began
+
+    def _is_ready(self):
+        return bool(self.session.api("GET", f"users/{self.owner}")["servers"].get("", {}).get("ready"))
+
+    def page(self, path):
+        return self._open("GET", path).decode()
 
     def get(self, path):
         return json.loads(self._open("GET", path))

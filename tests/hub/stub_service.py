@@ -1,5 +1,6 @@
-"""Stands in for the vault side's two programs while the Hub's own promises are tested: a real server, run by the
-real Hub under the gateway's user, that asks the real Hub about tokens. `python stub_service.py data|site`."""
+"""Stands in for the vault side's two programs while the Hub's own promises are tested: a real server, run by
+the real Hub under the gateway's user, that asks the real Hub about tokens. `python stub_service.py
+data|site`."""
 
 import json
 import os

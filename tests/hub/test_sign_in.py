@@ -112,7 +112,8 @@ def test_many_addresses_together_are_limited_too():
 
 
 def test_a_forged_address_gets_no_bucket_of_its_own(settings, folder):
-    """Counted is the address that our own proxy saw. In a workspace of its own, since it empties the bucket."""
+    """Counted is the address that our own proxy saw. In a workspace of its own, since it empties the
+    bucket."""
     home.prepare(settings)
     with running.start(settings, print, config=write_config(folder)):
         statuses, told = flood(settings.workspace_url)

@@ -108,7 +108,15 @@ def test_a_withheld_value_is_a_hatched_gap_and_never_a_number() -> None:
 
 
 def test_the_first_word_is_that_data_are_made_up() -> None:
-    assert charts.dots(by_gu("en"), "rides", "start_gu", title="t").note.startswith("Made-up data")
+    frame = by_gu("en")
+    assert (
+        ">Made-up data (synthetic demonstration)</text>"
+        in charts.dots(frame, "rides", "start_gu", title="t").svg
+    )
+    joined = frame.merge(frame[["start_gu"]].assign(n=1), on="start_gu")
+    joined.attrs.clear()
+    forgot = charts.dots(joined, "rides", "start_gu", title="t", language="en")
+    assert ">A table of unknown origin</text>" in forgot.svg
 
 
 @pytest.mark.parametrize("values", [[], [0.0], [5.0], [-3.0, 2.0], [1e-4, 3e-4], [123456.0, 98.0]])

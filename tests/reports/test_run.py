@@ -1,4 +1,4 @@
-"""A run is whole or absent, knows only what it was told, and fails in plain words. Real kernels, real HTTP."""
+"""A run is whole or absent, knows what it was told, and fails in plain words. Real kernels, real HTTP."""
 
 from __future__ import annotations
 
@@ -47,7 +47,8 @@ def test_the_kernel_knows_its_room_and_nothing_of_the_caller(
     monkeypatch.setenv("SOMEBODY_ELSES_SECRET", "hush")
     source = """
 import os, json
-print(json.dumps({"env": sorted(os.environ), "files": os.listdir("."), "home": os.environ["HOME"] == os.getcwd()}))
+home = os.environ["HOME"] == os.getcwd()
+print(json.dumps({"env": sorted(os.environ), "files": os.listdir("."), "home": home}))
 """
     run_report(Request(write(source), {}), tmp_path / "run", settings)
     outputs = [o for c in read_run(tmp_path / "run").executed.cells for o in c.get("outputs", [])]
@@ -71,7 +72,12 @@ def test_a_failing_cell_is_named_without_its_words(write: Write, settings: Setti
 def test_a_refusal_of_the_gateway_reaches_the_person(
     write: Write, gateway: standin.Gateway, settings: Settings, tmp_path: Path
 ) -> None:
-    body = {"code": "budget_exhausted", "message": "Nothing is left.", "remedy": "Ask the stewards.", "request_id": "r"}
+    body = {
+        "code": "budget_exhausted",
+        "message": "Nothing is left.",
+        "remedy": "Ask the stewards.",
+        "request_id": "r",
+    }
     gateway.refuse = (409, body)
     with pytest.raises(RunFailed, match="Nothing is left"):
         run_report(Request(write(ASK), {}), tmp_path / "run", settings)
