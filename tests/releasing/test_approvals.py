@@ -37,7 +37,7 @@ def record(workspace: Workspace, *answers: str, **changes: Any) -> dict[str, Any
         "report": "bike_routes",
         "slug": "bike-routes-2026",
         "title": {"ko": "자전거 길", "en": "Bike routes"},
-        "author": "ann",
+        "author": workspace.parts.releasing.public_name(ANN.name),
         "team": "bike",
         "parameters": {"gu": ["종로구"], "months": ["2026-09"]},
         "demonstration": True,
@@ -133,6 +133,17 @@ def test_a_record_is_handed_in_by_its_author_for_her_own_team(workspace: Workspa
         submit(workspace, document | {"team": "walk"})
 
 
+def test_a_person_stands_in_the_public_record_as_a_keyed_pseudonym(workspace: Workspace) -> None:
+    with pytest.raises(MalformedRequest):
+        submit(workspace, record(workspace, author=ANN.name))
+    release = submit(workspace, record(workspace))
+    author = workspace.parts.releasing.get(release)["record"]["author"]
+    assert author.startswith("person-") and ANN.name not in author
+    assert author == workspace.parts.releasing.public_name(ANN.name)
+    assert author != workspace.parts.releasing.public_name(BEN.name)
+    assert workspace.parts.releasing.public_name("service-reports") == "service-reports"
+
+
 def test_a_signature_over_another_record_or_by_a_stranger_approves_nothing(workspace: Workspace) -> None:
     document = record(workspace)
     release = submit(workspace, document)
@@ -148,7 +159,7 @@ def test_a_signature_over_another_record_or_by_a_stranger_approves_nothing(works
 
 def test_nobody_approves_a_report_of_their_own(workspace: Workspace) -> None:
     steward = Asker("steward-city", frozenset({"bike"}))
-    document = record(workspace, author=steward.name)
+    document = record(workspace, author=workspace.parts.releasing.public_name(steward.name))
     release = submit(workspace, document, steward)
     with pytest.raises(ApprovalByAuthor):
         approve(workspace, release, document, workspace.keys.city)
