@@ -73,6 +73,8 @@ def where(column: Any, op: Any, **value: Any) -> dict[str, Any]:
         (where("at", "ge", value="2026-02-30"), "plan_invalid"),
         (where("at", "ge", value="2026-01-01T00:00:00"), "plan_invalid"),
         (where("at", "between", values=["2026-01-01", "9999-12-31"]), "plan_invalid"),
+        (where("at", "between", values=["2026-01-01", "3000-01-01"]), "plan_invalid"),
+        (where("at", "lt", value="3000-01-01"), None),
         (where("at", "lt", value="0001-01-01"), "plan_invalid"),
         (where("at", "ge", value=20260101), "plan_invalid"),
         ({"dataset": "rides"}, "plan_invalid"),
