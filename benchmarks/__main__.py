@@ -25,4 +25,5 @@ def main(name: str | None, rides: int, rounds: int | None) -> None:
         click.echo(publish(each, figures))
 
 
-main()
+if __name__ == "__main__":
+    main()
