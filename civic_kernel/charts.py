@@ -9,12 +9,13 @@ and of constant size, since horizontal positions are percentages; colours are th
 from __future__ import annotations
 
 from dataclasses import dataclass
+from html import escape
 from math import ceil, floor, log10
 from typing import TYPE_CHECKING
 
-from civic_kernel.figures import Point, content_id, interval, is_synthetic, number, points, summary, template
+from civic_kernel.figures import Point, content_id, interval, number, origin_note, points, summary, template
 from civic_kernel.frames import KEY
-from civic_kernel.texts import Language, text
+from civic_kernel.texts import Language, speaker, text
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -22,14 +23,25 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True)
 class Chart:
-    """One drawn chart. `svg` goes into a page as it is; `alt` is None until a person wrote one."""
+    """One drawn chart; `alt` is None until a person wrote one.
+
+    `svg` is the drawing, which itself says so where its data are made up, since a drawing is copied without
+    its page. `note` says how to read it, beside the drawing because SVG text cannot wrap on a phone. `html`
+    is both.
+    """
 
     svg: str
+    note: str
     title: str
     alt: str | None
 
+    @property
+    def html(self) -> str:
+        style = "font-size:.8125rem;margin:.5em 0"
+        return f'<p class="civic-chart-note" style="{style}">{escape(self.note)}</p>{self.svg}'
+
     def _repr_html_(self) -> str:
-        return self.svg
+        return f"<p><strong>{escape(self.title)}</strong></p>{self.html}"
 
 
 @dataclass(frozen=True)
@@ -41,7 +53,7 @@ class Scale:
     ticks: tuple[float, ...]
 
     def at(self, value: float, start: float = 0.0, end: float = 100.0) -> float:
-        """Position between `start` and `end`, cut at both, to 2 decimals (bytes must not hang on the 15th)."""
+        """Position between `start` and `end`, cut at both; 2 decimals: bytes must not hang on the 15th."""
         part = min(max((value - self.low) / (self.high - self.low), 0.0), 1.0)
         return round(start + part * (end - start), 2)
 
@@ -61,8 +73,11 @@ def make_scale(values: list[float], wanted: int = 4, from_zero: bool = True) -> 
 
 
 # Horizontal layout of the dot chart, in per cent of its width: labels, plot, words of the interval.
-_PLOT_START, _PLOT_END = 29.0, 72.0
-_ROW, _TOP = 26, 34
+# English names of gu and six-digit intervals just fit beside each other at 320 px.
+_PLOT_START, _PLOT_END = 34.0, 66.0
+_ROW, _TOP = 26, 18
+#: Height of the line that says that data are made up.
+_LEAD = 22
 
 
 def dots(
@@ -109,16 +124,13 @@ def dots(
         "bottom": _TOP + len(rows) * _ROW,
         "plot_start": _PLOT_START,
         "plot_width": _PLOT_END - _PLOT_START,
-        "ticks": [
-            (scale.at(t, _PLOT_START, _PLOT_END), number(t, _digits(scale, digits))) for t in scale.ticks
-        ],
+        "ticks": [(scale.at(t, _PLOT_START, _PLOT_END), word) for t, word in _few_words(scale, digits)],
         "reference": None if reference is None else scale.at(reference, _PLOT_START, _PLOT_END),
-        "any_marked": any(p.marked for p in drawn),
-        "reference_words": ""
-        if reference is None
-        else text(spoken, "kernel", "figure.reference", value=number(reference, digits)),
     }
-    return _chart("chart_dots.svg.j2", title, alt, drawn, frame, digits, spoken, facts)
+    notes = [f"◆ {text(spoken, 'kernel', 'figure.highlight')}"] if any(p.marked for p in drawn) else []
+    if reference is not None:
+        notes.append("┆ " + text(spoken, "kernel", "figure.reference", value=number(reference, digits)))
+    return _chart("chart_dots.svg.j2", title, alt, drawn, frame, digits, spoken, facts, notes)
 
 
 def line(
@@ -132,7 +144,7 @@ def line(
     from_zero: bool = True,
     language: Language | None = None,
 ) -> Chart:
-    """A line with its 95 % band over `by`, in the frame's order. A withheld row is a hatched gap, not a bridge.
+    """A line with its 95 % band over `by`, in the frame's order. A withheld row is a hatched gap.
 
     Raises FrameUnsuitable.
     """
@@ -148,7 +160,10 @@ def line(
             runs[-1].append((x, p))
         elif runs[-1]:
             runs.append([])
-    at = lambda v: scale.at(v or 0.0, 100.0, 0.0)  # noqa: E731
+
+    def at(v: float | None) -> float:
+        return scale.at(v or 0.0, 100.0, 0.0)
+
     facts = {
         "bands": [
             " ".join([f"{x},{at(p.high)}" for x, p in run] + [f"{x},{at(p.low)}" for x, p in reversed(run)])
@@ -161,9 +176,9 @@ def line(
             (round(x - step / 2, 2), round(step, 2)) for x, p in zip(xs, drawn, strict=True) if not p.shown
         ],
         "y_ticks": [(at(t), number(t, _digits(scale, digits))) for t in scale.ticks],
-        "x_ticks": _spaced([(x, p.label) for x, p in zip(xs, drawn, strict=True)], 6),
+        "x_ticks": _spaced([(x, p.label) for x, p in zip(xs, drawn, strict=True)], 4),
     }
-    return _chart("chart_line.svg.j2", title, alt, drawn, frame, digits, spoken, facts)
+    return _chart("chart_line.svg.j2", title, alt, drawn, frame, digits, spoken, facts, [])
 
 
 def _chart(
@@ -175,23 +190,22 @@ def _chart(
     digits: int,
     language: Language,
     facts: dict[str, object],
+    notes: list[str],
 ) -> Chart:
-    say = lambda key: text(language, "kernel", f"figure.{key}")  # noqa: E731
-    note = [say("reading_line" if name.startswith("chart_line") else "reading")]
-    if is_synthetic(frame):
-        note.insert(0, say("synthetic"))
+    say = speaker(language, "kernel", "figure.")
+    note = [say("reading_line" if name.startswith("chart_line") else "reading"), *notes]
+    origin = origin_note(frame, language)
     described = alt or summary(drawn, language, digits)
     svg = template(name).render(
-        id=content_id(name, title, described, *(repr(p) for p in drawn)),
+        id=content_id(name, title, described, origin, *(repr(p) for p in drawn)),
         lang=language,
         title=title,
-        description=described,
-        note=" · ".join(note),
-        highlight=say("highlight"),
-        withheld=say("withheld"),
+        description=f"{origin}. {described}" if origin else described,
+        origin=origin,
+        lead=_LEAD if origin else 0,
         **facts,
     )
-    return Chart(svg.strip() + "\n", title, alt)
+    return Chart(svg.strip() + "\n", " · ".join(note), title, alt)
 
 
 def _range(point: Point, digits: int, language: Language) -> str:
@@ -204,6 +218,13 @@ def _digits(scale: Scale, digits: int) -> int:
     """Ticks need decimals only where their step is below 1."""
     step = scale.ticks[1] - scale.ticks[0]
     return 0 if step >= 1 else max(digits, ceil(-log10(step)))
+
+
+def _few_words(scale: Scale, digits: int) -> list[tuple[float, str]]:
+    """Every tick, but words only at both ends and, of five or more, in the middle: a phone has no room."""
+    last = len(scale.ticks) - 1
+    worded = {0, last} | ({last // 2} if last >= 4 and last % 2 == 0 else set())
+    return [(t, number(t, _digits(scale, digits)) if i in worded else "") for i, t in enumerate(scale.ticks)]
 
 
 def _spaced(ticks: list[tuple[float, str]], most: int) -> list[tuple[float, str]]:

@@ -16,7 +16,7 @@ import click
 
 from civic_kernel.errors import CivicError, SettingInvalid
 from civic_kernel.settings import read_settings
-from civic_kernel.texts import Language, text
+from civic_kernel.texts import Language, speaker, text
 
 GROUP = "civic.commands"
 #: Kept for faults of ours, as sysexits.h has it; refusals carry their class's own code.
@@ -49,8 +49,8 @@ class Commands(click.Group):
             # Only a module that is not installed: a broken import of our own must be seen in tests.
             if (missing.name or "").split(".")[0] in {"civic_kernel", "data_access", "hub_config"}:
                 raise
-            say = lambda key: text(_language(), "kernel", key, name=cmd_name)  # noqa: E731
-            raise click.ClickException(f"{say('cli.broken')} {say('cli.broken.remedy')}") from None
+            say = speaker(_language(), "kernel", "cli.broken")
+            raise click.ClickException(f"{say('', name=cmd_name)} {say('.remedy')}") from None
         if not isinstance(command, click.Command):
             raise TypeError(f"{point.value} is no click command")
         return command

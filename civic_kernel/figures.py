@@ -8,6 +8,7 @@ from functools import cache
 from typing import TYPE_CHECKING
 
 import numpy as np
+import numpy.typing as npt
 
 from civic_kernel.errors import FrameUnsuitable
 from civic_kernel.frames import KEY, check_columns
@@ -48,7 +49,7 @@ def points(frame: pd.DataFrame, by: str, value: str, mark: str | None, language:
     numbers = [
         frame[c].to_numpy(dtype=float, na_value=np.nan) for c in (value, f"{value}_low", f"{value}_high")
     ]
-    gone = ~np.isfinite(numbers).all(axis=0)
+    gone: npt.NDArray[np.bool_] = ~np.isfinite(np.vstack(numbers)).all(axis=0)
     if "withheld" in frame.columns:
         gone |= frame["withheld"].to_numpy(dtype=bool)
     marks = frame[mark].to_numpy(dtype=bool) if mark else np.zeros(len(frame), dtype=bool)
@@ -60,9 +61,15 @@ def points(frame: pd.DataFrame, by: str, value: str, mark: str | None, language:
     return out
 
 
-def is_synthetic(frame: pd.DataFrame) -> bool:
-    """Whether the figure must say that its data are made up. A frame that forgot its origin cannot say no."""
-    return bool(frame.attrs.get(KEY, {}).get("synthetic", False))
+def origin_note(frame: pd.DataFrame, language: Language) -> str:
+    """What a figure must say first: that its data are made up, or that nobody knows; empty for real answers.
+
+    pandas drops a frame's origin when tables are joined. Silence would then pass made-up data off as real.
+    """
+    origin = frame.attrs.get(KEY)
+    if origin is None:
+        return text(language, "kernel", "figure.origin_unknown")
+    return text(language, "kernel", "figure.synthetic") if origin["synthetic"] else ""
 
 
 def number(value: float, digits: int = 0) -> str:

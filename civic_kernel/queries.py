@@ -22,7 +22,7 @@ from civic_kernel.errors import (
     UnknownFunction,
     ValueOutsideDomain,
 )
-from civic_kernel.texts import Language, text
+from civic_kernel.texts import Language, speaker, text
 from civic_kernel.wire import ColumnDetail, DatasetDetail, PriceBody
 
 if TYPE_CHECKING:
@@ -120,9 +120,9 @@ class Comparable:
 
     def _check(self, value: object) -> None:
         known = self._domain()
-        if isinstance(value, str | int) and not isinstance(value, bool):
-            if known is None or value in known or (self.detail.other and value == "other"):
-                return
+        typed = isinstance(value, str | int) and not isinstance(value, bool)
+        if typed and (known is None or value in known or (self.detail.other and value == "other")):
+            return
         close: list[str] = []
         if isinstance(value, str):
             close = get_close_matches(value, [k for k in known or [] if isinstance(k, str)], n=3)
@@ -365,8 +365,8 @@ class Question:
         return {"rho": format(rho, "f")}
 
     def _refuse(self, key: str, **facts: object) -> NoReturn:
-        say = lambda k: text(self._language, "kernel", k, **facts)  # noqa: E731
-        raise PlanInvalid(say(key), say(f"{key}.remedy"))
+        say = speaker(self._language, "kernel", key)
+        raise PlanInvalid(say("", **facts), say(".remedy", **facts))
 
 
 @dataclass(frozen=True)
@@ -385,7 +385,7 @@ class Price:
     def lines(self) -> list[tuple[str, str]]:
         """(label, value) in reading order."""
         b = self.body
-        say = lambda key, **facts: text(self.language, "kernel", f"price.{key}", **facts)  # noqa: E731
+        say = speaker(self.language, "kernel", "price.")
         if b.stored:
             cost = say("stored")
         elif b.free or b.share_of_left is None:
@@ -407,7 +407,7 @@ class Price:
         """What the team has left in its tightest period, as a part of its cap where that is known."""
         left, period = min((nano, period) for period, nano in self.body.left.items())
         cap = next((t.cap for t in self.dataset.teams if t.team == self.body.team), 0)
-        say = lambda key, **facts: text(self.language, "kernel", f"price.{key}", **facts)  # noqa: E731
+        say = speaker(self.language, "kernel", "price.")
         if cap <= 0:
             return say("left_only", period=period)
         share = say("left_share", percent=_percent(Decimal(left) / Decimal(cap)), period=period)

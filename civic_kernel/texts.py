@@ -7,6 +7,7 @@ tests/contracts demand equal keys in every language, so `text()` may raise KeyEr
 from __future__ import annotations
 
 import sys
+from collections.abc import Callable
 from functools import cache
 from pathlib import Path
 from typing import Literal
@@ -33,6 +34,15 @@ def _catalog(language: Language, domain: str) -> dict[str, str]:
 def text(language: Language, domain: str, key: str, /, **facts: object) -> str:
     """The sentence `key`, with `{facts}` filled in. Raises KeyError for an unknown key."""
     return _catalog(language, domain)[key].format(**facts)
+
+
+def speaker(language: Language, domain: str, prefix: str) -> Callable[..., str]:
+    """`text` for one language and the keys under `prefix`, where many sentences stand together."""
+
+    def say(key: str, /, **facts: object) -> str:
+        return text(language, domain, prefix + key, **facts)
+
+    return say
 
 
 def keys(language: Language, domain: str) -> frozenset[str]:

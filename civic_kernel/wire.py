@@ -34,8 +34,9 @@ class CatalogRow(Wire):
     id: str
     title: Labels
     description: Labels
-    lane: str
-    synthetic: bool
+    #: None where no policy is in force: then nobody has said yet what it is.
+    lane: str | None
+    synthetic: bool | None
     open: bool
     closed_code: str | None = None
 
@@ -65,11 +66,13 @@ class TeamLeft(Wire):
 
 
 class Signer(Wire):
-    side: str
-    party: str
-    title: Labels
+    """One signature of the policy; all but the key's id is None where the register no longer lists the key."""
+
     key_id: str
-    demo: bool
+    side: str | None
+    party: str | None
+    title: Labels | None
+    demo: bool | None
 
 
 class DatasetDetail(Wire):
@@ -80,7 +83,7 @@ class DatasetDetail(Wire):
     synthetic: bool
     policy_hash: str
     policy_version: int
-    data_version: str | int | None
+    data_version: int | None
     unit: Unit
     row_bound: int
     minimum: int
@@ -149,8 +152,8 @@ class Statement(Wire):
 
     kind: Literal["civic-answer"]
     dataset: str
-    dataset_title: Labels | str
-    data_version: str | int
+    dataset_title: Labels
+    data_version: int
     policy_hash: str
     policy_version: int
     synthetic: bool

@@ -173,9 +173,9 @@ def policy_check(file: Path) -> dict[str, Any]:
 @click.option("--passphrase/--no-passphrase", default=True, help="Ask for the key's passphrase.")
 def policy_sign(file: Path, key: Path, passphrase: bool) -> None:
     """Add one signature to FILE's .sigs.json. Runs as whoever calls it: the key is hers."""
-    from data_access.flows.governing import read_policy, signatures_path
+    from data_access.flows.governing import read_policy
     from data_access.parties import SigningKey
-    from data_access.parties.keys import write_signatures
+    from data_access.parties.keys import signatures_path, write_signatures
 
     spoken = language()
     try:
@@ -217,15 +217,14 @@ def policy_keygen(file: Path, passphrase: bool) -> None:
 def policy_verify(file: Path, register_file: Path) -> dict[str, Any]:
     """Whether both sides have signed exactly this text, by keys of the register. Needs no workspace."""
     from data_access.clock import SystemClock
-    from data_access.flows.governing import read_policy, signatures_path
-    from data_access.parties import check_register, parse_register
-    from data_access.parties.keys import read_signatures
+    from data_access.flows.governing import read_policy
+    from data_access.parties import check_register, read_register
     from data_access.policy import check_signed
 
     found, signatures = read_policy(file)
-    register = parse_register(register_file.read_text("utf-8"))
+    register, given = read_register(register_file)
     now = SystemClock().now()
-    check_register(register, read_signatures(signatures_path(register_file)), None, now)
+    check_register(register, given, None, now)
     check_signed(found, signatures, register, now)
     return {
         "dataset": found.dataset,
@@ -261,13 +260,11 @@ def policy_activate(file: Path) -> dict[str, Any]:
 @verb
 def policy_register(file: Path) -> dict[str, Any]:
     """Accept a register of parties that both sides have signed."""
-    from data_access.flows.governing import signatures_path
-    from data_access.parties import parse_register
-    from data_access.parties.keys import read_signatures
+    from data_access.parties import read_register
 
-    register = parse_register(file.read_text("utf-8"))
+    register, signatures = read_register(file)
     with workspace(create=True) as parts:
-        parts.governing.accept_register(register, read_signatures(signatures_path(file)))
+        parts.governing.accept_register(register, signatures)
     return {"hash": register.hash(), "say": text(language(), "cli", "register_accepted")}
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import base64
+from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -51,15 +52,18 @@ class Parts:
         self.database.close()
 
 
-def gateway_key(folder: Path) -> SigningKey:
-    """The gateway's own signing key, made at its first start. Raises VaultKeyWrong for a damaged one."""
-    folder.mkdir(mode=0o700, parents=True, exist_ok=True)
+def gateway_key(folder: Path, *, create: bool) -> SigningKey:
+    """The gateway's own signing key. Raises VaultKeyWrong for a damaged one, and for a missing one where nothing
+    is being set up: answers signed by a key that no register names would be worth nothing.
+    """
     path = folder / "gateway.pem"
-    if not path.exists():
-        SigningKey.generate().write(path)
+    if create:
+        folder.mkdir(mode=0o700, parents=True, exist_ok=True)
+        with suppress(FileExistsError):
+            SigningKey.generate().write(path)
     try:
         return SigningKey.read(path)
-    except ValueError:
+    except (OSError, ValueError):
         raise VaultKeyWrong() from None
 
 
@@ -68,15 +72,16 @@ def compose(
 ) -> Parts:
     """Build everything. `clock` and `noise` are seams for tests: arguments, never settings.
 
-    `create` makes the folders of a new workspace; without it a missing database is an error.
+    `create` makes the folders, the database and the gateway's key of a new workspace where they are missing;
+    without it their absence is LedgerUnavailable or VaultKeyWrong.
     """
     clock = clock or SystemClock()
     if create:
         for folder in (settings.home / "db", settings.vault_folder, settings.keys_folder):
             folder.mkdir(mode=0o700, parents=True, exist_ok=True)
-    database = Database(settings.database_url)
+    database = Database(settings.database_url, create=create)
     database.migrate()
-    key = gateway_key(settings.keys_folder)
+    key = gateway_key(settings.keys_folder, create=create)
     chain = Chain(key, clock)
     keys = KeyStore(settings.keys_folder)
     governing = Governing(

@@ -12,8 +12,7 @@ CivicError
 ├── DatasetClosed         423  PolicyMissing, PolicyMalformed, PolicyHalfSigned, PolicyEdited, PolicyExpired,
 │                              PolicyNotYetValid, PolicyRolledBack, PolicyLineageChanged,
 │                              PolicyCatalogChanged, PolicyDemoKey, RegisterInvalid, IsolationMissing, NoData
-├── LoadRefused           422  LoadHeader, LoadValue, LoadEncoding, LoadTruncated, LoadEmpty, LoadFileMissing,
-│                              PersonColumnEmpty
+├── LoadRefused           422  LoadHeader, LoadValue, LoadEncoding, LoadTruncated, LoadEmpty, LoadFileMissing
 └── Unavailable           503  HubUnavailable, LedgerUnavailable, AuditBroken, VaultKeyWrong, VaultDamaged,
                                InternalFault (500)
 

@@ -14,9 +14,7 @@ from hub_config.errors import WorkspaceError
 from hub_config.settings import Settings, read_settings
 from hub_config.texts import text
 
-json_option = click.option(
-    "--json", "as_json", is_flag=True, help="One JSON document on standard output."
-)
+json_option = click.option("--json", "as_json", is_flag=True, help="One JSON document on standard output.")
 
 
 def _refusals(verb: Callable[..., None]) -> Callable[..., None]:
@@ -31,11 +29,7 @@ def _refusals(verb: Callable[..., None]) -> Callable[..., None]:
         except WorkspaceError as refusal:
             sentence = refusal.sentence(settings.language if settings else "en")
             if as_json:
-                click.echo(
-                    json.dumps(
-                        {"code": refusal.code, "message": sentence}, ensure_ascii=False
-                    )
-                )
+                click.echo(json.dumps({"code": refusal.code, "message": sentence}, ensure_ascii=False))
             else:
                 click.echo(sentence, err=True)
             sys.exit(refusal.exit_code)
@@ -79,9 +73,7 @@ def up(settings: Settings, detach: bool, as_json: bool) -> None:
             click.echo(json.dumps(_addresses(settings, state)))
         else:
             click.echo(text(settings.language, f"up.{state}"))
-            click.echo(
-                text(settings.language, "up.workspace", url=settings.workspace_url)
-            )
+            click.echo(text(settings.language, "up.workspace", url=settings.workspace_url))
             click.echo(text(settings.language, "up.site", url=settings.site_url))
             if not settings.isolated:
                 click.echo(text(settings.language, "banner.shared"))
@@ -112,9 +104,7 @@ def up(settings: Settings, detach: bool, as_json: bool) -> None:
 
 
 def _interrupt(asked: Any) -> None:
-    if (
-        not asked.is_set()
-    ):  # a second Ctrl-C must not break the orderly stop of the first
+    if not asked.is_set():  # a second Ctrl-C must not break the orderly stop of the first
         asked.set()
         raise KeyboardInterrupt
 
@@ -130,18 +120,12 @@ def down(settings: Settings, as_json: bool) -> None:
     if workspace:
         workspace.stop()
     state = "done" if workspace else "none"
-    click.echo(
-        json.dumps({"state": state})
-        if as_json
-        else text(settings.language, f"down.{state}")
-    )
+    click.echo(json.dumps({"state": state}) if as_json else text(settings.language, f"down.{state}"))
 
 
 @click.command()
 @click.argument("names", nargs=-1)
-@click.option(
-    "--days", type=click.FloatRange(min=0.01, max=366), default=1.0, show_default=True
-)
+@click.option("--days", type=click.FloatRange(min=0.01, max=366), default=1.0, show_default=True)
 @click.option(
     "--revoke",
     is_flag=True,
@@ -149,9 +133,7 @@ def down(settings: Settings, as_json: bool) -> None:
 )
 @json_option
 @_refusals
-def links(
-    settings: Settings, names: tuple[str, ...], days: float, revoke: bool, as_json: bool
-) -> None:
+def links(settings: Settings, names: tuple[str, ...], days: float, revoke: bool, as_json: bool) -> None:
     """Make a sign-in link for each person named (default: everyone). Links are secrets: shown here once.
 
     Exit codes: 0, 2 a setting cannot be used, 5 no such person.
@@ -164,17 +146,13 @@ def links(
     people = open_people(settings)
     try:
         chosen = list(names) or people.names()
-        accounts = [
-            people.account(name) for name in chosen
-        ]  # all must exist before one link is made
+        accounts = [people.account(name) for name in chosen]  # all must exist before one link is made
         if revoke:
             ended = {name: people.revoke_links(name) for name in chosen}
             if as_json:
                 click.echo(json.dumps({"revoked": ended}))
             for name, count in [] if as_json else ended.items():
-                click.echo(
-                    text(settings.language, "links.revoked", name=name, count=count)
-                )
+                click.echo(text(settings.language, "links.revoked", name=name, count=count))
             return
         made = [
             {

@@ -23,23 +23,15 @@ class Session:
             urllib.request.ProxyHandler({}),
             urllib.request.HTTPCookieProcessor(self._jar),
         )
-        self._open(
-            urllib.request.Request(
-                f"{url}/hub/login", headers={"Sec-Fetch-Mode": "navigate"}
-            )
-        )
-        body = urllib.parse.urlencode({"code": secret, "_xsrf": self._xsrf()}).encode(
-            "ascii"
-        )
+        self._open(urllib.request.Request(f"{url}/hub/login", headers={"Sec-Fetch-Mode": "navigate"}))
+        body = urllib.parse.urlencode({"code": secret, "_xsrf": self._xsrf()}).encode("ascii")
         self._open(urllib.request.Request(f"{url}/hub/login?next=%2Fhub%2Fhome", body))
         self.name = str(self.api("GET", "user")["name"])
 
     def api(self, method: str, path: str, body: object = None) -> Any:
         """A call of the Hub's REST interface with this person's cookie; the decoded JSON, or None."""
         data = None if body is None else json.dumps(body).encode("utf-8")
-        request = urllib.request.Request(
-            f"{self.url}/hub/api/{path}", data, method=method
-        )
+        request = urllib.request.Request(f"{self.url}/hub/api/{path}", data, method=method)
         # The interface wants proof that a page of its own asks, not a foreign one with our cookie.
         request.add_header("X-XSRFToken", self._xsrf())
         request.add_header("Referer", f"{self.url}/hub/home")
@@ -55,11 +47,7 @@ class Session:
     def _xsrf(self) -> str:
         # One at /hub/, set on its pages, and none elsewhere.
         return next(
-            (
-                str(c.value)
-                for c in self._jar
-                if c.name == "_xsrf" and c.path.startswith("/hub")
-            ),
+            (str(c.value) for c in self._jar if c.name == "_xsrf" and c.path.startswith("/hub")),
             "",
         )
 

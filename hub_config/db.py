@@ -1,11 +1,12 @@
 """The workspace's own tables: persons, roles, teams, rooms, sign-in links. The one home of membership.
 
 They may share a PostgreSQL database with JupyterHub's (CIVIC_HUB_DATABASE_URL): every name starts with
-`workspace_`, the Alembic version table included, so neither side's migrations see the other's. The vault side's
-database is another one on purpose: who may read a ledger must not thereby be able to write a membership.
+`workspace_`, the Alembic version table included, so neither side's migrations see the other's. The vault
+side's database is another one on purpose: who may read a ledger must not thereby be able to write a
+membership.
 
-Uids are kept as offsets from CIVIC_UID_BASE, counted up and never used again: a new person must not become the
-owner of files that an old one left behind.
+Uids are kept as offsets from CIVIC_UID_BASE, counted up and never used again: a new person must not become
+the owner of files that an old one left behind.
 """
 
 from __future__ import annotations
@@ -113,19 +114,14 @@ links = Table(
 
 def open_database(settings: Settings) -> Engine:
     """The engine, its tables brought to the newest migration. The folder must exist."""
-    url = (
-        settings.hub_database_url
-        or f"sqlite:///{settings.home / 'hub' / 'workspace.sqlite'}"
-    )
+    url = settings.hub_database_url or f"sqlite:///{settings.home / 'hub' / 'workspace.sqlite'}"
     engine = create_engine(url)
     if engine.dialect.name == "sqlite":
 
         @event.listens_for(engine, "connect")
         def _prepare(connection, _record):  # type: ignore[no-untyped-def]  # a DB-API connection has no type
             connection.execute("PRAGMA foreign_keys = ON")
-            connection.execute(
-                "PRAGMA busy_timeout = 10000"
-            )  # the command line writes while the Hub reads
+            connection.execute("PRAGMA busy_timeout = 10000")  # the command line writes while the Hub reads
 
     upgrade(engine)
     return engine

@@ -7,7 +7,6 @@ user, and shows how far it is. It starts nothing that it does not end.
 from __future__ import annotations
 
 import json
-import os
 import shutil
 import signal
 import subprocess
@@ -26,7 +25,7 @@ from hub_config.errors import StepFailed
 from hub_config.home import REPORTS_USER, SITE_USER, prepare, user_ids
 from hub_config.people import People, open_people
 from hub_config.running import Workspace, find_running, start
-from hub_config.settings import Settings
+from hub_config.settings import Settings, checkout_path
 from hub_config.texts import shared_folder, text
 
 AUTHOR = "service-reports"
@@ -42,7 +41,7 @@ LINK_DAYS = 7
 
 
 @dataclass(frozen=True)
-class _Runner:
+class Runner:
     """Runs verbs as the system user that each belongs to."""
 
     settings: Settings
@@ -85,11 +84,11 @@ _STEPS = 7
 
 def publish_report(settings: Settings, rides: int, quiet: bool) -> Path:
     """The main job, from nothing to the Korean page on the citizen site; that page's absolute path."""
-    with _workspace(settings, rides, quiet) as workspace:
-        return _publish(workspace, _Runner(settings, quiet))
+    with Prepared(settings, rides, quiet) as workspace:
+        return publish(workspace, Runner(settings, quiet))
 
 
-class _workspace:
+class Prepared:
     """The prepared workspace: started here and stopped at the end, unless it was running already."""
 
     def __init__(self, settings: Settings, rides: int, quiet: bool) -> None:
@@ -100,7 +99,7 @@ class _workspace:
         running = find_running(self._settings)
         if running is not None:
             return running
-        runner = _Runner(self._settings, self._quiet)
+        runner = Runner(self._settings, self._quiet)
         runner.say(1, "prepare")
         prepare(self._settings)
         runner.verb("demo-city", "prepare", "--rides", str(self._rides))
@@ -115,9 +114,9 @@ class _workspace:
             self._ours.stop()
 
 
-def _publish(workspace: Workspace, runner: _Runner) -> Path:
+def publish(workspace: Workspace, runner: Runner) -> Path:
     settings = workspace.settings
-    home = settings.home
+    home: Path = settings.home
     extra = {
         "CIVIC_GATEWAY_URL": settings.gateway_url,
         "CIVIC_TOKEN_FILE": str(home / "reports.token"),
@@ -145,7 +144,7 @@ def _publish(workspace: Workspace, runner: _Runner) -> Path:
     slug = next((line["slug"] for line in built["listed"] if line["release_id"] == release), None)
     if slug is None:
         raise StepFailed(step="site build", reason="")
-    return home / "public" / "reports" / slug / "ko" / "index.html"
+    return home / "public" / "reports" / str(slug) / "ko" / "index.html"
 
 
 def _forget(run: Path) -> None:
@@ -165,8 +164,9 @@ def _environment(settings: Settings, extra: Mapping[str, str]) -> dict[str, str]
         **{name: value for name, value in settings.environment().items() if value},
         **extra,
     }
-    if "PYTHONPATH" in os.environ:
-        environment["PYTHONPATH"] = os.environ["PYTHONPATH"]
+    checkout = checkout_path()
+    if checkout is not None:
+        environment["PYTHONPATH"] = str(checkout)
     return environment
 
 
@@ -228,8 +228,8 @@ def report(settings: Settings, rides: int, as_json: bool) -> None:
 @refusals
 def up(settings: Settings, rides: int, as_json: bool) -> None:
     """Publish the report, print everybody's links, and stay up until Ctrl-C."""
-    with _workspace(settings, rides, as_json) as workspace:
-        page = _publish(workspace, _Runner(settings, as_json))
+    with Prepared(settings, rides, as_json) as workspace:
+        page = publish(workspace, Runner(settings, as_json))
         people = open_people(settings)
         try:
             links = _links(settings, people)

@@ -6,7 +6,6 @@ WorkspaceError            1
 ├── PartMissing           3  set-up has not been done: a program or an account is not there
 ├── StartFailed           4  a part of the workspace did not come up
 ├── PersonRefused         5  a name, role or team that cannot be
-├── NotRunning            6  the verb needs a running workspace
 ├── SignInRefused         7  a link or a right was not accepted by the running Hub
 └── StepFailed            8  a step of the demonstration was refused; its own sentence says why
 
@@ -84,16 +83,7 @@ class PersonRefused(WorkspaceError):
 
     def sentence(self, language: Language) -> str:
         reason = text(language, f"person.{self.facts['reason']}")
-        return text(
-            language, "error.person_refused", name=self.facts["name"], reason=reason
-        )
-
-
-class NotRunning(WorkspaceError):
-    """No workspace answers for this CIVIC_HOME."""
-
-    code = "not_running"
-    exit_code = 6
+        return text(language, "error.person_refused", name=self.facts["name"], reason=reason)
 
 
 class SignInRefused(WorkspaceError):

@@ -111,7 +111,8 @@ def _write_lab_settings(folder: Path, locale: str) -> None:
 
 
 def make_home(settings: Settings, name: str, uid: int, *, is_room: bool) -> Path:
-    """The folder of a person or room, made with the example notebooks the first time; 0700, the account's own.
+    """The folder of a person or room, made with the example notebooks the first time; 0700, the account's
+    own.
 
     Built under another name and renamed when complete, so that root never writes into a folder that a person
     already owns and could have filled with links."""
@@ -126,9 +127,7 @@ def make_home(settings: Settings, name: str, uid: int, *, is_room: bool) -> Path
     notebooks = shared_folder("notebooks")
     if notebooks.is_dir():
         ignore = shutil.ignore_patterns("__pycache__", ".*")
-        shutil.copytree(
-            notebooks, new / "examples", ignore=ignore, copy_function=shutil.copyfile
-        )
+        shutil.copytree(notebooks, new / "examples", ignore=ignore, copy_function=shutil.copyfile)
     if settings.is_root:
         for folder, _, files in os.walk(new):
             for path in [folder, *(os.path.join(folder, file) for file in files)]:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 from jupyterhub.app import JupyterHub
 
 from hub_config.pages import with_pages
@@ -14,7 +16,7 @@ class CivicHub(JupyterHub):  # type: ignore[misc]
 
     def init_handlers(self) -> None:
         super().init_handlers()
-        self.handlers = [with_pages(entry) for entry in self.handlers]
+        self.handlers: list[tuple[Any, ...]] = [with_pages(entry) for entry in self.handlers]
 
 
 if __name__ == "__main__":

@@ -15,11 +15,11 @@ settings = current_settings()
 rooms = current_people().rooms()
 hub = settings.home / "hub"
 
-c.JupyterHub.bind_url = f"http://{f'[{settings.bind}]' if ':' in settings.bind else settings.bind}:{settings.port}"
-c.JupyterHub.hub_bind_url = f"http://127.0.0.1:{settings.hub_port}"
-c.JupyterHub.db_url = (
-    settings.hub_database_url or f"sqlite:///{hub / 'jupyterhub.sqlite'}"
+c.JupyterHub.bind_url = (
+    f"http://{f'[{settings.bind}]' if ':' in settings.bind else settings.bind}:{settings.port}"
 )
+c.JupyterHub.hub_bind_url = f"http://127.0.0.1:{settings.hub_port}"
+c.JupyterHub.db_url = settings.hub_database_url or f"sqlite:///{hub / 'jupyterhub.sqlite'}"
 c.JupyterHub.cookie_secret_file = str(hub / "cookie_secret")
 c.JupyterHub.cookie_max_age_days = 1
 c.JupyterHub.template_paths = [str(shared_folder("templates") / "workspace")]
@@ -36,12 +36,8 @@ c.ConfigurableHTTPProxy.log_level = "warn"
 
 c.JupyterHub.authenticator_class = SeatAuthenticator
 c.Authenticator.allow_all = True  # whom it does not know, it does not authenticate
-c.Authenticator.allowed_users = {
-    room.name for room in rooms
-}  # makes their accounts; no link leads to one
-c.Authenticator.manage_groups = (
-    True  # copied from the workspace's tables; the Hub's interface cannot add any
-)
+c.Authenticator.allowed_users = {room.name for room in rooms}  # makes their accounts; no link leads to one
+c.Authenticator.manage_groups = True  # copied from the workspace's tables; the Hub's interface cannot add any
 c.Authenticator.auth_refresh_age = 60
 c.Authenticator.refresh_pre_spawn = True
 

@@ -34,9 +34,7 @@ def make_stylesheet(tokens: Path | None = None) -> str:
     Inlined into each page: no second request, and none of the thousand tokens that nothing here uses."""
     file = tokens or Path(sys.prefix) / "share" / "civic" / "vendor" / "krds_tokens.css"
     known = dict(_PROPERTY.findall(file.read_text("utf-8")))
-    css = (shared_folder("templates") / "workspace" / "workspace.css").read_text(
-        "utf-8"
-    )
+    css = (shared_folder("templates") / "workspace" / "workspace.css").read_text("utf-8")
     used: dict[str, str] = {}
     waiting = _USE.findall(css)
     while waiting:
@@ -46,12 +44,7 @@ def make_stylesheet(tokens: Path | None = None) -> str:
                 name
             ]  # KeyError: a token that KRDS no longer has; a fault of ours, seen at once
             waiting += _USE.findall(known[name])
-    return (
-        ":root{"
-        + "".join(f"{name}:{value};" for name, value in sorted(used.items()))
-        + "}\n"
-        + css
-    )
+    return ":root{" + "".join(f"{name}:{value};" for name, value in sorted(used.items())) + "}\n" + css
 
 
 class PageMixin:
@@ -66,24 +59,16 @@ class PageMixin:
         if chosen is None and getattr(handler, "_jupyterhub_user", None):
             account = current_people().find(handler.current_user.name)
             chosen = account.language if account else None
-        return chosen or preferred_language(
-            handler.request.headers.get("Accept-Language")
-        )
+        return chosen or preferred_language(handler.request.headers.get("Accept-Language"))
 
     @property
     def template_namespace(self) -> dict[str, Any]:
         handler: Any = self
         language = self.language
         if known_language(handler.get_query_argument("lang", None)):
-            handler.set_cookie(
-                COOKIE, language, path="/hub/", samesite="Lax", httponly=True
-            )
+            handler.set_cookie(COOKIE, language, path="/hub/", samesite="Lax", httponly=True)
         namespace: dict[str, Any] = super().template_namespace  # type: ignore[misc]
-        account = (
-            current_people().find(handler.current_user.name)
-            if handler.current_user
-            else None
-        )
+        account = current_people().find(handler.current_user.name) if handler.current_user else None
         namespace.update(
             language=language,
             t=partial(text, language),
@@ -91,13 +76,9 @@ class PageMixin:
             stylesheet=make_stylesheet(),
             isolated=current_settings().isolated,
             account=account,
-            rooms=current_people().rooms(account.teams)
-            if account and not account.is_room
-            else [],
+            rooms=current_people().rooms(account.teams) if account and not account.is_room else [],
             # Only pages that were fetched can be fetched again in the other language.
-            language_link=handler.request.path
-            if handler.request.method == "GET"
-            else None,
+            language_link=handler.request.path if handler.request.method == "GET" else None,
             site_url=current_settings().site_url,
         )
         return namespace

@@ -14,7 +14,7 @@ import time
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 
-from sqlalchemy import Connection, Engine, func, insert, select, update
+from sqlalchemy import ColumnElement, Connection, Engine, and_, func, insert, select, update
 from sqlalchemy.exc import IntegrityError
 
 from hub_config import db
@@ -27,7 +27,7 @@ from hub_config.roles import (
     role_group,
     team_group,
 )
-from hub_config.settings import PROXY, ROOMS, Settings
+from hub_config.settings import ROOMS, SITE_SERVER, Settings
 from hub_config.texts import Language, known_language
 
 #: 26 characters of base32: 130 bits, the length of every id of the workspace.
@@ -53,9 +53,7 @@ class Account:
         """The Hub groups. A room is in its own group only: who may act for a team is a person."""
         if self.is_room:
             return [ROOMS_GROUP]
-        return [role_group(role) for role in self.roles] + [
-            team_group(slug) for slug in self.teams
-        ]
+        return [role_group(role) for role in self.roles] + [team_group(slug) for slug in self.teams]
 
     def display(self, language: Language) -> str:
         return self.display_ko if language == "ko" else self.display_en
@@ -75,7 +73,8 @@ class Room:
 
 
 def hash_secret(secret: str) -> str:
-    """What the database keeps. 130 random bits need no salt and no slow hash: there is nothing to guess from."""
+    """What the database keeps. 130 random bits need no salt and no slow hash: there is nothing to guess
+    from."""
     return hashlib.sha256(secret.encode("utf-8")).hexdigest()
 
 
@@ -87,9 +86,7 @@ def normalize_secret(typed: str) -> str:
 class People:
     """The workspace's people. `now` gives seconds since 1970; tests pass their own."""
 
-    def __init__(
-        self, engine: Engine, settings: Settings, now: Clock = time.time
-    ) -> None:
+    def __init__(self, engine: Engine, settings: Settings, now: Clock = time.time) -> None:
         self._engine = engine
         self._uid_base = settings.uid_base
         self._now = now
@@ -104,11 +101,7 @@ class People:
         check_slug(slug)
         try:
             with self._engine.begin() as connection:
-                connection.execute(
-                    insert(db.teams).values(
-                        slug=slug, title_ko=title_ko, title_en=title_en
-                    )
-                )
+                connection.execute(insert(db.teams).values(slug=slug, title_ko=title_ko, title_en=title_en))
         except IntegrityError:
             raise PersonRefused(name=slug, reason="name_taken") from None
 
@@ -123,17 +116,16 @@ class People:
         teams: Iterable[str] = (),
     ) -> Account:
         """A new person with her own uid. Raises PersonRefused: bad or taken name, unknown role or team,
-        rights of both stewards. The Hub learns of roles and teams when it starts or when she next signs in."""
+        rights of both stewards. The Hub learns of roles and teams when it starts or when she next signs
+        in."""
         check_person_name(name)
         roles, teams = sorted(set(roles)), sorted(set(teams))
         check_roles(name, roles)
         try:
             with self._engine.begin() as connection:
-                last = connection.execute(
-                    select(func.max(db.persons.c.uid_offset))
-                ).scalar_one()
+                last = connection.execute(select(func.max(db.persons.c.uid_offset))).scalar_one()
                 offset = (last or 0) + 1
-                if offset >= PROXY:
+                if offset >= SITE_SERVER:
                     raise PersonRefused(name=name, reason="uids_used_up")
                 person = connection.execute(
                     insert(db.persons)
@@ -147,14 +139,10 @@ class People:
                     .returning(db.persons.c.id)
                 ).scalar_one()
                 for role in roles:
-                    connection.execute(
-                        insert(db.person_roles).values(person_id=person, role=role)
-                    )
+                    connection.execute(insert(db.person_roles).values(person_id=person, role=role))
                 for slug in teams:
                     connection.execute(
-                        insert(db.memberships).values(
-                            person_id=person, team_id=_team(connection, slug)
-                        )
+                        insert(db.memberships).values(person_id=person, team_id=_team(connection, slug))
                     )
         except IntegrityError:
             raise PersonRefused(name=name, reason="name_taken") from None
@@ -167,32 +155,22 @@ class People:
         if role not in held:
             with self._engine.begin() as connection:
                 connection.execute(
-                    insert(db.person_roles).values(
-                        person_id=_person(connection, name), role=role
-                    )
+                    insert(db.person_roles).values(person_id=_person(connection, name), role=role)
                 )
 
     def add_room(self, team: str) -> str:
         """A room for a team; returns its account name, `room-01` and up."""
         with self._engine.begin() as connection:
-            count = connection.execute(
-                select(func.count()).select_from(db.rooms)
-            ).scalar_one()
+            count = connection.execute(select(func.count()).select_from(db.rooms)).scalar_one()
             name = f"room-{count + 1:02d}"
-            connection.execute(
-                insert(db.rooms).values(name=name, team_id=_team(connection, team))
-            )
+            connection.execute(insert(db.rooms).values(name=name, team_id=_team(connection, team)))
         return name
 
     def add_link(self, name: str, *, lifetime_s: float) -> str:
         """A new secret for `name`, good for `lifetime_s` seconds and any number of sign-ins until then.
 
         The secret is returned here once and kept nowhere; the database has its SHA-256."""
-        secret = (
-            base64.b32encode(secrets.token_bytes(20))
-            .decode("ascii")
-            .lower()[:SECRET_LENGTH]
-        )
+        secret = base64.b32encode(secrets.token_bytes(20)).decode("ascii").lower()[:SECRET_LENGTH]
         now = int(self._now())
         with self._engine.begin() as connection:
             connection.execute(
@@ -229,7 +207,7 @@ class People:
             row = connection.execute(
                 select(db.links.c.secret_sha256, db.persons.c.name)
                 .join(db.persons, db.persons.c.id == db.links.c.person_id)
-                .where(db.links.c.secret_sha256 == given, *self._alive())
+                .where(db.links.c.secret_sha256 == given, self._alive())
             ).one_or_none()
         if row is None or not hmac.compare_digest(row.secret_sha256, given):
             return None
@@ -242,7 +220,7 @@ class People:
                 connection.execute(
                     select(db.links.c.id)
                     .join(db.persons, db.persons.c.id == db.links.c.person_id)
-                    .where(db.persons.c.name == name, *self._alive())
+                    .where(db.persons.c.name == name, self._alive())
                     .limit(1)
                 ).one_or_none()
                 is not None
@@ -251,9 +229,7 @@ class People:
     def find(self, name: str) -> Account | None:
         """The person or room of that name."""
         with self._engine.connect() as connection:
-            person = connection.execute(
-                select(db.persons).where(db.persons.c.name == name)
-            ).one_or_none()
+            person = connection.execute(select(db.persons).where(db.persons.c.name == name)).one_or_none()
             if person is not None:
                 roles = connection.execute(
                     select(db.person_roles.c.role)
@@ -304,20 +280,12 @@ class People:
     def names(self) -> list[str]:
         """All persons' names, in the order in which they came."""
         with self._engine.connect() as connection:
-            return list(
-                connection.execute(
-                    select(db.persons.c.name).order_by(db.persons.c.id)
-                ).scalars()
-            )
+            return list(connection.execute(select(db.persons.c.name).order_by(db.persons.c.id)).scalars())
 
     def teams(self) -> list[str]:
         """All team slugs."""
         with self._engine.connect() as connection:
-            return list(
-                connection.execute(
-                    select(db.teams.c.slug).order_by(db.teams.c.id)
-                ).scalars()
-            )
+            return list(connection.execute(select(db.teams.c.slug).order_by(db.teams.c.id)).scalars())
 
     def rooms(self, of_teams: Iterable[str] | None = None) -> list[Room]:
         """All rooms, or those of the given teams."""
@@ -336,23 +304,19 @@ class People:
         with self._engine.connect() as connection:
             return [Room(*row) for row in connection.execute(query)]
 
-    def _alive(self):  # type: ignore[no-untyped-def]  # SQLAlchemy's condition types add nothing here
-        return db.links.c.revoked_at.is_(None), db.links.c.expires_at > int(self._now())
+    def _alive(self) -> ColumnElement[bool]:
+        return and_(db.links.c.revoked_at.is_(None), db.links.c.expires_at > int(self._now()))
 
 
 def _person(connection: Connection, name: str) -> int:
-    found = connection.execute(
-        select(db.persons.c.id).where(db.persons.c.name == name)
-    ).scalar_one_or_none()
+    found = connection.execute(select(db.persons.c.id).where(db.persons.c.name == name)).scalar_one_or_none()
     if found is None:
         raise PersonRefused(name=name[:40], reason="unknown")
     return int(found)
 
 
 def _team(connection: Connection, slug: str) -> int:
-    found = connection.execute(
-        select(db.teams.c.id).where(db.teams.c.slug == slug)
-    ).scalar_one_or_none()
+    found = connection.execute(select(db.teams.c.id).where(db.teams.c.slug == slug)).scalar_one_or_none()
     if found is None:
         raise PersonRefused(name=slug[:40], reason="team_unknown")
     return int(found)

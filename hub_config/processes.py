@@ -1,8 +1,10 @@
-"""What Linux offers to keep processes together and apart; used between fork and exec, so it allocates nothing.
+"""What Linux offers to keep processes together and apart; used between fork and exec, so it allocates
+nothing.
 
 The chain of the workspace: `civic up` → supervisor → Hub → proxy, services, seat servers → kernels. Each link
-asks the kernel to be killed when its parent is gone (PR_SET_PDEATHSIG), so that kill -9 anywhere leaves nobody
-behind holding a port. Other systems than Linux lack this: there an orderly stop works, kill -9 is not covered.
+asks the kernel to be killed when its parent is gone (PR_SET_PDEATHSIG), so that kill -9 anywhere leaves
+nobody behind holding a port. Other systems than Linux lack this: there an orderly stop works, kill -9 is not
+covered.
 """
 
 from __future__ import annotations
@@ -37,7 +39,8 @@ def die_with_parent(parent: int) -> None:
 
 
 def adopt_orphans() -> None:
-    """Makes this process the new parent of any descendant whose own parent ends: none can hide from a stop."""
+    """Makes this process the new parent of any descendant whose own parent ends: none can hide from a
+    stop."""
     _prctl(PR_SET_CHILD_SUBREAPER, 1)
 
 
@@ -49,9 +52,7 @@ def become(uid: int) -> None:
     _prctl(PR_SET_NO_NEW_PRIVS, 1)
 
 
-def make_seat_preexec(
-    home: str, log: str, uid: int | None, max_processes: int
-) -> Callable[[], None]:
+def make_seat_preexec(home: str, log: str, uid: int | None, max_processes: int) -> Callable[[], None]:
     """What a seat's process does before exec; `uid` None: stay who we are (no root).
 
     No passwd entry is looked up: persons have uids, not system accounts. The log is opened after the drop,

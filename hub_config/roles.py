@@ -1,7 +1,8 @@
-"""Who may do what: scopes and roles as data, each with its description; JupyterHub's tables are rendered from it.
+"""Who may do what: scopes and roles as data, each with its description; JupyterHub's tables are rendered from
+it.
 
-A person's rights come from her groups alone: `role-<role>` carries scopes, `team-<slug>` carries none and says
-whose budget pays. Nothing is granted to a person directly, so this file plus the membership table is the
+A person's rights come from her groups alone: `role-<role>` carries scopes, `team-<slug>` carries none and
+says whose budget pays. Nothing is granted to a person directly, so this file plus the membership table is the
 whole answer to "who may approve?".
 """
 
@@ -74,9 +75,7 @@ class Role:
 
 ROLES: dict[str, Role] = {
     "participant": Role("워크숍 참가자", "Takes part in a workshop", (ASK,)),
-    "analyst": Role(
-        "시민사회 분석가", "Analyses for a civil-society organisation", (ASK, RELEASE)
-    ),
+    "analyst": Role("시민사회 분석가", "Analyses for a civil-society organisation", (ASK, RELEASE)),
     "expert": Role(
         "전문가: 공책을 쓰고 보고서를 낸다",
         "Writes notebooks and reports",

@@ -43,11 +43,7 @@ class Workspace:
     _watch: int | None = field(default=None, repr=False)
 
     def is_running(self) -> bool:
-        return (
-            self._child.poll() is None
-            if self._child
-            else running_pid(self.settings) == self.pid
-        )
+        return self._child.poll() is None if self._child else running_pid(self.settings) == self.pid
 
     def stop(self) -> None:
         """Ends every process of the workspace; returns when no port is held any more."""
@@ -83,10 +79,7 @@ def running_pid(settings: Settings) -> int | None:
     try:
         pid, created = (settings.home / "run.pid").read_text("ascii").split()
         process = psutil.Process(int(pid))
-        same = (
-            abs(process.create_time() - float(created)) < 0.5
-            and process.status() != psutil.STATUS_ZOMBIE
-        )
+        same = abs(process.create_time() - float(created)) < 0.5 and process.status() != psutil.STATUS_ZOMBIE
     except (OSError, ValueError, psutil.NoSuchProcess):
         return None
     return int(pid) if same else None
@@ -99,17 +92,9 @@ def find_running(settings: Settings) -> Workspace | None:
 
 
 def check_ports(settings: Settings) -> None:
-    """Raises PortTaken for the first port that another process holds.
-
-    The public gateway's port is only checked where something of ours opens it; today nothing does."""
+    """Raises PortTaken for the first port that another process holds."""
     for setting, port in settings.ports.items():
-        if setting == "CIVIC_PUBLIC_GATEWAY_PORT":
-            continue
-        bind = (
-            settings.bind
-            if setting in ("CIVIC_PORT", "CIVIC_SITE_PORT")
-            else "127.0.0.1"
-        )
+        bind = settings.bind if setting in ("CIVIC_PORT", "CIVIC_SITE_PORT") else "127.0.0.1"
         family = socket.AF_INET6 if ":" in bind else socket.AF_INET
         with socket.socket(family) as probe:
             # As the servers themselves do: a connection that just closed does not count as taken.
@@ -120,25 +105,17 @@ def check_ports(settings: Settings) -> None:
                 raise PortTaken(port=port, setting=setting) from None
 
 
-def start(
-    settings: Settings,
-    log: Log,
-    *,
-    config: Path = CONFIG,
-    detach: bool = False,
-    language: str | None = None,
-) -> Workspace:
+def start(settings: Settings, log: Log, *, config: Path = CONFIG, detach: bool = False) -> Workspace:
     """Prepares CIVIC_HOME, starts everything, and returns when Hub, gateway and site answer.
 
     `config` is a JupyterHub configuration that loads ours first. Without `detach` the workspace ends with the
     calling process, whatever way that goes. Raises PortTaken, PartMissing, StartFailed; nothing runs then.
     """
-    chosen = "ko" if (language or settings.language) == "ko" else "en"
     if not (Path(sys.prefix) / "bin" / "configurable-http-proxy").exists():
         raise PartMissing(part="configurable-http-proxy")
     check_ports(settings)
     prepare(settings)
-    log(text(chosen, "up.starting"))
+    log(text(settings.language, "up.starting"))
     read_end, write_end = os.pipe() if not detach else (None, None)
     watch = ["--watch", str(read_end)] if read_end is not None else []
     with open(
@@ -205,9 +182,7 @@ def _wait_until_ready(workspace: Workspace) -> None:
 def _answers(url: str) -> bool:
     """Whether a server behind `url` answers; the proxy's own 503 and the like do not count."""
     try:
-        with urllib.request.build_opener(urllib.request.ProxyHandler({})).open(
-            url, timeout=5
-        ):
+        with urllib.request.build_opener(urllib.request.ProxyHandler({})).open(url, timeout=5):
             return True
     except urllib.error.HTTPError as answer:
         return answer.code < 500

@@ -1,7 +1,7 @@
 """The settings and the people of this Hub process; built once, from the environment that `civic up` gave it.
 
-Authenticator, spawner and pages are made by JupyterHub, which passes them nothing of ours. Traitlets copy what
-they are configured with, and a database engine does not survive that; hence two cached functions.
+Authenticator, spawner and pages are made by JupyterHub, which passes them nothing of ours. Traitlets copy
+what they are configured with, and a database engine does not survive that; hence two cached functions.
 """
 
 from __future__ import annotations

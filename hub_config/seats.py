@@ -48,8 +48,8 @@ class TokenBucket:
 
 
 class SignInLimit:
-    """A bucket for each address and one for all. Addresses beyond MAX_ADDRESSES push out the oldest, so that a
-    flood from many addresses fills no memory; the overall bucket then still holds."""
+    """A bucket for each address and one for all. Addresses beyond MAX_ADDRESSES push out the oldest, so that
+    a flood from many addresses fills no memory; the overall bucket then still holds."""
 
     def __init__(self, now: Callable[[], float] = time.monotonic) -> None:
         self._now = now
@@ -58,9 +58,7 @@ class SignInLimit:
 
     def can_try(self, address: str) -> bool:
         """Counts one try; False means: refuse without looking."""
-        bucket = self._addresses.pop(address, None) or TokenBucket(
-            *PER_ADDRESS, self._now
-        )
+        bucket = self._addresses.pop(address, None) or TokenBucket(*PER_ADDRESS, self._now)
         self._addresses[address] = bucket
         while len(self._addresses) > MAX_ADDRESSES:
             self._addresses.popitem(last=False)
@@ -92,9 +90,7 @@ class SeatLoginHandler(LoginHandler):  # type: ignore[misc]
             super().check_xsrf_cookie()
         except web.HTTPError as refusal:
             # JupyterHub's own sentence is English, and this happens to honest people: an old tab, no cookies.
-            raise web.HTTPError(
-                refusal.status_code, text(self.language, "sign_in.expired_form")
-            ) from None
+            raise web.HTTPError(refusal.status_code, text(self.language, "sign_in.expired_form")) from None
 
     def _address(self) -> str:
         """The last hop that our own proxy saw. Not `remote_ip`: that believes an X-Real-Ip header, which
@@ -115,22 +111,20 @@ class SeatAuthenticator(Authenticator):  # type: ignore[misc]
         return [(r"/login", SeatLoginHandler)]
 
     def add_user(self, user: Any) -> None:
-        """JupyterHub calls this for every account it knows before it listens: what a person lost while the Hub
-        was down is gone before anyone can use it."""
+        """JupyterHub calls this for every account it knows before it listens: what a person lost while the
+        Hub was down is gone before anyone can use it."""
         super().add_user(user)
         if not isinstance(user, orm.User):
             return  # a first sign-in: her groups follow at once, from `authenticate`
         account = current_people().find(user.name)
-        session = object_session(user)
+        session: Any = object_session(user)
         user.groups = [
             orm.Group.find(session, name) or orm.Group(name=name)
             for name in (account.groups if account else [])
         ]
         session.commit()
 
-    async def authenticate(
-        self, handler: object, data: dict[str, str]
-    ) -> dict[str, Any] | None:
+    async def authenticate(self, handler: object, data: dict[str, str]) -> dict[str, Any] | None:
         name = current_people().person_for_secret(data.get("code", ""))
         return None if name is None else self._model(name)
 
@@ -147,10 +141,9 @@ class SeatAuthenticator(Authenticator):  # type: ignore[misc]
             "groups": account.groups,
         }
 
-    async def refresh_user(
-        self, user: Any, handler: object = None
-    ) -> bool | dict[str, Any]:
-        """Ends the session of a person whose links are all expired or revoked; else copies her groups anew."""
+    async def refresh_user(self, user: Any, handler: object = None) -> bool | dict[str, Any]:
+        """Ends the session of a person whose links are all expired or revoked; else copies her groups
+        anew."""
         account = current_people().find(user.name)
         if account is None:
             return False

@@ -7,7 +7,7 @@ import sys
 
 from hub_config.home import VAULT_USER, read_token
 from hub_config.roles import GATEWAY, REPORTS, SCOPES, SITE
-from hub_config.settings import PROXY, Settings
+from hub_config.settings import PROXY, SITE_SERVER, Settings
 
 
 def tethered(command: list[str], uid: int | None = None) -> list[str]:
@@ -32,45 +32,48 @@ def proxy_command(settings: Settings) -> list[str]:
     return tethered([proxy], settings.uid_base + PROXY if settings.is_root else None)
 
 
-def _vault_side(settings: Settings) -> dict[str, object]:
-    """What the two programs of the vault side have in common. They get the CIVIC_* settings they read, by name,
-    and no other variable of whoever typed `civic up`: JupyterHub itself passes PATH, LANG and PYTHONPATH on."""
-    environment = settings.environment()
+def _gateway_environment(settings: Settings) -> dict[str, str]:
+    """The CIVIC_* settings that the gateway reads, by name, and no other variable of whoever typed `civic up`
+    (JupyterHub itself passes PATH, LANG and PYTHONPATH on). The workspace's own database is not among them;
+    and whatever address people use, the gateway is reached through the proxy alone."""
+    environment = {**settings.environment(), "CIVIC_BIND": "127.0.0.1"}
     del environment["CIVIC_HUB_DATABASE_URL"]
-    entry: dict[str, object] = {
-        "environment": {name: value for name, value in environment.items() if value},
-        "cwd": "/",
-    }
-    if settings.is_root:
-        entry["user"] = VAULT_USER
-    return entry
+    return {name: value for name, value in environment.items() if value}
+
+
+def _site_environment(settings: Settings) -> dict[str, str]:
+    """Where the public folder is, which port to open, and where the public records are asked for."""
+    names = ("CIVIC_HOME", "CIVIC_BIND", "CIVIC_SITE_PORT", "CIVIC_PUBLIC_GATEWAY_PORT")
+    return {name: settings.environment()[name] for name in names}
 
 
 def render_services(settings: Settings) -> list[dict[str, object]]:
     """The services. `reports` has a token and no process yet; `site` has a process and no place in the proxy,
     because the citizen site is another origin."""
     python = [sys.executable, "-P", "-m"]
+    gateway: dict[str, object] = {
+        "name": GATEWAY,
+        "url": f"http://127.0.0.1:{settings.gateway_port}",
+        "command": tethered([*python, "data_access.gateway"]),
+        "environment": _gateway_environment(settings),
+        "cwd": "/",
+        # The gateway's pages ask the Hub who is there. The workspace runs it: a page "do you trust this
+        # application?" would be a question about ourselves.
+        "oauth_no_confirm": True,
+        "oauth_client_allowed_scopes": list(SCOPES),
+        "display": False,
+    }
+    if settings.is_root:
+        gateway["user"] = VAULT_USER
+    site_uid = settings.uid_base + SITE_SERVER if settings.is_root else None
     return [
-        {
-            "name": GATEWAY,
-            "url": f"http://127.0.0.1:{settings.gateway_port}",
-            "command": tethered([*python, "data_access.gateway"]),
-            # The gateway's pages ask the Hub who is there. The workspace runs it: a page "do you trust this
-            # application?" would be a question about ourselves.
-            "oauth_no_confirm": True,
-            "oauth_client_allowed_scopes": list(SCOPES),
-            "display": False,
-            **_vault_side(settings),
-        },
-        {
-            "name": REPORTS,
-            "api_token": read_token(settings, "reports"),
-            "display": False,
-        },
+        gateway,
+        {"name": REPORTS, "api_token": read_token(settings, "reports"), "display": False},
         {
             "name": SITE,
-            "command": tethered([*python, "data_access.gateway.site"]),
+            "command": tethered([*python, "data_access.gateway.site"], site_uid),
+            "environment": _site_environment(settings),
+            "cwd": "/",
             "display": False,
-            **_vault_side(settings),
         },
     ]

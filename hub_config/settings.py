@@ -1,7 +1,7 @@
 """Environment → one frozen Settings; the only module of hub_config that reads os.environ.
 
-The Hub runs as a process of its own and reads its configuration file there, so Settings also travels back into
-an environment: `Settings.environment()` holds the very variables that `read_settings` reads.
+The Hub runs as a process of its own and reads its configuration file there, so Settings also travels back
+into an environment: `Settings.environment()` holds the very variables that `read_settings` reads.
 """
 
 from __future__ import annotations
@@ -20,9 +20,9 @@ from hub_config.texts import Language, known_language
 
 #: Offsets from CIVIC_UID_BASE (docs/design.md, "Places and identities").
 ROOMS, TEAMS, RUNS, END = 10_000, 20_000, 30_000, 40_000
-#: Last of the persons' uids; the proxy has one of its own, for a node process that faces the network and holds
-#: nobody's files should not be root.
-PROXY = ROOMS - 1
+#: The last two of the persons' uids: the proxy and the citizen site face the network and need nobody's files,
+#: so each is a user of its own that owns nothing.
+PROXY, SITE_SERVER = ROOMS - 1, ROOMS - 2
 
 PORTS = {
     "CIVIC_PORT": 8000,
@@ -81,16 +81,13 @@ class Settings:
     def site_url(self) -> str:
         """The citizen site. Another host name than the workspace's: cookies ignore ports, so under one name
         a script on a public page would be sent the workspace's."""
-        host = (
-            "localhost"
-            if ipaddress.ip_address(self.local_address).is_loopback
-            else self.local_address
-        )
+        host = "localhost" if ipaddress.ip_address(self.local_address).is_loopback else self.local_address
         return f"http://{f'[{host}]' if ':' in host else host}:{self.site_port}"
 
     @property
     def gateway_url(self) -> str:
-        """The gateway as seats see it: through the proxy, so that it needs one address and one certificate."""
+        """The gateway as seats see it: through the proxy, so that it needs one address and one
+        certificate."""
         return f"{self.workspace_url}/services/data"
 
     @property
@@ -126,16 +123,11 @@ def default_home(is_root: bool) -> Path:
         return Path(json.loads(marker.read_text("utf-8"))["state"])
     checkout = Path(__file__).resolve().parents[1]
     if is_root:
-        return (
-            Path("/var/lib/civic")
-            / hashlib.sha256(os.fsencode(checkout)).hexdigest()[:12]
-        )
+        return Path("/var/lib/civic") / hashlib.sha256(os.fsencode(checkout)).hexdigest()[:12]
     return checkout / ".civic"
 
 
-def _number(
-    env: Mapping[str, str], name: str, default: int, low: int, high: int, reason: str
-) -> int:
+def _number(env: Mapping[str, str], name: str, default: int, low: int, high: int, reason: str) -> int:
     try:
         value = int(env.get(name) or default)
     except ValueError:
@@ -165,9 +157,7 @@ def read_settings(env: Mapping[str, str] | None = None) -> Settings:
     if not home.is_absolute() or home == Path("/"):
         raise SettingInvalid(setting="CIVIC_HOME", reason="home")
     # 1024 and up: without root nothing lower can be opened, and as root the proxy has already become another.
-    ports = [
-        _number(env, name, port, 1024, 65535, "port") for name, port in PORTS.items()
-    ]
+    ports = [_number(env, name, port, 1024, 65535, "port") for name, port in PORTS.items()]
     for name, port in zip(PORTS, ports, strict=True):
         if ports.count(port) > 1:
             raise SettingInvalid(setting=name, reason="port_twice")
@@ -177,12 +167,16 @@ def read_settings(env: Mapping[str, str] | None = None) -> Settings:
     except ValueError:
         raise SettingInvalid(setting="CIVIC_BIND", reason="bind") from None
     # Below 1000 lie the system's own accounts; the upper end keeps every derived number a valid 31-bit uid.
-    uid_base = _number(
-        env, "CIVIC_UID_BASE", 20_000, 1_000, 2**31 - 1 - END, "uid_base"
-    )
+    uid_base = _number(env, "CIVIC_UID_BASE", 20_000, 1_000, 2**31 - 1 - END, "uid_base")
+    port, site_port, proxy_api_port, hub_port, gateway_port, public_gateway_port = ports
     return Settings(
-        home,
-        *ports,
+        home=home,
+        port=port,
+        site_port=site_port,
+        proxy_api_port=proxy_api_port,
+        hub_port=hub_port,
+        gateway_port=gateway_port,
+        public_gateway_port=public_gateway_port,
         bind=bind,
         uid_base=uid_base,
         database_url=env.get("CIVIC_DATABASE_URL") or "",

@@ -18,9 +18,7 @@ from hub_config.texts import text
 MAX_PROCESSES = 1024
 
 
-def make_seat_environment(
-    settings: Settings, account: Account, home: Path
-) -> dict[str, str]:
+def make_seat_environment(settings: Settings, account: Account, home: Path) -> dict[str, str]:
     """The whole environment of a seat but for JupyterHub's own JUPYTERHUB_* variables: an allow-list, since
     the Hub's environment belongs to whoever started it."""
     environment = {
@@ -38,6 +36,8 @@ def make_seat_environment(
         "JUPYTER_PREFER_ENV_PATH": "1",
         "CIVIC_GATEWAY_URL": settings.gateway_url,
         "CIVIC_LANGUAGE": account.language,
+        # What a person at her seat does unless she says otherwise; a report run names another purpose.
+        "CIVIC_PURPOSE": "exploration",
     }
     if account.teams:
         environment["CIVIC_TEAM"] = account.teams[0]
@@ -53,6 +53,7 @@ def make_seat_arguments(settings: Settings, account: Account, home: Path) -> lis
     arguments = [
         f"--LabApp.app_settings_dir={settings.home / 'lab' / account.language}",
         "--ServerApp.quit_button=False",
+        "--LabApp.extension_manager=readonly",  # what a seat runs is installed by the workspace
     ]
     if account.is_room:
         state = home / ".collaboration"
@@ -71,20 +72,18 @@ def make_seat_arguments(settings: Settings, account: Account, home: Path) -> lis
 class SeatSpawner(LocalProcessSpawner):  # type: ignore[misc]  # jupyterhub ships no types
     """Starts `python -m jupyterhub.singleuser` as the account's uid, in its home, with a clean environment.
 
-    Servers end with the workspace (`die_with_parent`): one that outlived its Hub would hold a port and a token
-    that nobody looks after."""
+    Servers end with the workspace (`die_with_parent`): one that outlived its Hub would hold a port and a
+    token that nobody looks after."""
 
     def _account(self) -> Account:
         return current_people().account(self.user.name)
 
     def _home(self, account: Account) -> Path:
-        return make_home(
-            current_settings(), account.name, account.uid, is_room=account.is_room
-        )
+        return make_home(current_settings(), account.name, account.uid, is_room=account.is_room)
 
     def get_env(self) -> dict[str, str]:
         account = self._account()
-        self.env_keep = []
+        self.env_keep: list[str] = []
         env: dict[str, str] = super().get_env()
         return {
             **env,
@@ -108,9 +107,7 @@ class SeatSpawner(LocalProcessSpawner):  # type: ignore[misc]  # jupyterhub ship
         return _seat_preexec(home, uid, notice, account.is_room)
 
 
-def _seat_preexec(
-    home: str, uid: int | None, notice: str | None, is_room: bool
-) -> object:
+def _seat_preexec(home: str, uid: int | None, notice: str | None, is_room: bool) -> object:
     from hub_config.processes import make_seat_preexec
 
     log = os.path.join(home, ".server.log")

@@ -2,7 +2,8 @@
 
 It is the parent of last resort of everything the workspace starts, kernels and a person's own background
 processes included, so that a stop can find and end them all. It ends when it is asked to (SIGTERM, SIGINT),
-when the Hub ends, or when the other end of FD closes: whoever started the workspace in the foreground is gone.
+when the Hub ends, or when the other end of FD closes: whoever started the workspace in the foreground is
+gone.
 """
 
 from __future__ import annotations
@@ -43,9 +44,7 @@ def main(config: str, watch: int | None) -> int:
     )
     try:
         while not asked and reap(hub) is None:
-            readable, _, _ = select.select(
-                [watch] if watch is not None else [], [], [], 0.25
-            )
+            readable, _, _ = select.select([watch] if watch is not None else [], [], [], 0.25)
             if readable and watch is not None and not os.read(watch, 1):
                 break
         asked_to_stop = hub.returncode is None
@@ -89,9 +88,7 @@ def end_descendants(hub: subprocess.Popen[bytes]) -> None:
             return
         for process in left:
             with contextlib.suppress(psutil.NoSuchProcess):
-                process.send_signal(
-                    signal.SIGTERM if time.monotonic() < end else signal.SIGKILL
-                )
+                process.send_signal(signal.SIGTERM if time.monotonic() < end else signal.SIGKILL)
         time.sleep(0.1)
 
 
@@ -103,6 +100,4 @@ def _runs(process: psutil.Process) -> bool:
 
 if __name__ == "__main__":
     arguments = sys.argv[1:]
-    sys.exit(
-        main(arguments[0], int(arguments[2]) if arguments[1:2] == ["--watch"] else None)
-    )
+    sys.exit(main(arguments[0], int(arguments[2]) if arguments[1:2] == ["--watch"] else None))

@@ -1,7 +1,7 @@
 """Sentences of the workspace's pages and commands: `templates/locale/<language>/workspace.po`, by key.
 
-The vault side has a module of the same shape; the sides share no code, only the files' form. Keys are equal in
-both languages (tests/hub/test_texts.py), so a missing one is a fault of ours and may raise.
+The vault side has a module of the same shape; the sides share no code, only the files' form. Keys are equal
+in both languages (tests/hub/test_texts.py), so a missing one is a fault of ours and may raise.
 """
 
 from __future__ import annotations
@@ -27,12 +27,8 @@ def catalog(language: Language) -> dict[str, str]:
     """All texts of one language."""
     from babel.messages.pofile import read_po
 
-    with (shared_folder("templates") / "locale" / language / f"{DOMAIN}.po").open(
-        "rb"
-    ) as file:
-        return {
-            str(m.id): str(m.string) for m in read_po(file, locale=language) if m.id
-        }
+    with (shared_folder("templates") / "locale" / language / f"{DOMAIN}.po").open("rb") as file:
+        return {str(m.id): str(m.string) for m in read_po(file, locale=language) if m.id}
 
 
 def text(language: Language, key: str, /, **facts: object) -> str:

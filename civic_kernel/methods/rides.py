@@ -79,11 +79,9 @@ def shares(totalled: pd.DataFrame, measure: str) -> pd.DataFrame:
     v = totalled[f"{measure}_sd"].to_numpy(dtype=float) ** 2
     total, variance = np.nansum(x), np.nansum(v)
     out = totalled.copy()
-    if total <= 4 * np.sqrt(variance) or total <= 0:
-        p = np.full(len(x), np.nan)
-    else:
-        p = x / total
-    sd = np.sqrt((1 - p) ** 2 * v + p**2 * (variance - v)) / total if total else p
+    known = total > max(4 * np.sqrt(variance), 0.0)
+    p = x / total if known else np.full(len(x), np.nan)
+    sd = np.sqrt((1 - p) ** 2 * v + p**2 * (variance - v)) / total if known else p
     out["share"] = p
     out["share_low"] = np.clip(p - Z95 * sd, 0, 1)
     out["share_high"] = np.clip(p + Z95 * sd, 0, 1)

@@ -46,7 +46,7 @@ class PublicGateway:
     def _call(self, method: str, path: str, body: Any = None) -> Any:
         import httpx
 
-        headers = {"Accept-Language": self._language}
+        headers: dict[str, str] = {"Accept-Language": self._language}
         if self._token:
             headers["Authorization"] = f"token {self._token.reveal()}"
         try:

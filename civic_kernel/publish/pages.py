@@ -15,6 +15,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import UTC, date, datetime
 from decimal import Decimal
+from functools import partial
 from pathlib import Path
 from typing import Any, NoReturn
 from zoneinfo import ZoneInfo
@@ -259,16 +260,22 @@ class _Release:
         from civic_kernel.publish import exporter
 
         run, properties = self.run.record, self.schema["properties"]
-        say = lambda key, **facts: text(language, "report", f"method.{key}", **facts)  # noqa: E731
-        facts = [(say("notebook"), run["notebook_sha256"]), (say("schema"), str(run["schema_version"]))]
+        say = partial(text, language, "report")
+        facts = [
+            (say("method.notebook"), run["notebook_sha256"]),
+            (say("method.schema"), str(run["schema_version"])),
+        ]
         for name, value in run["parameters"].items():
             words = properties[name].get("values", {})
             values = value if isinstance(value, list) else [value]
             spoken = ", ".join(str(words.get(v, {language: v})[language]) for v in values)
             facts.append((properties[name]["label"][language], spoken))
         for identity, (published, _) in sorted(self.policies.items()):
-            facts.append((say("policy", title=published["policy"]["title"][language]), identity))
-        facts += [(say("requirements"), run["requirements_sha256"]), (say("finished"), run["finished_at"])]
+            facts.append((say("method.policy", title=published["policy"]["title"][language]), identity))
+        facts += [
+            (say("method.requirements"), run["requirements_sha256"]),
+            (say("method.finished"), run["finished_at"]),
+        ]
         return {
             "title": page["title"],
             "other": page["other"],

@@ -82,7 +82,7 @@ def reason_in_text(words: str, known: Known) -> str | None:
         return "token"
     if _TRACES.search(words):
         return "traceback"
-    if any(path and path in words for path in known.paths) or _PATHS.search(words):
+    if any(len(path) > 3 and path in words for path in known.paths) or _PATHS.search(words):
         return "path"
     if _ADDRESSES.search(words):
         return "address"

@@ -47,12 +47,27 @@ def key_value(column: str, value: Any, language: Language) -> str:
 
 
 def span(months: Sequence[str], language: Language) -> str:
-    """A choice of months in words: one, a row of following months (`2025년 10월부터 …까지`), or a list."""
+    """A choice of months as a label: one, a row of following months (`2025년 10월부터 …까지`), or a list."""
+    ends = _row(months)
+    if ends is not None:
+        return text(
+            language, "report", "months.span", first=month(ends[0], language), last=month(ends[1], language)
+        )
+    return ", ".join(month(one, language) for one in sorted(months))
+
+
+def during(months: Sequence[str], language: Language) -> str:
+    """The same inside a sentence: `2026년 9월에`, `in September 2026`."""
+    ends = _row(months)
+    if ends is not None:
+        first, last = month(ends[0], language), month(ends[1], language)
+        return text(language, "report", "during.span", first=first, last=last)
+    return text(language, "report", "during.months", months=span(months, language))
+
+
+def _row(months: Sequence[str]) -> tuple[str, str] | None:
+    """First and last of several months that follow each other without a gap."""
     ordered = sorted(months)
-    if len(ordered) == 1:
-        return month(ordered[0], language)
     places = [12 * int(one[:4]) + int(one[5:7]) for one in ordered]
-    if places == list(range(places[0], places[0] + len(places))):
-        first, last = month(ordered[0], language), month(ordered[-1], language)
-        return text(language, "report", "months.span", first=first, last=last)
-    return ", ".join(month(one, language) for one in ordered)
+    whole = len(ordered) > 1 and places == list(range(places[0], places[0] + len(places)))
+    return (ordered[0], ordered[-1]) if whole else None

@@ -15,7 +15,7 @@ import signal
 import sys
 import tempfile
 import threading
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass
 from datetime import UTC, datetime
@@ -146,22 +146,22 @@ def _execute(
     private = Path(tempfile.mkdtemp(prefix="civic-"))
     room = private / "room"
     room.mkdir(mode=0o700)
-    manager = _manager(private, room, settings, spoken)
+    made: list[AsyncKernelManager] = []
     late = threading.Event()
-    timer = threading.Timer(seconds, _stop, (manager, late))
+    timer = threading.Timer(seconds, _stop, (made, late))
     timer.daemon = True
-    seen = _Watch(total, progress, spoken)
+    seen = _Watch(total, progress, settings.language)
     _quieten()
     timer.start()
     try:
-        executed = papermill.execute_notebook(
+        executed: nbformat.NotebookNode = papermill.execute_notebook(
             notebook,
             None,
             parameters=dict(parameters),
             kernel_name="python3",
             progress_bar=False,
             request_save_on_cell_execute=False,
-            km=manager,
+            kernel_manager_class=_manager_class(private, room, settings, spoken, made),
             on_cell_execute=seen.cell,
         )
     except PapermillExecutionError as fault:
@@ -172,7 +172,7 @@ def _execute(
         raise KernelDied.say(settings.language) from None
     finally:
         timer.cancel()
-        _end(manager)
+        _end(made)
         shutil.rmtree(private, ignore_errors=True)
     # What papermill notes about the machine (paths, times) is not part of what the run said.
     executed.metadata.pop("papermill", None)
@@ -182,8 +182,14 @@ def _execute(
     return executed
 
 
-def _manager(private: Path, room: Path, settings: Settings, spoken: Language) -> AsyncKernelManager:
-    """A kernel manager that starts its kernel in `room` with an environment of our own making."""
+def _manager_class(
+    private: Path, room: Path, settings: Settings, spoken: Language, made: list[AsyncKernelManager]
+) -> type[AsyncKernelManager]:
+    """A kernel manager that starts its kernel in `room` with an environment of our own making.
+
+    A class and not an instance, since nbclient closes the sockets of managers that it made itself and of no
+    others; `made` gets the instance, whose kernel we must be able to end.
+    """
     from jupyter_client.manager import AsyncKernelManager
 
     token = private / "token"
@@ -192,20 +198,20 @@ def _manager(private: Path, room: Path, settings: Settings, spoken: Language) ->
     environment = kernel_environment(room, token, settings, spoken)
 
     class InItsRoom(AsyncKernelManager):
+        def __init__(self, **options: Any) -> None:
+            # Unix sockets in a folder of mode 0700: over TCP any user of the machine could listen to the run.
+            options |= {"transport": "ipc", "ip": str(private / "kernel")}
+            options["connection_file"] = str(private / "kernel.json")
+            super().__init__(**options)
+            made.append(self)
+
         async def _async_start_kernel(self, **options: Any) -> None:
-            options["env"] = environment
-            options["cwd"] = str(room)
+            options |= {"env": environment, "cwd": str(room)}
             await super()._async_start_kernel(**options)
 
         start_kernel = _async_start_kernel
 
-    # Unix sockets in a folder of mode 0700: over TCP any user of the machine could listen to the run.
-    return InItsRoom(
-        kernel_name="python3",
-        transport="ipc",
-        ip=str(private / "kernel"),
-        connection_file=str(private / "kernel.json"),
-    )
+    return InItsRoom
 
 
 def kernel_environment(room: Path, token: Path, settings: Settings, spoken: Language) -> dict[str, str]:
@@ -239,28 +245,18 @@ def kernel_environment(room: Path, token: Path, settings: Settings, spoken: Lang
     return environment
 
 
-def _stop(manager: AsyncKernelManager, late: threading.Event) -> None:
+def _stop(made: Sequence[AsyncKernelManager], late: threading.Event) -> None:
     late.set()
-    _kill(manager)
+    _end(made)
 
 
-def _kill(manager: AsyncKernelManager) -> None:
+def _end(made: Sequence[AsyncKernelManager]) -> None:
     """End the kernel and what it started: its whole process group, which jupyter_client makes its own."""
-    group = getattr(manager.provisioner, "pgid", None)
-    with suppress(ProcessLookupError, PermissionError):
-        if group and group != os.getpgrp():
-            os.killpg(group, signal.SIGKILL)
-
-
-def _end(manager: AsyncKernelManager) -> None:
-    _kill(manager)
-    process = getattr(manager.provisioner, "process", None)
-    if process is not None:
-        with suppress(Exception):
-            process.wait(timeout=5)
-    manager.cleanup_connection_file()
-    with suppress(Exception):
-        manager.context.destroy(linger=0)
+    for manager in made:
+        group = getattr(manager.provisioner, "pgid", None)
+        with suppress(ProcessLookupError, PermissionError):
+            if group and group != os.getpgrp():
+                os.killpg(group, signal.SIGKILL)
 
 
 def _quieten() -> None:

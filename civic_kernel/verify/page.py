@@ -1,9 +1,10 @@
 """`civic report check PAGE`: what anyone can find out about a release folder from its own files alone.
 
 Proves: no file differs from the record; every answer is what the gateway's key signed; every policy is what
-both sides signed; every figure of a table that is a cell of an answer equals that cell. Does not prove that
-the data behind the answers were true, nor that the register's keys belong to whom it says: for that their
-fingerprints are compared with those that each party prints elsewhere.
+both sides signed, as is the record itself once it is on the site; every figure of a table that is a cell of
+an answer equals that cell. Does not prove that the data behind the answers were true, nor that the register's
+keys belong to whom it says: for that their fingerprints are compared with those that each party prints
+elsewhere.
 """
 
 from __future__ import annotations
@@ -22,6 +23,7 @@ from civic_kernel.verify.documents import (
     Key,
     canonical_bytes,
     check_answer,
+    check_approvals,
     read_register,
     sha256_hex,
     valid_signers,
@@ -74,6 +76,7 @@ def check_page(page: Path, *, on: date | None = None) -> Findings:
     answers = _check_answers(folder, record, keys, found)
     _check_policies(folder, record, answers, keys, on or _day_of(record), found)
     _check_tables(folder, record, answers, found)
+    _check_approvals(folder, record, keys, on or _day_of(record), found)
     return found
 
 
@@ -153,6 +156,19 @@ def _equal_cells(rows: list[dict[str, str]], keys: list[str], table: Mapping[str
                 raise ValueError("a figure differs from its answer")
             compared += 1
     return compared
+
+
+def _check_approvals(
+    folder: Path, record: Mapping[str, Any], keys: Mapping[str, Key], on: date, found: Findings
+) -> None:
+    """What the site builder wrote beside a published page; a folder that still waits for approval has none."""
+    path = folder / "status" / "approvals.json"
+    if not path.exists():
+        return
+    try:
+        check_approvals(record, _read(path)["approvals"], keys, on)
+    except (OSError, ValueError, KeyError, TypeError, AttributeError):
+        found.wrong.append(("approvals", ""))
 
 
 def _read(path: Path) -> Any:

@@ -17,6 +17,7 @@ def make_statement(
     policy: Policy,
     noisy: dict[str, list[int]],
     *,
+    reservation: str,
     team: str,
     purpose: str,
     data_version: int,
@@ -71,6 +72,8 @@ def make_statement(
         "spend": {"rho": quote.rho.nano},
         "team": team,
         "purpose": purpose,
+        # Leads to its charges in the public ledger, and keeps two fresh answers of one second apart.
+        "reservation": reservation,
         "periods": list(quote.periods),
         "mechanism": {"name": "discrete-gaussian", "measures": mechanisms},
         # The lost share is a priced question of its own; until it has been asked it reads "not published".

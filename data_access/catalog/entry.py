@@ -7,23 +7,11 @@ from pathlib import Path
 from typing import Annotated, Literal
 
 import yaml
-from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
+from pydantic import Field, ValidationError, model_validator
 
 from data_access.canonical import document_hash
+from data_access.documents import Closed, Labels, Name
 from data_access.errors import PolicyMalformed
-
-Name = Annotated[str, Field(pattern=r"^[a-z][a-z0-9_]{0,39}$")]
-
-
-class Closed(BaseModel):
-    """Frozen, strict, and without room for words that nobody defined."""
-
-    model_config = ConfigDict(extra="forbid", frozen=True, strict=True)
-
-
-class Labels(Closed):
-    ko: str
-    en: str
 
 
 class ColumnType(StrEnum):

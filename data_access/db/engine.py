@@ -12,11 +12,14 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
+from urllib.parse import quote
 
 from alembic import command
 from alembic.config import Config
-from sqlalchemy import Connection, create_engine, event
+from sqlalchemy import URL, Connection, create_engine, event, make_url
 from sqlalchemy.exc import DBAPIError
+from sqlalchemy.exc import TimeoutError as PoolTimeout
+from sqlalchemy.pool import NullPool
 
 from data_access.errors import LedgerUnavailable
 
@@ -31,12 +34,20 @@ class Transaction:
 
 
 class Database:
-    def __init__(self, url: str) -> None:
-        self._engine = create_engine(url, isolation_level=None if _is_sqlite(url) else "SERIALIZABLE")
-        self._sqlite = _is_sqlite(url)
-        if self._sqlite:
-            event.listen(self._engine, "connect", _configure_sqlite)
-            event.listen(self._engine, "begin", _begin_immediate)
+    def __init__(self, url: str, *, create: bool = True) -> None:
+        """Without `create` an SQLite file that is not there is a fault: an empty new ledger in its place would
+        give every budget a second time.
+        """
+        if make_url(url).get_backend_name() != "sqlite":
+            self._engine = create_engine(url, isolation_level="SERIALIZABLE")
+            return
+        # No pool: each transaction opens the file by its name, so one that was moved away or replaced is
+        # noticed at once; a kept connection would go on charging a ledger that nobody can find.
+        if create:
+            _create_file(url)
+        self._engine = create_engine(_sqlite_url(url), poolclass=NullPool)
+        event.listen(self._engine, "connect", _configure_sqlite)
+        event.listen(self._engine, "begin", _begin_immediate)
 
     def migrate(self) -> None:
         """Bring the schema to the newest version (Alembic). Raises LedgerUnavailable."""
@@ -52,7 +63,7 @@ class Database:
         try:
             with self._engine.begin() as connection:
                 yield Transaction(connection)
-        except DBAPIError:
+        except (DBAPIError, PoolTimeout):
             # The driver's text may carry bound values, so it goes no further than this line.
             raise LedgerUnavailable() from None
 
@@ -62,15 +73,25 @@ class Database:
         try:
             with self._engine.connect().execution_options(civic_reading=True) as connection:
                 yield connection
-        except DBAPIError:
+        except (DBAPIError, PoolTimeout):
             raise LedgerUnavailable() from None
 
     def close(self) -> None:
         self._engine.dispose()
 
 
-def _is_sqlite(url: str) -> bool:
-    return url.startswith("sqlite")
+def _create_file(url: str) -> None:
+    try:
+        Path(make_url(url).database or "").touch(mode=0o600)
+    except OSError:
+        raise LedgerUnavailable() from None
+
+
+def _sqlite_url(url: str) -> URL:
+    """With `mode=rw`, which never makes a file."""
+    parsed = make_url(url)
+    path = quote(parsed.database or "", safe="/")
+    return parsed.set(database=f"file:{path}", query={"mode": "rw", "uri": "true"})
 
 
 def _configure_sqlite(connection: Any, _record: object) -> None:
@@ -79,10 +100,11 @@ def _configure_sqlite(connection: Any, _record: object) -> None:
     connection.isolation_level = None
     cursor = connection.cursor()
     for pragma in (
+        # First, since changing the journal may have to wait as well.
+        f"busy_timeout={_BUSY_MILLISECONDS}",
         "journal_mode=WAL",
         "synchronous=FULL",
         "foreign_keys=ON",
-        f"busy_timeout={_BUSY_MILLISECONDS}",
     ):
         cursor.execute(f"PRAGMA {pragma}")
     cursor.close()

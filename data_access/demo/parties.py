@@ -11,8 +11,8 @@ from dataclasses import dataclass
 from datetime import timedelta
 from pathlib import Path
 
-from data_access.catalog.entry import Labels
 from data_access.clock import Clock
+from data_access.documents import Labels
 from data_access.parties import Key, Party, Register, SigningKey
 from data_access.parties.register import SIDES, Side
 

@@ -18,9 +18,9 @@ from data_access.catalog.entry import Dataset
 from data_access.compose import Parts
 from data_access.demo.city import CityFiles, build_city
 from data_access.demo.parties import DemoKeys, demo_keys, demo_register
-from data_access.flows.governing import read_policy, signatures_path
+from data_access.flows.governing import read_policy
 from data_access.flows.loading import load, make_missing_view
-from data_access.parties.keys import write_signatures
+from data_access.parties.keys import signatures_path, write_signatures
 from data_access.parties.register import SIDES
 from data_access.vault import find_version
 

@@ -7,6 +7,7 @@ under the same question at no second charge, or is closed as spent after a day.
 
 from __future__ import annotations
 
+import re
 import threading
 from collections import defaultdict
 from collections.abc import Iterator
@@ -23,10 +24,13 @@ from data_access.canonical import document_hash
 from data_access.clock import Clock
 from data_access.db import Database
 from data_access.errors import (
+    AnswerInProgress,
+    KeyReused,
     MalformedRequest,
     NoData,
     NotOffered,
     TeamNotYours,
+    UnknownAnswer,
     UnknownPurpose,
 )
 from data_access.flows.governing import Governing, InForce
@@ -42,6 +46,8 @@ from data_access.vault import Engine, View, find_version, find_view
 
 #: What has read private data leaves at a multiple of this, doubling until met (public facts only).
 QUANTUM_SECONDS = {"small": 0.25, "medium": 0.5, "large": 1.0}
+#: Printable ASCII: a lone surrogate would reach the database's driver as text that it cannot store.
+_RETRY_KEY = re.compile(r"[!-~]{1,64}")
 
 
 @dataclass(frozen=True)
@@ -171,18 +177,23 @@ class Answering:
             if known is not None:
                 return self._answered(connection, decided, known, charged=0)
             self._view(connection, decided.policy)
+        # Before the charge: a plan that cannot be compiled costs nothing.
+        sql = compile_sql(decided.quote.bound)
         # Equal questions wait for one another here, so that sixty-four askers cause one charge.
         with self._locks.hold(question_hash(decided.quote)):
             with self._database.reading() as connection:
                 known = self._known(connection, decided)
                 if known is not None:
                     return self._answered(connection, decided, known, charged=0)
-            return self._ask(decided)
+            return self._ask(decided, sql)
 
     def reopen(self, asker: Asker, answer_id: str) -> Answered:
-        """The same bytes again. Raises UnknownAnswer."""
+        """The same bytes again, for the team that asked. Raises UnknownAnswer."""
         with self._database.reading() as connection:
             answer = self._shelf.get(connection, answer_id)
+            # Refused and absent look alike; a published answer is read from its page, not from here.
+            if answer.team not in asker.teams:
+                raise UnknownAnswer()
             force = self._governing.in_force(connection, answer.dataset)
             newest = self._newest_version(connection, force.policy)
             return Answered(
@@ -199,7 +210,7 @@ class Answering:
             raise TeamNotYours()
         if request.purpose not in force.policy.purposes:
             raise UnknownPurpose(known=", ".join(force.policy.purposes))
-        if request.key is not None and not 1 <= len(request.key) <= 64:
+        if request.key is not None and not _RETRY_KEY.fullmatch(request.key):
             raise MalformedRequest(where="key")
         bound = bind(plan, schema_of(force.policy, force.entry))
         spend = decode_spend(request.spend, force.policy)
@@ -209,17 +220,18 @@ class Answering:
         retry = _retry_key(decided)
         if retry is not None:
             reservation = self._book.check_retry(connection, decided.asker.name, retry)
-            if reservation is not None:
-                return self._shelf.of_reservation(connection, reservation)
+            stored = self._shelf.of_reservation(connection, reservation) if reservation else None
+            if stored is not None:
+                return stored
         return None if decided.request.fresh else self._shelf.find(connection, decided.quote)
 
-    def _ask(self, decided: _Decided) -> Answered:
+    def _ask(self, decided: _Decided, sql: str) -> Answered:
         reservation, charged = self._reserve(decided)
         began = self._clock.monotonic()
         try:
             with self._database.reading() as connection:
                 view = self._view(connection, decided.policy)
-            exact = self._run(decided, view)
+            exact = self._run(decided, view, sql)
             noisy = self._protect(decided, exact)
             answer = self._commit(decided, reservation, view, noisy)
         finally:
@@ -229,25 +241,34 @@ class Answering:
             return self._answered(connection, decided, answer, charged)
 
     def _reserve(self, decided: _Decided) -> tuple[Reservation, int]:
+        """What to run for, and what it cost just now: 0 where an earlier try was charged and left no bytes."""
+        quote, policy, retry = decided.quote, decided.policy, _retry_key(decided)
         with self._database.transaction() as tx:
-            open_one = self._book.unsettled(tx.connection, decided.quote, decided.policy)
+            if self._governing.in_force(tx.connection, policy.dataset).policy != policy:
+                # Another policy took effect since the price was made.
+                raise AnswerInProgress()
+            self._book.close_stale(tx)
+            known = self._book.check_retry(tx.connection, decided.asker.name, retry) if retry else None
+            if known is not None:
+                again = self._book.unsettled_of(tx.connection, known, policy)
+                if again is None:
+                    # What the key was charged for is closed: under this key nothing is ever charged twice.
+                    raise KeyReused()
+                return again, 0
+            open_one = self._book.unsettled(tx.connection, quote, policy)
             if open_one is not None and not decided.request.fresh:
+                if retry is not None:
+                    self._book.bind_key(tx, decided.asker.name, retry, open_one.id)
                 return open_one, 0
             reservation = self._book.reserve(
-                tx,
-                decided.quote,
-                decided.policy,
-                decided.request.team,
-                decided.asker.name,
-                _retry_key(decided),
+                tx, quote, policy, decided.request.team, decided.asker.name, retry
             )
-            return reservation, decided.quote.rho.nano * len(decided.quote.periods)
+            return reservation, quote.rho.nano * len(quote.periods)
 
-    def _run(self, decided: _Decided, view: View) -> Cells:
-        bound = decided.quote.bound
+    def _run(self, decided: _Decided, view: View, sql: str) -> Cells:
         with self._engine.reader(view) as connection:
-            columns = connection.execute(compile_sql(bound)).to_arrow_table()
-        return dense(bound, {name: columns[name].to_pylist() for name in columns.column_names})
+            columns = connection.execute(sql).to_arrow_table()
+        return dense(decided.quote.bound, {name: columns[name].to_pylist() for name in columns.column_names})
 
     def _protect(self, decided: _Decided, exact: Cells) -> dict[str, list[int]]:
         return {
@@ -263,6 +284,7 @@ class Answering:
             decided.quote,
             policy,
             noisy,
+            reservation=reservation.id,
             team=request.team,
             purpose=request.purpose,
             data_version=view.version,

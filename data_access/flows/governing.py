@@ -9,10 +9,10 @@ from __future__ import annotations
 import json
 from collections.abc import Mapping
 from dataclasses import dataclass
+from datetime import datetime
 from pathlib import Path
 from typing import Any
 
-from pydantic import ValidationError
 from sqlalchemy import Connection, insert, select
 
 from data_access.audit import Chain, EventKind
@@ -24,6 +24,7 @@ from data_access.db.governance import lineages, policies, registers
 from data_access.errors import (
     CivicError,
     IsolationMissing,
+    NoData,
     PolicyEdited,
     PolicyLineageChanged,
     PolicyMalformed,
@@ -33,8 +34,9 @@ from data_access.errors import (
     UnknownDataset,
 )
 from data_access.parties import Register, Signature, check_register
-from data_access.parties.keys import parse_signatures, read_signatures
-from data_access.policy import Policy, check_catalog, check_in_time, check_signed, parse_policy
+from data_access.parties.keys import parse_signatures, read_signatures, signatures_path
+from data_access.policy import Policy, check_catalog, check_signed, parse_policy
+from data_access.vault import find_view
 
 
 @dataclass(frozen=True)
@@ -81,13 +83,27 @@ class Governing:
             )
 
     def register(self, connection: Connection) -> Register | None:
-        row = connection.execute(select(registers).order_by(registers.c.version.desc()).limit(1)).first()
-        if row is None:
-            return None
-        try:
-            return Register.model_validate(json.loads(row.document), strict=False)
-        except (ValueError, ValidationError):
-            raise RegisterInvalid(dataset="parties.json") from None
+        """The register in force, None before the first. Raises RegisterInvalid."""
+        found = self.registers(connection)
+        return found[-1] if found else None
+
+    def registers(self, connection: Connection) -> list[Register]:
+        """All registers, oldest first, each proved again: its hash, and the signatures that it needed when it
+        was accepted. Raises RegisterInvalid if one was changed.
+        """
+        found: list[Register] = []
+        for row in connection.execute(select(registers).order_by(registers.c.version)):
+            try:
+                register = Register.model_validate(json.loads(row.document), strict=False)
+                signatures = parse_signatures(json.loads(row.signatures))
+                accepted = datetime.fromisoformat(row.accepted_at)
+            except (ValueError, KeyError, TypeError):
+                raise RegisterInvalid(dataset="parties.json") from None
+            if register.hash() != row.hash:
+                raise RegisterInvalid(dataset="parties.json")
+            check_register(register, signatures, found[-1] if found else None, accepted)
+            found.append(register)
+        return found
 
     def register_document(self, connection: Connection) -> dict[str, Any]:
         """The public form: the register and its signatures. Raises RegisterInvalid before the first one."""
@@ -159,17 +175,24 @@ class Governing:
         """Every policy that ever took effect, oldest first, for the public."""
         rows = connection.execute(select(policies).order_by(policies.c.dataset, policies.c.version)).all()
         newest = {row.dataset: row.version for row in rows}
-        closed = {dataset for dataset in newest if reason_closed(self, connection, dataset)}
+        holding = {dataset for dataset in newest if self._holds(connection, dataset)}
         return [
             {
                 "policy": json.loads(row.document),
                 "hash": row.hash,
                 "signatures": json.loads(row.signatures),
                 "activated_at": row.activated_at,
-                "in_force": newest[row.dataset] == row.version and row.dataset not in closed,
+                "in_force": newest[row.dataset] == row.version and row.dataset in holding,
             }
             for row in rows
         ]
+
+    def _holds(self, connection: Connection, dataset: str) -> bool:
+        try:
+            self.in_force(connection, dataset)
+        except CivicError:
+            return False
+        return True
 
     def _check(self, connection: Connection, policy: Policy, signatures: tuple[Signature, ...]) -> None:
         register = self.register(connection)
@@ -216,28 +239,25 @@ class Governing:
 
 def read_policy(path: Path) -> tuple[Policy, tuple[Signature, ...]]:
     """A policy file and its detached signatures. Raises PolicyMissing, PolicyMalformed or PolicyEdited."""
-    if not path.exists():
-        raise PolicyMissing(dataset=path.stem)
     try:
         source = path.read_text("utf-8")
+    except OSError:
+        raise PolicyMissing(dataset=path.stem) from None
     except UnicodeDecodeError:
         raise PolicyMalformed(dataset=path.stem, where="UTF-8") from None
     policy = parse_policy(source, path.stem)
     try:
         return policy, read_signatures(signatures_path(path))
-    except ValueError:
+    except (OSError, ValueError):
         raise PolicyEdited(dataset=path.stem) from None
-
-
-def signatures_path(path: Path) -> Path:
-    """`bike_rides.yaml` → `bike_rides.sigs.json`."""
-    return path.with_suffix(".sigs.json")
 
 
 def reason_closed(governing: Governing, connection: Connection, dataset: str) -> CivicError | None:
     """Why `dataset` answers nothing, or None."""
     try:
-        check_in_time(governing.in_force(connection, dataset).policy, governing.clock.now())
+        policy = governing.in_force(connection, dataset).policy
+        if find_view(connection, policy.lineage, policy.hash()) is None:
+            return NoData(dataset=dataset)
     except CivicError as reason:
         return reason
     return None

@@ -5,7 +5,9 @@ from __future__ import annotations
 import base64
 import json
 import re
+from collections.abc import Mapping
 from dataclasses import dataclass
+from datetime import datetime
 from typing import Annotated, Any, Literal
 
 from pydantic import AfterValidator, Field, ValidationError
@@ -14,19 +16,26 @@ from sqlalchemy import Connection, Row, insert, select
 from data_access.answers import Shelf
 from data_access.audit import Chain, EventKind
 from data_access.canonical import canonical_bytes, content_id
-from data_access.catalog.entry import Closed, Labels, Name
 from data_access.clock import Clock, timestamp
 from data_access.db import Database
 from data_access.db.commons import approvals, releases
-from data_access.errors import ApprovalByAuthor, ApprovalInvalid, MalformedRequest, UnknownRelease
+from data_access.documents import Closed, Labels, Name
+from data_access.errors import (
+    ApprovalByAuthor,
+    ApprovalInvalid,
+    MalformedRequest,
+    TeamNotYours,
+    UnknownRelease,
+)
+from data_access.flows.answering import Asker
 from data_access.flows.governing import Governing
-from data_access.parties import Signature
+from data_access.parties import Key, Register, Signature
 
-_PATH = re.compile(r"^[A-Za-z0-9][A-Za-z0-9_.-]*(/[A-Za-z0-9][A-Za-z0-9_.-]*){0,3}$")
+_PATH = re.compile(r"[A-Za-z0-9][A-Za-z0-9_.-]*(/[A-Za-z0-9][A-Za-z0-9_.-]*){0,3}")
 
 
 def _safe_path(path: str) -> str:
-    if not _PATH.match(path):
+    if not _PATH.fullmatch(path):
         raise ValueError("a path inside the release")
     return path
 
@@ -63,11 +72,16 @@ class Releasing:
     chain: Chain
     clock: Clock
 
-    def submit(self, author: str, document: Any) -> dict[str, Any]:
-        """Store a record; the same record again is the same release. Raises MalformedRequest, UnknownAnswer."""
+    def submit(self, author: Asker, document: Any) -> dict[str, Any]:
+        """Store a record; the same record again is the same release.
+
+        Raises MalformedRequest, TeamNotYours or UnknownAnswer.
+        """
         record = _parse(document)
-        if record.author != author:
+        if record.author != author.name:
             raise MalformedRequest(where="record.author")
+        if record.team not in author.teams:
+            raise TeamNotYours()
         if len({file.path for file in record.files}) != len(record.files):
             raise MalformedRequest(where="record.files")
         data = canonical_bytes(document)
@@ -81,7 +95,7 @@ class Releasing:
                         id=release,
                         slug=record.slug,
                         record=data,
-                        author=author,
+                        author=author.name,
                         created_at=timestamp(self.clock.now()),
                     )
                 )
@@ -101,7 +115,7 @@ class Releasing:
                 key, party = register.signer(signature, row.record, self.clock.now())
             except ValueError:
                 raise ApprovalInvalid() from None
-            if key.person is None or (key.demo and not json.loads(row.record)["demonstration"]):
+            if key.person is None or (key.demo and not _stored(row.record).demonstration):
                 raise ApprovalInvalid()
             if key.person == row.author:
                 raise ApprovalByAuthor()
@@ -143,7 +157,9 @@ class Releasing:
         statements = [json.loads(self.shelf.get(connection, answer).statement) for answer in record.answers]
         if {s["policy_hash"] for s in statements} != set(record.policies):
             raise MalformedRequest(where="record.policies")
-        if any(s["synthetic"] for s in statements) != record.demonstration:
+        # All or none: one made-up answer among real ones would make the release a demonstration, and demo keys
+        # could approve the real ones with it.
+        if {s["synthetic"] for s in statements} != {record.demonstration}:
             raise MalformedRequest(where="record.demonstration")
 
     def _row(self, connection: Connection, release: str) -> Row[Any]:
@@ -157,7 +173,9 @@ class Releasing:
         given = connection.execute(
             select(approvals).where(approvals.c.release == release).order_by(approvals.c.side)
         ).all()
-        register = self.governing.register(connection)
+        # Keys of every register that was ever in force: a key that ran out later still approved this.
+        keys = {key.id: (key, known) for known in self.governing.registers(connection) for key in known.keys}
+        given = [a for a in given if _still_holds(a, row.record, keys)]
         return {
             "release_id": release,
             "state": "approved" if {a.side for a in given} == {"city", "cso"} else "waiting",
@@ -165,7 +183,7 @@ class Releasing:
             "approvals": [
                 {
                     "side": a.side,
-                    "party": _party(register, a.key_id),
+                    "party": keys[a.key_id][0].party,
                     "key_id": a.key_id,
                     "ed25519": base64.b64encode(a.signature).decode("ascii"),
                     "approved_at": a.approved_at,
@@ -175,16 +193,33 @@ class Releasing:
         }
 
 
-def _party(register: Any, key_id: str) -> str | None:
-    key = register.key(key_id) if register else None
-    return key.party if key else None
+def _still_holds(approval: Row[Any], record: bytes, keys: Mapping[str, tuple[Key, Register]]) -> bool:
+    """Whether the stored approval is what it says: proved each time, so that a row alone approves nothing."""
+    key, register = keys.get(approval.key_id, (None, None))
+    if key is None or register is None or key.party is None:
+        return False
+    if (key.demo and not _stored(record).demonstration) or register.party(key.party).side != approval.side:
+        return False
+    signature = Signature(key.id, base64.b64encode(approval.signature).decode("ascii"))
+    try:
+        register.signer(signature, record, datetime.fromisoformat(approval.approved_at))
+    except ValueError:
+        return False
+    return True
+
+
+def _stored(record: bytes) -> ReleaseRecord:
+    return ReleaseRecord.model_validate_json(record)
 
 
 def _parse(document: Any) -> ReleaseRecord:
+    """Raises MalformedRequest. Strict: the bytes that are signed say what was understood, so that the text
+    "false" is no demonstration mark.
+    """
     try:
-        canonical_bytes(document)
-        return ReleaseRecord.model_validate(document, strict=False)
+        return _stored(canonical_bytes(document))
     except ValidationError as fault:
-        raise MalformedRequest(where="record." + ".".join(map(str, fault.errors()[0]["loc"]))) from None
-    except (TypeError, ValueError):
+        where = "record." + ".".join(map(str, fault.errors()[0]["loc"]))
+        raise MalformedRequest(where=where[:80]) from None
+    except (TypeError, ValueError, RecursionError):
         raise MalformedRequest(where="record") from None

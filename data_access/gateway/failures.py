@@ -14,6 +14,7 @@ from fastapi import FastAPI, Request
 from fastapi.exceptions import RequestValidationError
 from fastapi.responses import JSONResponse
 from starlette.exceptions import HTTPException
+from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from data_access.canonical import random_id
 from data_access.errors import CivicError, InternalFault, MalformedRequest, NotFound
@@ -36,7 +37,7 @@ def add_failure_handlers(app: FastAPI) -> None:
     app.add_exception_handler(CivicError, _civic)
     app.add_exception_handler(RequestValidationError, _validation)
     app.add_exception_handler(HTTPException, _http)
-    app.add_exception_handler(Exception, _unforeseen)
+    app.add_middleware(Unforeseen)
 
 
 def _respond(request: Request, error: CivicError) -> JSONResponse:
@@ -65,11 +66,29 @@ async def _http(request: Request, error: Exception) -> JSONResponse:
     return _respond(request, NotFound() if status in (404, 405) else MalformedRequest(where="request"))
 
 
-async def _unforeseen(request: Request, error: Exception) -> JSONResponse:
-    fault = InternalFault()
-    response = _respond(request, fault)
-    log.error("%s at %s", type(error).__name__, place_of(error))
-    return response
+class Unforeseen:
+    """The last net. Not a handler for `Exception`: Starlette calls that one and raises the exception again, and
+    the server then logs the whole traceback with the text of the exception.
+    """
+
+    def __init__(self, app: ASGIApp) -> None:
+        self._app = app
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        started = False
+
+        async def watched(message: Message) -> None:
+            nonlocal started
+            started = started or message["type"] == "http.response.start"
+            await send(message)
+
+        try:
+            await self._app(scope, receive, watched)
+        except Exception as error:
+            log.error("%s at %s", type(error).__name__, place_of(error))
+            if scope["type"] != "http" or started:
+                return
+            await _respond(Request(scope), InternalFault())(scope, receive, send)
 
 
 def place_of(error: BaseException) -> str:

@@ -5,7 +5,8 @@
 
 from __future__ import annotations
 
-import time
+import re
+from collections.abc import Sequence
 from dataclasses import dataclass
 from threading import Lock
 from typing import Any, Protocol
@@ -14,6 +15,7 @@ from urllib.parse import quote
 import httpx
 
 from data_access.canonical import sha256_hex
+from data_access.clock import Clock, SystemClock
 from data_access.errors import HubUnavailable, NotAllowed, NotSignedIn
 from data_access.flows.answering import Asker
 
@@ -24,6 +26,7 @@ SITE_TEAM = "site"
 SITE_SERVICE = "reports"
 #: How long an answer of the Hub is believed: this is also how long a revoked token still works.
 BELIEVED_SECONDS = 10.0
+_TOKEN = re.compile(r"[A-Za-z0-9._~+/=-]{1,512}")
 
 
 @dataclass(frozen=True)
@@ -31,10 +34,10 @@ class Caller:
     asker: Asker
     scopes: frozenset[str]
 
-    def check_scope(self, scope: str) -> None:
-        """Raises NotAllowed."""
-        if scope not in self.scopes:
-            raise NotAllowed(scope=scope)
+    def check_any(self, scopes: Sequence[str]) -> None:
+        """Raises NotAllowed, naming the first, unless the caller has one of them."""
+        if self.scopes.isdisjoint(scopes):
+            raise NotAllowed(scope=scopes[0])
 
 
 class Identity(Protocol):
@@ -45,16 +48,17 @@ class Identity(Protocol):
 class HubIdentity:
     """Asks the Hub's API: whose token it is with that token, and the person's groups with our own."""
 
-    def __init__(self, api_url: str, own_token: str, http: httpx.Client | None = None) -> None:
-        self._http = http or httpx.Client(base_url=api_url, timeout=5.0)
+    def __init__(self, api_url: str, own_token: str, clock: Clock | None = None) -> None:
+        self._http = httpx.Client(base_url=api_url, timeout=5.0)
         self._own = own_token
+        self._clock = clock or SystemClock()
         self._known: dict[str, tuple[float, Caller]] = {}
         self._guard = Lock()
 
     def caller(self, token: str) -> Caller:
         # The cache is keyed by a hash, so that a dump of this process's tables holds no token.
         key = sha256_hex(token.encode())
-        now = time.monotonic()
+        now = self._clock.monotonic()
         with self._guard:
             found = self._known.get(key)
             if found is not None and now - found[0] < BELIEVED_SECONDS:
@@ -79,7 +83,8 @@ class HubIdentity:
             return Caller(Asker(f"service-{name}", teams), scopes)
         model = self._get(f"/users/{quote(name, safe='')}", self._own)
         if model is None:
-            raise NotSignedIn()
+            # The Hub knows the token but does not tell us about its owner: our own rights are amiss.
+            raise HubUnavailable()
         groups = [str(group) for group in model.get("groups", ())]
         teams = frozenset(g.removeprefix(TEAM_GROUP) for g in groups if g.startswith(TEAM_GROUP))
         return Caller(Asker(name, teams - {SITE_TEAM}), scopes)
@@ -93,13 +98,19 @@ class HubIdentity:
             return None
         if response.status_code != 200:
             raise HubUnavailable()
-        document: dict[str, Any] = response.json()
+        try:
+            document = response.json()
+        except ValueError:
+            raise HubUnavailable() from None
+        if not isinstance(document, dict):
+            raise HubUnavailable()
         return document
 
 
 def bearer(authorization: str | None) -> str:
     """The token of `Authorization: token …` or `Bearer …`. Raises NotSignedIn. Never read from a URL."""
     kind, _, token = (authorization or "").partition(" ")
-    if kind.lower() not in ("token", "bearer") or not token.strip():
+    # RFC 6750's alphabet: anything else is no token, and could not be sent on in a header.
+    if kind.lower() not in ("token", "bearer") or not _TOKEN.fullmatch(token.strip()):
         raise NotSignedIn()
     return token.strip()

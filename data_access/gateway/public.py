@@ -40,10 +40,10 @@ def public_routes(parts: Parts) -> APIRouter:
         return {"seq": last.seq, "hash": last.hash, "gateway_key": parts.gateway_public_key}
 
     @routes.get("/audit/events")
-    def audit_events(after: int = Query(0, ge=0)) -> dict[str, Any]:
+    def audit_events(after: int = Query(0, ge=0, lt=2**31)) -> dict[str, Any]:
         """Signed events after a place in the chain, at most 1,000 at a time."""
         with parts.database.reading() as connection:
-            return {"events": [e.document() for e in read_events(connection, after)[:1000]]}
+            return {"events": [e.document() for e in read_events(connection, after, limit=1000)]}
 
     @routes.get("/policies")
     def policies() -> list[dict[str, Any]]:

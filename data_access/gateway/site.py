@@ -51,7 +51,7 @@ def site_app(settings: Settings) -> Starlette:
     @asynccontextmanager
     async def lifespan(app: Starlette) -> AsyncIterator[None]:
         async with httpx.AsyncClient(
-            base_url=f"http://{settings.bind}:{settings.public_port}", timeout=10.0
+            base_url=f"http://127.0.0.1:{settings.public_port}", timeout=10.0
         ) as client:
             app.state.client = client
             yield

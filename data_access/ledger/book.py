@@ -6,9 +6,10 @@ privacy.
 
 from __future__ import annotations
 
+from collections import Counter, defaultdict
 from dataclasses import dataclass
 from datetime import timedelta
-from typing import Literal
+from typing import Any, Literal
 
 from sqlalchemy import Connection, func, insert, select
 
@@ -108,11 +109,7 @@ class Book:
             ],
         )
         if retry is not None:
-            tx.connection.execute(
-                insert(retry_keys).values(
-                    asker=asker, key=retry.key, body=retry.body, reservation=reservation.id
-                )
-            )
+            self.bind_key(tx, asker, retry, reservation.id)
         self._chain.append(
             tx,
             EventKind.CHARGED,
@@ -143,6 +140,19 @@ class Book:
         ).first()
         return Reservation(row.id, row.edition, row.policy_hash) if row else None
 
+    def unsettled_of(self, connection: Connection, reservation: str, policy: Policy) -> Reservation | None:
+        """That reservation, if it has no end and was charged under this policy: it may run again, free."""
+        row = connection.execute(
+            select(reservations.c.id, reservations.c.edition, reservations.c.policy_hash)
+            .outerjoin(settlements, settlements.c.reservation == reservations.c.id)
+            .where(
+                reservations.c.id == reservation,
+                reservations.c.policy_hash == policy.hash(),
+                settlements.c.reservation.is_(None),
+            )
+        ).first()
+        return Reservation(row.id, row.edition, row.policy_hash) if row else None
+
     def settle(self, tx: Transaction, reservation: str, outcome: Literal["answered", "closed"]) -> None:
         tx.connection.execute(
             insert(settlements).values(
@@ -166,28 +176,35 @@ class Book:
     def left(
         self, connection: Connection, policy: Policy, team: str, wanted: tuple[str, ...]
     ) -> dict[str, Left]:
-        """What `team` may still spend in each period: the lesser of its cap's rest and the dataset's."""
+        """What `team` may still spend in each period: the lesser of its cap's rest and the dataset's.
+
+        Earlier charges count for the cap that the policy in force gives to their team, so that a cap under
+        another name buys no more; what is kept for loads and held back is nobody's to spend.
+        """
         cap = policy.cap_of(team)
         ceiling = Rho.parse(policy.budget).nano
+        kept = Rho.parse(policy.load_rho).nano + Rho.parse(policy.held_back).nano
         opened: dict[str, int] = {
             row.period: row.budget
             for row in connection.execute(
                 select(periods.c.period, periods.c.budget).where(periods.c.lineage == policy.lineage)
             )
         }
-        spent: dict[tuple[str, str], int] = {
-            (row.period, row.cap): row.nano
-            for row in connection.execute(
-                select(charges.c.period, charges.c.cap, func.sum(charges.c.nano).label("nano"))
-                .where(charges.c.lineage == policy.lineage)
-                .group_by(charges.c.period, charges.c.cap)
-            )
-        }
+        spent: Counter[str] = Counter()
+        spent_by_cap: Counter[str] = Counter()
+        for row in connection.execute(
+            select(charges.c.period, charges.c.team, func.sum(charges.c.nano).label("nano"))
+            .where(charges.c.lineage == policy.lineage)
+            .group_by(charges.c.period, charges.c.team)
+        ):
+            spent[row.period] += int(row.nano)
+            if policy.cap_of(row.team) == cap:
+                spent_by_cap[row.period] += int(row.nano)
         found: dict[str, Left] = {}
         for period in wanted:
-            whole = opened.get(period, ceiling) - sum(n for (p, _), n in spent.items() if p == period)
-            own = Rho.parse(cap.rho).nano - int(spent.get((period, cap.name), 0)) if cap else 0
-            found[period] = Left(own, "team") if own <= whole else Left(int(whole), "dataset")
+            whole = opened.get(period, ceiling) - kept - spent[period]
+            own = Rho.parse(cap.rho).nano - spent_by_cap[period] if cap else 0
+            found[period] = Left(own, "team") if own <= whole else Left(whole, "dataset")
         return found
 
     def check_retry(self, connection: Connection, asker: str, retry: RetryKey) -> str | None:
@@ -202,6 +219,12 @@ class Book:
         if row.body != retry.body:
             raise KeyReused()
         return str(row.reservation)
+
+    def bind_key(self, tx: Transaction, asker: str, retry: RetryKey, reservation: str) -> None:
+        """From now on this asker's key stands for this body and this reservation."""
+        tx.connection.execute(
+            insert(retry_keys).values(asker=asker, key=retry.key, body=retry.body, reservation=reservation)
+        )
 
     def _open_periods(self, tx: Transaction, wanted: tuple[str, ...], policy: Policy, now: str) -> None:
         known = set(
@@ -255,6 +278,9 @@ def public_ledger(connection: Connection) -> list[dict[str, object]]:
         .order_by(charges.c.seq)
     ).all()
     opened = connection.execute(select(periods).order_by(periods.c.lineage, periods.c.period)).all()
+    charged: dict[tuple[str, str], list[Any]] = defaultdict(list)
+    for row in rows:
+        charged[row.lineage, row.period].append(row)
     return [
         {
             "lineage": entry.lineage,
@@ -272,8 +298,7 @@ def public_ledger(connection: Connection) -> list[dict[str, object]]:
                     "at": row.reserved_at,
                     "state": row.outcome or "reserved",
                 }
-                for row in rows
-                if (row.lineage, row.period) == (entry.lineage, entry.period)
+                for row in charged[entry.lineage, entry.period]
             ],
         }
         for entry in opened

@@ -1,7 +1,7 @@
 """Who is who: the signed register of parties and keys, and the signatures themselves."""
 
 from data_access.parties.keys import Signature, SigningKey, check_signature, key_id
-from data_access.parties.register import Key, Party, Register, check_register, parse_register
+from data_access.parties.register import Key, Party, Register, check_register, parse_register, read_register
 
 __all__ = [
     "Key",
@@ -13,4 +13,5 @@ __all__ = [
     "check_signature",
     "key_id",
     "parse_register",
+    "read_register",
 ]

@@ -102,6 +102,11 @@ def check_signature(public: bytes, signature: Signature, data: bytes) -> None:
         raise ValueError("the signature does not verify") from None
 
 
+def signatures_path(path: Path) -> Path:
+    """`bike_rides.yaml` → `bike_rides.sigs.json`."""
+    return path.with_suffix(".sigs.json")
+
+
 def read_signatures(path: Path) -> tuple[Signature, ...]:
     """The signatures of `NAME.sigs.json`; none if the file is not there. Raises ValueError if it is not that."""
     if not path.exists():

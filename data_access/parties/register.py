@@ -9,14 +9,15 @@ from __future__ import annotations
 import base64
 import json
 from datetime import UTC, datetime
+from pathlib import Path
 from typing import Annotated, Any, Literal
 
 from pydantic import AfterValidator, Field, ValidationError, model_validator
 
 from data_access.canonical import canonical_bytes, document_hash
-from data_access.catalog.entry import Closed, Labels
+from data_access.documents import Closed, Day, Labels
 from data_access.errors import RegisterInvalid
-from data_access.parties.keys import Signature, check_signature, key_id
+from data_access.parties.keys import Signature, check_signature, key_id, read_signatures, signatures_path
 
 Side = Literal["city", "cso"]
 SIDES: tuple[Side, Side] = ("city", "cso")
@@ -26,14 +27,6 @@ def _public_key(text: str) -> str:
     if len(base64.b64decode(text, validate=True)) != 32:
         raise ValueError("an Ed25519 public key has 32 bytes")
     return text
-
-
-def _day(text: str) -> str:
-    datetime.strptime(text, "%Y-%m-%d")
-    return text
-
-
-Day = Annotated[str, AfterValidator(_day)]
 
 
 class Party(Closed):
@@ -82,6 +75,10 @@ class Register(Closed):
         for key in self.keys:
             if (key.use == "gateway") != (key.party is None) or (key.party and key.party not in parties):
                 raise ValueError("a key belongs to a listed party, the gateway's to none")
+        sides = {(k.person, self.party(k.party).side) for k in self.keys if k.person and k.party}
+        if len({person for person, _ in sides}) != len(sides):
+            # Else one person could give both sides' approvals.
+            raise ValueError("a person stands on one side")
         return self
 
     def hash(self) -> str:
@@ -96,10 +93,15 @@ class Register(Closed):
     def party(self, party_id: str) -> Party:
         return next(p for p in self.parties if p.id == party_id)
 
+    def valid_key(self, key_id: str, now: datetime) -> Key | None:
+        """The signing key of that id, if it is listed and valid today."""
+        key = self.key(key_id)
+        return key if key is not None and key.use == "sign" and key.is_valid(now) else None
+
     def signer(self, signature: Signature, data: bytes, now: datetime) -> tuple[Key, Party]:
         """Whose valid signing key made `signature` over `data`. Raises ValueError."""
-        key = self.key(signature.key_id)
-        if key is None or key.use != "sign" or key.party is None or not key.is_valid(now):
+        key = self.valid_key(signature.key_id, now)
+        if key is None or key.party is None:
             raise ValueError("not a valid signing key of this register")
         check_signature(key.public_bytes, signature, data)
         return key, self.party(key.party)
@@ -109,6 +111,14 @@ def parse_register(source: str) -> Register:
     try:
         return Register.model_validate(json.loads(source), strict=False)
     except (ValueError, ValidationError):
+        raise RegisterInvalid(dataset="parties.json") from None
+
+
+def read_register(path: Path) -> tuple[Register, tuple[Signature, ...]]:
+    """A register's file and its detached signatures. Raises RegisterInvalid, also where a file is not there."""
+    try:
+        return parse_register(path.read_text("utf-8")), read_signatures(signatures_path(path))
+    except (OSError, ValueError):
         raise RegisterInvalid(dataset="parties.json") from None
 
 

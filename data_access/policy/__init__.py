@@ -12,7 +12,7 @@ from data_access.policy.document import (
     parse_policy,
 )
 from data_access.policy.schema import schema_of
-from data_access.policy.signing import check_catalog, check_in_time, check_signed
+from data_access.policy.signing import check_catalog, check_signed
 
 __all__ = [
     "Cap",
@@ -24,7 +24,6 @@ __all__ = [
     "Unit",
     "UnitKind",
     "check_catalog",
-    "check_in_time",
     "check_signed",
     "parse_policy",
     "schema_of",

@@ -6,6 +6,7 @@ Amounts of ρ and δ are decimal strings, since a signature over a float is a si
 from __future__ import annotations
 
 import re
+from collections.abc import Hashable
 from datetime import UTC, datetime
 from enum import StrEnum
 from typing import Annotated, Any, Literal
@@ -14,11 +15,11 @@ import yaml
 from pydantic import AfterValidator, Field, ValidationError, model_validator
 
 from data_access.canonical import document_hash
-from data_access.catalog.entry import Closed, Labels, Name
+from data_access.documents import Closed, Day, Labels, Name
 from data_access.errors import PolicyMalformed
 from data_access.privacy.budget import Rho
 
-_MONTH = re.compile(r"^\d{4}-(0[1-9]|1[0-2])$")
+_MONTH = re.compile(r"(19|20|21)[0-9]{2}-(0[1-9]|1[0-2])")
 
 
 def _decimal(text: str) -> str:
@@ -27,19 +28,13 @@ def _decimal(text: str) -> str:
 
 
 def _month(text: str) -> str:
-    if not _MONTH.match(text):
+    if not _MONTH.fullmatch(text):
         raise ValueError("a period is a month, as 2026-09")
-    return text
-
-
-def _moment(text: str) -> str:
-    datetime.strptime(text, "%Y-%m-%d")
     return text
 
 
 Amount = Annotated[str, AfterValidator(_decimal)]
 Month = Annotated[str, AfterValidator(_month)]
-Day = Annotated[str, AfterValidator(_moment)]
 
 
 class Lane(StrEnum):
@@ -186,13 +181,24 @@ class Policy(Closed):
         return now.astimezone(UTC).strftime("%Y-%m-%d") > self.expires
 
 
+class _OneOfEach(yaml.SafeLoader):
+    """YAML takes the last of two equal keys in silence; a steward may have read the first."""
+
+    def construct_mapping(self, node: yaml.MappingNode, deep: bool = False) -> dict[Hashable, Any]:
+        words = [key.value for key, _ in node.value if isinstance(key, yaml.ScalarNode)]
+        if len(set(words)) != len(words):
+            raise yaml.constructor.ConstructorError(None, None, "a word stands twice", node.start_mark)
+        return super().construct_mapping(node, deep)
+
+
 def parse_policy(source: str, name: str) -> Policy:
     """Raises PolicyMalformed with the place of the first fault, never with a value."""
     try:
-        return Policy.model_validate(yaml.safe_load(source), strict=False)
-    except yaml.YAMLError as fault:
-        raise PolicyMalformed(dataset=name, where="YAML") from fault
+        return Policy.model_validate(yaml.load(source, Loader=_OneOfEach), strict=False)
     except ValidationError as fault:
         first = fault.errors()[0]
         where = ".".join(map(str, first["loc"])) or str(first["msg"])
         raise PolicyMalformed(dataset=name, where=where) from None
+    except (yaml.YAMLError, ValueError, RecursionError):
+        # ValueError: YAML reads 2026-13-45 as a day and fails on it.
+        raise PolicyMalformed(dataset=name, where="YAML") from None

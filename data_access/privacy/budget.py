@@ -7,9 +7,10 @@ was not (OpenDP issue 2789 is the first). Rounding is always up, against the ask
 from __future__ import annotations
 
 from dataclasses import dataclass
-from decimal import ROUND_CEILING, Decimal, InvalidOperation
+from decimal import ROUND_CEILING, Decimal, InvalidOperation, localcontext
 
 NANO = 10**9
+_LONGEST = 40
 
 
 @dataclass(frozen=True, order=True)
@@ -25,13 +26,18 @@ class Rho:
     @classmethod
     def parse(cls, text: str) -> Rho:
         """`"0.0025"` → 2,500,000 nano-ρ, rounded up. Raises ValueError for anything but a finite decimal."""
+        if len(text) > _LONGEST:
+            raise ValueError("not a decimal number")
         try:
             value = Decimal(text)
         except InvalidOperation as fault:
             raise ValueError("not a decimal number") from fault
         if not value.is_finite() or value < 0 or value > 1000:
             raise ValueError("ρ lies between 0 and 1000")
-        return cls(int((value * NANO).to_integral_value(ROUND_CEILING)))
+        with localcontext() as context:
+            # Every digit that fits into the text: the usual 28 would round a long one to the nearest, not up.
+            context.prec = 2 * _LONGEST
+            return cls(int((value * NANO).to_integral_value(ROUND_CEILING)))
 
     def __add__(self, other: Rho) -> Rho:
         return Rho(self.nano + other.nano)

@@ -10,7 +10,7 @@ from __future__ import annotations
 import math
 from dataclasses import dataclass
 from decimal import ROUND_CEILING, Decimal, localcontext
-from functools import cache
+from functools import cache, lru_cache
 from typing import TYPE_CHECKING, Any, Protocol
 
 from data_access.privacy.budget import NANO, Rho
@@ -41,10 +41,6 @@ class Gaussian:
     def margin(self) -> int:
         """Half-width w with P(|noise| ≤ w) ≥ 95 %, in the measure's own unit."""
         return margin95(Decimal(self.scale))
-
-    @property
-    def variance(self) -> float:
-        return float(self.scale) ** 2
 
 
 def gaussian(sensitivity_squared: int, rho: Rho) -> Gaussian:
@@ -121,7 +117,7 @@ def _opendp() -> Any:
     return dp
 
 
-@cache
+@lru_cache(maxsize=256)  # prices are free, so whoever asks for many must not fill the memory
 def _measurement(scale: str) -> Any:
     dp = _opendp()
     space = dp.vector_domain(dp.atom_domain(T="i64")), dp.l2_distance(T=float)

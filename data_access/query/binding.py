@@ -20,7 +20,7 @@ from data_access.errors import (
     UnknownColumn,
     ValueOutsideDomain,
 )
-from data_access.query.canonical_form import canonical_plan
+from data_access.query.canonical_form import PERIOD, canonical_plan
 from data_access.query.codec import encode_plan
 from data_access.query.nodes import (
     FUNCTION_VALUES,
@@ -44,6 +44,8 @@ from data_access.query.periods import charged_periods
 from data_access.query.schema import PERIOD_KEY, Schema
 
 MAX_CELLS = 100_000
+#: Years outside these are no question about a city, and their neighbouring days would leave the calendar.
+_FIRST_DAY, _LAST_DAY = "1900-01-01", "2999-12-31"
 
 
 @dataclass(frozen=True)
@@ -83,7 +85,7 @@ def bind(plan: Plan, schema: Schema) -> BoundPlan:
         _check_key(key, schema)
         if isinstance(key, ColumnKey) and key.column == schema.time_column:
             raise PlanInvalid(where="by: the time column is asked through hour or weekday")
-    domains: dict[GroupKey, tuple[Value, ...]] = {}
+    domains: dict[GroupKey, tuple[Value, ...]] = {PERIOD: schema.periods}
     if plan.where is not None:
         _check_filter(plan.where, schema, domains)
     for name, measure in plan.measures:
@@ -165,6 +167,8 @@ def _check_dates(node: Compare | In | Between) -> None:
     for value in _values(node):
         try:
             if not isinstance(value, str) or date.fromisoformat(value).isoformat() != value:
+                raise ValueError
+            if not _FIRST_DAY <= value <= _LAST_DAY:
                 raise ValueError
         except ValueError:
             raise PlanInvalid(where="a date is written as 2026-09-01") from None

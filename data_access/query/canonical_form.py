@@ -1,17 +1,27 @@
 """Equal questions become equal bytes, so that asking again in other words is free and teaches nothing.
 
-Every rewrite here keeps the set of rows: flattening and sorting of `and`/`or`, double negation, `in` for
-`eq` and `between` and order comparisons over a finite domain. Order of keys and of measures carries no
-meaning; the client puts its columns back as asked.
+Every rewrite here keeps the set of rows (no column of a private view that a filter may name is ever null, so
+two-valued logic holds): `not` pushed down to the comparisons, `and`/`or` flattened, sorted and rid of repeats,
+every comparison over a finite domain written as `in`, several `in` of one key joined into one, dates written
+as `ge` and `lt`, a filter that passes everything left out. It does not decide equivalence of all filters: two
+forms that stay apart cost twice, and nothing worse. Order of keys and of measures carries no meaning; the
+client puts its columns back as asked.
 """
 
 from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+from dataclasses import replace
+from datetime import date, timedelta
+from math import gcd
+from typing import assert_never
 
 from data_access.canonical import canonical_bytes
 from data_access.query.codec import encode_filter
 from data_access.query.nodes import (
     And,
     Between,
+    ColumnKey,
     Compare,
     Comparison,
     Filter,
@@ -23,49 +33,99 @@ from data_access.query.nodes import (
     Value,
 )
 from data_access.query.nodes import key_name as _key_name
+from data_access.query.schema import PERIOD_KEY
+
+PERIOD = ColumnKey(PERIOD_KEY)
+Domains = Mapping[GroupKey, tuple[Value, ...]]
 
 
-def canonical_plan(plan: Plan, domains: dict[GroupKey, tuple[Value, ...]]) -> Plan:
-    """The one form of `plan`. `domains` has the public domain of each finite key the plan's filter names."""
-    where = None if plan.where is None else _canonical(plan.where, domains)
+def canonical_plan(plan: Plan, domains: Domains) -> Plan:
+    """The one form of `plan`. `domains` has the public domain of each finite key that the filter names, and the
+    periods under `PERIOD`. A filter that no row can pass becomes one that names no month.
+    """
+    where = None if plan.where is None else _simple(plan.where, domains, holds=True)
+    # Weights 2:2 are weights 1:1.
+    divisor = gcd(*(measure.weight for _, measure in plan.measures))
+    measures = [(name, replace(measure, weight=measure.weight // divisor)) for name, measure in plan.measures]
     return Plan(
         dataset=plan.dataset,
-        where=where,
+        where=_nothing(domains) if where is False else None if where is True or where is None else where,
         by=tuple(sorted(plan.by, key=_key_name)),
-        measures=tuple(sorted(plan.measures, key=lambda entry: entry[0])),
+        measures=tuple(sorted(measures, key=lambda entry: entry[0])),
     )
 
 
-def _canonical(node: Filter, domains: dict[GroupKey, tuple[Value, ...]]) -> Filter:
+def _nothing(domains: Domains) -> Filter:
+    return Not(In(PERIOD, domains[PERIOD]))
+
+
+def _simple(node: Filter, domains: Domains, *, holds: bool) -> Filter | bool:
+    """`node`, or its opposite where `holds` is false, without a `not` in it; a constant where it is one."""
     match node:
-        case And(parts):
-            return _joined(And, parts, domains)
-        case Or(parts):
-            return _joined(Or, parts, domains)
-        case Not(Not(part)):
-            return _canonical(part, domains)
         case Not(part):
-            inner = _canonical(part, domains)
-            if isinstance(inner, In):
-                rest = tuple(v for v in domains[inner.key] if v not in inner.values)
-                return In(inner.key, rest) if rest else Not(inner)
-            return Not(inner)
+            return _simple(part, domains, holds=not holds)
+        case And(parts) | Or(parts):
+            # De Morgan: the opposite of a conjunction is the disjunction of the opposites.
+            kind = And if isinstance(node, And) is holds else Or
+            return _joined(kind, [_simple(part, domains, holds=holds) for part in parts], domains)
         case Compare(key) | In(key) | Between(key) if key in domains:
-            kept = tuple(value for value in domains[key] if matches(node, value))
-            return In(key, kept) if kept else Not(In(key, domains[key]))
+            return _listed(key, [v for v in domains[key] if matches(node, v) is holds], domains)
+        case Compare(key, op, value):
+            # A date: binding lets `ge` and `lt` through.
+            return Compare(key, op if holds else _OPPOSITE[op], value)
+        case Between(key, low, high):
+            ends: list[Filter | bool] = [
+                Compare(key, Comparison.GE if holds else Comparison.LT, low),
+                Compare(key, Comparison.LT if holds else Comparison.GE, _day_after(str(high))),
+            ]
+            return _joined(And if holds else Or, ends, domains)
+        case In():
+            raise AssertionError("binding lets only ge, lt and between of dates through")
         case _:
-            return node
+            assert_never(node)
 
 
-def _joined(
-    kind: type[And] | type[Or], parts: tuple[Filter, ...], domains: dict[GroupKey, tuple[Value, ...]]
-) -> Filter:
-    flat: dict[bytes, Filter] = {}
+_OPPOSITE = {Comparison.GE: Comparison.LT, Comparison.LT: Comparison.GE}
+
+
+def _day_after(day: str) -> str:
+    return (date.fromisoformat(day) + timedelta(days=1)).isoformat()
+
+
+def _listed(key: GroupKey, kept: Iterable[Value], domains: Domains) -> Filter | bool:
+    """`in` with the values in the order of their domain; a constant for none or all of them."""
+    chosen = set(kept)
+    values = tuple(value for value in domains[key] if value in chosen)
+    return In(key, values) if 0 < len(values) < len(domains[key]) else bool(values)
+
+
+def _joined(kind: type[And] | type[Or], parts: Iterable[Filter | bool], domains: Domains) -> Filter | bool:
+    neutral = kind is And
+    lists: dict[GroupKey, set[Value]] = {}
+    rest: list[Filter] = []
     for part in parts:
-        done = _canonical(part, domains)
-        for inner in done.parts if isinstance(done, kind) else (done,):
-            flat[canonical_bytes(encode_filter(inner))] = inner
-    ordered = tuple(flat[key] for key in sorted(flat))
+        if isinstance(part, bool):
+            if part is not neutral:
+                return part
+            continue
+        for inner in part.parts if isinstance(part, kind) else (part,):
+            if isinstance(inner, In):
+                found = set(inner.values)
+                known = lists.get(inner.key, found)
+                lists[inner.key] = known & found if kind is And else known | found
+            else:
+                rest.append(inner)
+    for key, values in lists.items():
+        listed = _listed(key, values, domains)
+        if isinstance(listed, bool):
+            if listed is not neutral:
+                return listed
+        else:
+            rest.append(listed)
+    flat = {canonical_bytes(encode_filter(part)): part for part in rest}
+    ordered = tuple(flat[place] for place in sorted(flat))
+    if not ordered:
+        return neutral
     return ordered[0] if len(ordered) == 1 else kind(ordered)
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from typing import Any, NoReturn, assert_never
 
 from data_access.errors import NotOffered, PlanInvalid, UnknownFunction
@@ -26,6 +27,10 @@ from data_access.query.nodes import (
 )
 
 _MAX_DEPTH = 20
+#: Comparisons, `and`s, `or`s and `not`s in one filter. Depth and width alone would allow 200^20 of them.
+_MAX_NODES = 1000
+#: Values of one `in`. Limits are set here and not on the nodes, since the canonical form may list a whole domain.
+_MAX_VALUES = 1000
 #: Words that are kept for later lanes (DESIGN, section 2), so that nobody takes them for a typing error.
 _RESERVED = ("rows", "official_table", "extract", "grid")
 _MEASURES: dict[str, type[Count] | type[Persons]] = {"count": Count, "persons": Persons}
@@ -39,12 +44,13 @@ def decode_plan(document: Any) -> Plan:
             raise NotOffered(feature=word)
     _only(fields, {"dataset", "where", "by", "measures"}, "plan")
     where = fields.get("where")
+    budget = iter(range(_MAX_NODES))
     measures = _object(fields.get("measures"), "measures")
     by = _list(fields.get("by", []), "by")
     try:
         return Plan(
             dataset=_text(fields.get("dataset"), "dataset"),
-            where=None if where is None else _filter(where, "where", 0),
+            where=None if where is None else _filter(where, "where", 0, budget),
             by=tuple(_key(entry, f"by[{i}]") for i, entry in enumerate(by)),
             measures=tuple((name, _measure(m, f"measures.{name}")) for name, m in measures.items()),
         )
@@ -53,25 +59,25 @@ def decode_plan(document: Any) -> Plan:
         raise PlanInvalid(where=str(fault)) from None
 
 
-def _filter(document: Any, where: str, depth: int) -> Filter:
-    if depth > _MAX_DEPTH:
+def _filter(document: Any, where: str, depth: int, budget: Iterator[int]) -> Filter:
+    if depth > _MAX_DEPTH or next(budget, None) is None:
         _invalid(where)
     fields = _object(document, where)
     if len(fields) == 1:
         match fields:
             case {"and": parts}:
-                return And(_parts(parts, f"{where}.and", depth))
+                return And(_parts(parts, f"{where}.and", depth, budget))
             case {"or": parts}:
-                return Or(_parts(parts, f"{where}.or", depth))
+                return Or(_parts(parts, f"{where}.or", depth, budget))
             case {"not": part}:
-                return Not(_filter(part, f"{where}.not", depth + 1))
+                return Not(_filter(part, f"{where}.not", depth + 1, budget))
     op = _text(fields.get("op"), f"{where}.op")
     many = op in ("in", "between")
     _only(fields, {"column", "op", "values" if many else "value"}, where)
     key = _key(fields.get("column"), f"{where}.column")
     if many:
         values = tuple(_value(v, f"{where}.values") for v in _list(fields.get("values"), f"{where}.values"))
-        if op == "in":
+        if op == "in" and len(values) <= _MAX_VALUES:
             return In(key, values)
         if len(values) != 2:
             _invalid(f"{where}.values")
@@ -85,8 +91,9 @@ def _filter(document: Any, where: str, depth: int) -> Filter:
         _invalid(f"{where}.op")
 
 
-def _parts(document: Any, where: str, depth: int) -> tuple[Filter, ...]:
-    return tuple(_filter(p, f"{where}[{i}]", depth + 1) for i, p in enumerate(_list(document, where)))
+def _parts(document: Any, where: str, depth: int, budget: Iterator[int]) -> tuple[Filter, ...]:
+    parts = _list(document, where)
+    return tuple(_filter(p, f"{where}[{i}]", depth + 1, budget) for i, p in enumerate(parts))
 
 
 def _key(document: Any, where: str) -> GroupKey:
@@ -98,7 +105,7 @@ def _key(document: Any, where: str) -> GroupKey:
     try:
         function = KeyFunction(name)
     except ValueError:
-        raise UnknownFunction(function=where, known=", ".join(KeyFunction)) from None
+        raise UnknownFunction(function=where[:80], known=", ".join(KeyFunction)) from None
     return FunctionKey(function, _text(fields.get("column"), f"{where}.column"))
 
 
@@ -107,7 +114,7 @@ def _measure(document: Any, where: str) -> Measure:
     _only(fields, {"fn", "weight"}, where)
     kind = _MEASURES.get(_text(fields.get("fn"), f"{where}.fn"))
     if kind is None:
-        raise UnknownFunction(function=where, known=", ".join(_MEASURES))
+        raise UnknownFunction(function=where[:80], known=", ".join(_MEASURES))
     weight = fields.get("weight", 1)
     if type(weight) is not int:
         _invalid(f"{where}.weight")

@@ -1,4 +1,5 @@
-"""Alembic's entry: migrates the workspace's tables over the connection that `hub_config.db.upgrade` opened."""
+"""Alembic's entry: migrates the workspace's tables over the connection that `hub_config.db.upgrade`
+opened."""
 
 from alembic import context
 
@@ -9,9 +10,7 @@ context.configure(
     target_metadata=metadata,
     version_table=VERSION_TABLE,
     # JupyterHub's tables may lie beside ours: never touch, never compare what is not ours.
-    include_name=lambda name, kind, _parents: (
-        kind != "table" or str(name).startswith("workspace_")
-    ),
+    include_name=lambda name, kind, _parents: kind != "table" or str(name).startswith("workspace_"),
     render_as_batch=True,  # SQLite cannot alter a column in place
 )
 with context.begin_transaction():

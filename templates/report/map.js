@@ -11,7 +11,10 @@
 
   // One finger scrolls the page, two move the map: Leaflet's pinch pans too, and without its drag handler its
   // own style sheet leaves `touch-action: pan-x pan-y`. A mouse may drag.
-  if (matchMedia("(any-pointer: coarse)").matches) map.dragging.disable();
+  if (navigator.maxTouchPoints > 0 || matchMedia("(any-pointer: coarse)").matches) {
+    map.dragging.disable();
+    document.documentElement.classList.add("cv-fingers");
+  }
 
   const layers = [];
   map.eachLayer((layer) => { if (layer.feature && layer.getElement) layers.push(layer); });
@@ -47,17 +50,21 @@
     paths.forEach((path, i) => path.setAttribute("tabindex", i === at ? "0" : "-1"));
     paths[at].focus();
   };
+  // folium binds popup and tooltip to the whole layer group, which listens to what its members fire.
+  const open = (layer) => {
+    layer.fire("mouseout", {}, true);
+    layer.fire("click", { latlng: layer.getCenter() }, true);
+  };
   layers.forEach((layer, i) => {
     const path = paths[i];
     path.setAttribute("tabindex", i === 0 ? "0" : "-1");
     path.setAttribute("role", "button");
     path.setAttribute("aria-label", layer.feature.properties.label);
-    path.addEventListener("focus", () => { if (path.matches(":focus-visible")) layer.openTooltip(); });
-    path.addEventListener("blur", () => layer.closeTooltip());
+    // Leaflet itself shows the tooltip on focus.
     path.addEventListener("keydown", (event) => {
       const by = { ArrowRight: 1, ArrowDown: 1, ArrowLeft: -1, ArrowUp: -1 }[event.key];
       if (by) go(i + by);
-      else if (event.key === "Enter" || event.key === " ") { layer.closeTooltip(); layer.openPopup(); }
+      else if (event.key === "Enter" || event.key === " ") open(layer);
       else return;
       event.preventDefault();
       event.stopPropagation();
@@ -66,8 +73,9 @@
   // A thick outline is cut off by neighbours that are drawn later.
   layers.forEach((layer) => { if (layer.feature.properties.look.includes("cv-marked")) layer.bringToFront(); });
 
+  // Leaflet listens for Escape only while the map itself has the focus.
+  stage.addEventListener("keydown", (event) => { if (event.key === "Escape") map.closePopup(); });
   map.on("popupopen", (event) => {
-    event.popup._source?.closeTooltip();
     const close = event.popup.getElement().querySelector(".leaflet-popup-close-button");
     close?.setAttribute("aria-label", stage.dataset.close);
   });

@@ -47,7 +47,7 @@ DETAIL: dict[str, Any] = {
     "synthetic": True,
     "policy_hash": "ab" * 32,
     "policy_version": 1,
-    "data_version": "dat-1",
+    "data_version": 1,
     "unit": {"kind": "person", "period": "month"},
     "row_bound": 20,
     "minimum": 10,
@@ -111,7 +111,7 @@ class Gateway:
             rows = [[-3, -280, 274, False]]
         return {
             "kind": "civic-answer", "dataset": "bike_rides", "dataset_title": DETAIL["title"],
-            "data_version": "dat-1", "policy_hash": "ab" * 32, "policy_version": 1, "synthetic": True,
+            "data_version": 1, "policy_hash": "ab" * 32, "policy_version": 1, "synthetic": True,
             "lane": "private", "unit": DETAIL["unit"], "row_bound": 20, "minimum": 10, "delta": "0.000001",
             "plan": body["plan"], "spend": {"rho": 10000000}, "team": body["team"],
             "purpose": body["purpose"], "periods": MONTHS,
@@ -153,7 +153,8 @@ class Gateway:
                 return JSONResponse({"register": {"keys": [key]}, "signatures": []})
             case "POST", "/v1/price":
                 return JSONResponse({
-                    "plan": body["plan"], "plan_id": "pln-1", "rho": 10000000, "periods": MONTHS, "cells": 312,
+                    "plan": body["plan"], "plan_id": "pln-1", "rho": 10000000, "periods": MONTHS,
+                    "cells": 312,
                     "measures": {m: measure() for m in body["plan"]["measures"]}, "team": body["team"],
                     "left": {m: 130000000 for m in MONTHS}, "share_of_left": "0.0769", "more_such": 13,
                     "stored": None, "free": False,

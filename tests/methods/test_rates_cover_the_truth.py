@@ -1,4 +1,4 @@
-"""The promise of `methods.rates`: the interval holds the truth as often as it says, and finds who stands out."""
+"""The promise of `methods.rates`: the interval holds the truth as often as it says."""
 
 from __future__ import annotations
 

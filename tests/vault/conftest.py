@@ -3,9 +3,9 @@ from __future__ import annotations
 from collections.abc import Iterator
 from pathlib import Path
 
+import making
 import pytest
 
-import making
 from data_access.flows.loading import Vault
 
 

@@ -12,16 +12,16 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
-import pytest
-
 import making
+import pytest
+from making import CANARY, LINEAGE, dataset, policy, rows_of, trip, write_trips
+
 from data_access.audit.chain import check_chain, read_events
 from data_access.errors import CivicError, LoadRefused, LoadValue, PolicyLineageChanged
 from data_access.flows.loading import Vault, load, sweep
 from data_access.parties import SigningKey
 from data_access.vault import find_version
 from data_access.vault.records import known_files
-from making import CANARY, LINEAGE, dataset, policy, rows_of, trip, write_trips
 
 ROOT = Path(__file__).resolve().parents[2]
 

@@ -7,6 +7,7 @@ from collections.abc import Callable
 from pathlib import Path
 
 import pytest
+from making import CANARY, HEADER, STATIONS, dataset, trip, write_trips
 
 from data_access.errors import (
     CivicError,
@@ -19,7 +20,6 @@ from data_access.errors import (
     LoadValue,
 )
 from data_access.intake import read_files
-from making import CANARY, HEADER, STATIONS, dataset, trip, write_trips
 
 Maker = Callable[[Path], Path]
 

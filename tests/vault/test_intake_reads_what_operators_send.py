@@ -7,9 +7,9 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from making import HEADER, dataset, trip, write_trips
 
 from data_access.intake import read_files, row_schema
-from making import HEADER, dataset, trip, write_trips
 
 
 def _read(*paths: Path) -> list[dict[str, Any]]:

@@ -8,12 +8,12 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from making import policy, rows_of, vault
 
 from data_access.catalog import Dataset, load_catalog
 from data_access.errors import LoadValue
 from data_access.flows.loading import Vault, load
 from data_access.intake import read_files
-from making import policy, rows_of, vault
 
 CHECKOUT = Path(__file__).resolve().parents[2]
 SHARED = Path(os.environ.get("CIVIC_SHARED_DATA", CHECKOUT.parent / "shared" / "data"))

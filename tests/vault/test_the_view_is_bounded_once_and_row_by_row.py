@@ -9,16 +9,16 @@ from datetime import datetime
 from pathlib import Path
 from typing import Any
 
+import making
 import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
+from making import LINEAGE, dataset, policy, rows_of, trip, write_trips
 
-import making
 from data_access.errors import NoData, PolicyCatalogChanged, PolicyMalformed
 from data_access.flows.loading import Vault, load, make_missing_view
 from data_access.policy import Policy
 from data_access.vault import Engine, find_version, find_view
-from making import LINEAGE, dataset, policy, rows_of, trip, write_trips
 
 Row = tuple[str, ...]
 

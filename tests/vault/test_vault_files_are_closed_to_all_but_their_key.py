@@ -11,12 +11,12 @@ from pathlib import Path
 
 import duckdb
 import pytest
+from making import CANARY, LINEAGE, dataset, policy, rows_of, trip, write_trips
 
 from data_access.errors import InternalFault, VaultDamaged, VaultKeyWrong
 from data_access.flows.loading import Vault, load, make_missing_view
 from data_access.vault import Engine, KeyStore, View, find_version, find_view
 from data_access.vault.duck import attach, open_connection
-from making import CANARY, LINEAGE, dataset, policy, rows_of, trip, write_trips
 
 
 @pytest.fixture

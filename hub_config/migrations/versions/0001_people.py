@@ -63,9 +63,7 @@ def upgrade() -> None:
         "workspace_rooms",
         _id(),
         sa.Column("name", sa.String(32), nullable=False, unique=True),
-        sa.Column(
-            "team_id", sa.Integer, sa.ForeignKey("workspace_teams.id"), nullable=False
-        ),
+        sa.Column("team_id", sa.Integer, sa.ForeignKey("workspace_teams.id"), nullable=False),
         sqlite_autoincrement=True,
     )
     op.create_table(

@@ -1,0 +1,122 @@
+"""A workspace for the Hub's tests: real Hub, real proxy, real seats, on free ports, with a CIVIC_HOME and a
+uid base of its own. Only the vault side's two programs are stood in for (stub_service.py)."""
+
+import itertools
+import os
+import shutil
+import socket
+import tempfile
+from contextlib import contextmanager
+from pathlib import Path
+
+import pytest
+
+from hub_config import home, running
+from hub_config.people import open_people
+from hub_config.settings import PORTS, read_settings
+
+HERE = Path(__file__).parent
+CONFIG = """
+load_subconfig({config!r})
+for service in c.JupyterHub.services:
+    if service.get("command"):
+        start = service["command"].index("-P", service["command"].index("--parent"))
+        service["command"] = [*service["command"][:start], {stub!r}, service["name"]]
+"""
+
+
+_COUNT = itertools.count()
+
+
+def free_ports(count):
+    with_sockets = [socket.socket() for _ in range(count)]
+    for one in with_sockets:
+        one.bind(("127.0.0.1", 0))
+    ports = [one.getsockname()[1] for one in with_sockets]
+    for one in with_sockets:
+        one.close()
+    return ports
+
+
+def make_settings(folder, **more):
+    # A uid base that no other test run uses at the same time, far from people's and from the default.
+    base = 1_000_000 + (os.getpid() % 2_000) * 800_000 + next(_COUNT) % 16 * 50_000
+    ports = {name: str(port) for name, port in zip(PORTS, free_ports(len(PORTS)), strict=True)}
+    return read_settings({"CIVIC_HOME": str(folder), "CIVIC_UID_BASE": str(base), **ports, **more})
+
+
+@contextmanager
+def temporary_folder():
+    """Not pytest's tmp_path: that is 0700, so no seat could pass through it."""
+    folder = Path(tempfile.mkdtemp(prefix="civic-hub-test-"))
+    folder.chmod(0o711)
+    try:
+        yield folder
+    finally:
+        shutil.rmtree(folder, ignore_errors=True)
+
+
+@pytest.fixture
+def folder():
+    with temporary_folder() as made:
+        yield made
+
+
+@pytest.fixture
+def settings(folder):
+    return make_settings(folder / "home")
+
+
+def write_config(folder):
+    """Our own configuration, with the stand-ins' commands put in."""
+    stub = folder / "stub_service.py"
+    shutil.copyfile(HERE / "stub_service.py", stub)
+    stub.chmod(0o644)
+    config = folder / "config.py"
+    config.write_text(CONFIG.format(config=str(running.CONFIG), stub=str(stub)))
+    return config
+
+
+def add_people(settings):
+    """Two teams, a room, and someone for most roles; returns {name: secret}."""
+    home.prepare(settings)
+    people = open_people(settings)
+    people.add_team("river", "강 모임", "River group")
+    people.add_team("gu-office", "구청", "District office")
+    for name, language, roles, teams in [
+        ("expert-han", "ko", ["expert"], ["river"]),
+        ("analyst-lee", "en", ["analyst"], ["river"]),
+        ("outsider-yun", "ko", ["participant"], ["gu-office"]),
+        ("city-steward", "ko", ["city_steward"], []),
+        ("cso-steward", "en", ["cso_steward"], []),
+    ]:
+        people.add_person(
+            name,
+            display_ko=f"{name} 님",
+            display_en=name.title(),
+            language=language,
+            roles=roles,
+            teams=teams,
+        )
+    people.add_room("river")
+    secrets = {name: people.add_link(name, lifetime_s=3600) for name in people.names()}
+    people.close()
+    return secrets
+
+
+class Running:
+    def __init__(self, settings, workspace, secrets):
+        self.settings, self.workspace, self.secrets = settings, workspace, secrets
+        self.url = settings.workspace_url
+
+    def log(self):
+        return (self.settings.home / "logs" / "hub.log").read_text("utf-8", "replace")
+
+
+@pytest.fixture(scope="session")
+def hub():
+    with temporary_folder() as folder:
+        settings = make_settings(folder / "home")
+        secrets = add_people(settings)
+        with running.start(settings, print, config=write_config(folder)) as workspace:
+            yield Running(settings, workspace, secrets)

@@ -1,0 +1,85 @@
+"""Driving a seat as its owner's browser does: start the server, run code in a real kernel."""
+
+import json
+import time
+import urllib.request
+import uuid
+
+import websocket
+
+from hub_config.client import Session
+
+
+class Seat:
+    """The running server of `owner`, entered by the person with `secret` (the owner herself, unless a
+    room)."""
+
+    def __init__(self, url, secret, owner=None):
+        self.session = Session(url, secret)
+        self.url, self.owner = url, owner or self.session.name
+        self.started_in = self._start()
+        self.token = self.session.token([f"access:servers!user={self.owner}"], lifetime_s=600, note="test")
+
+    def _start(self):
+        began = time.monotonic()
+        if not self._is_ready():
+            self.session.api("POST", f"users/{self.owner}/server", {})
+        while not self._is_ready():
+            assert time.monotonic() - began < 120
+            time.sleep(0.2)
+        return time.monotonic() - began
+
+    def _is_ready(self):
+        return bool(self.session.api("GET", f"users/{self.owner}")["servers"].get("", {}).get("ready"))
+
+    def page(self, path):
+        return self._open("GET", path).decode()
+
+    def get(self, path):
+        return json.loads(self._open("GET", path))
+
+    def _open(self, method, path, body=None):
+        request = urllib.request.Request(
+            f"{self.url}/user/{self.owner}/{path}",
+            None if body is None else json.dumps(body).encode(),
+            {"Authorization": f"token {self.token}", "Content-Type": "application/json"},
+            method=method,
+        )
+        with urllib.request.urlopen(request, timeout=60) as answer:
+            return answer.read()
+
+    def run(self, code):
+        """What `code` prints in a kernel of the seat; the kernel starts at the first call."""
+        if not hasattr(self, "kernel"):
+            self.kernel = json.loads(self._open("POST", "api/kernels", {"name": "python3"}))["id"]
+        address = self.url.replace("http:", "ws:")
+        channel = websocket.create_connection(
+            f"{address}/user/{self.owner}/api/kernels/{self.kernel}/channels",
+            header=[f"Authorization: token {self.token}"],
+            timeout=60,
+        )
+        number = uuid.uuid4().hex
+        header = {"msg_id": number, "username": "", "session": number, "msg_type": "execute_request"}
+        content = {"code": code, "silent": False, "store_history": False, "allow_stdin": False}
+        message = {
+            "header": {**header, "version": "5.3"},
+            "parent_header": {},
+            "metadata": {},
+            "content": content,
+            "channel": "shell",
+        }
+        channel.send(json.dumps(message))
+        printed = []
+        try:
+            while True:
+                told = json.loads(channel.recv())
+                if told["parent_header"].get("msg_id") != number:
+                    continue
+                if told["msg_type"] == "stream":
+                    printed.append(told["content"]["text"])
+                if told["msg_type"] == "error":
+                    printed.append(told["content"]["ename"])
+                if told["msg_type"] == "status" and told["content"]["execution_state"] == "idle":
+                    return "".join(printed).strip()
+        finally:
+            channel.close()

@@ -1,0 +1,138 @@
+import urllib.error
+import urllib.parse
+import urllib.request
+
+import pytest
+
+from hub_config import home, running
+from hub_config.client import Session
+from hub_config.errors import SignInRefused
+from hub_config.people import open_people
+from hub_config.seats import PER_ADDRESS, SignInLimit
+from hub_config.texts import text
+from tests.hub.conftest import write_config
+
+pytestmark = pytest.mark.hub
+
+
+def refusal_page(hub, code, language, xsrf=True):
+    """(status, page) of a sign-in with `code` in a browser of that language."""
+    opener = urllib.request.build_opener(urllib.request.HTTPCookieProcessor())
+    headers = {"Accept-Language": language, "Sec-Fetch-Mode": "navigate"}
+    page = opener.open(urllib.request.Request(f"{hub.url}/hub/login", headers=headers)).read().decode()
+    token = page.split('name="_xsrf" value="')[1].split('"')[0] if xsrf else "x"
+    body = urllib.parse.urlencode({"code": code, "_xsrf": token}).encode()
+    try:
+        opener.open(urllib.request.Request(f"{hub.url}/hub/login", body, headers))
+    except urllib.error.HTTPError as refused:
+        return refused.code, refused.read().decode()
+    raise AssertionError("was let in")
+
+
+def test_a_good_link_signs_in_with_the_persons_groups_and_display_name(hub):
+    session = Session(hub.url, hub.secrets["expert-han"])
+    me = session.api("GET", "user")
+    assert me["name"] == "expert-han" and not me["admin"]
+    assert me["groups"] == ["role-expert", "team-river"]
+    assert me["user_info"]["display_name"] == "expert-han 님"
+
+
+def test_a_wrong_expired_or_revoked_link_is_refused_with_one_sentence_in_the_readers_language(hub):
+    people = open_people(hub.settings)
+    people.add_person("late-choi", display_ko="최", display_en="Choi")
+    expired = people.add_link("late-choi", lifetime_s=-1)
+    revoked = people.add_link("late-choi", lifetime_s=60)
+    people.revoke_links("late-choi")
+    people.close()
+    for code in ("a" * 26, expired, revoked):
+        for language in ("ko", "en"):
+            status, page = refusal_page(hub, code, language)
+            assert status == 403
+            assert text(language, "sign_in.refused") in page
+            assert f'<html lang="{language}"' in page
+            assert code not in page
+
+
+def test_a_form_without_its_token_is_refused_in_plain_words(hub):
+    status, page = refusal_page(hub, hub.secrets["expert-han"], "ko", xsrf=False)
+    assert status == 403
+    assert text("ko", "sign_in.expired_form") in page
+
+
+def test_a_revoked_persons_session_ends(hub):
+    people = open_people(hub.settings)
+    people.add_person("gone-min", display_ko="민", display_en="Min", roles=["auditor"])
+    session = Session(hub.url, people.add_link("gone-min", lifetime_s=60))
+    people.revoke_links("gone-min")
+    people.close()
+    with pytest.raises(SignInRefused):  # a fresh look is taken before a server starts, at the latest
+        session.api("POST", "users/gone-min/server", {})
+
+
+def test_signing_in_changes_no_membership(hub):
+    before = membership(hub)
+    Session(hub.url, hub.secrets["analyst-lee"])
+    assert membership(hub) == before
+
+
+def membership(hub):
+    people = open_people(hub.settings)
+    found = [people.account(name) for name in ("expert-han", "analyst-lee", "outsider-yun")]
+    people.close()
+    return found
+
+
+def test_no_log_holds_a_secret(hub):
+    secret = hub.secrets["analyst-lee"]
+    Session(hub.url, secret)
+    refusal_page(hub, "b" * 26, "ko")
+    log = hub.log()
+    assert "analyst-lee" in log  # the positive control: this is the log of these sign-ins
+    for secret in [*hub.secrets.values(), "b" * 26]:
+        assert secret not in log
+    for file in (hub.settings.home / "hub").glob("*.token"):
+        assert file.read_text().strip() not in log
+
+
+def test_tries_are_limited_by_address_and_come_back_with_time():
+    clock = [0.0]
+    limit = SignInLimit(lambda: clock[0])
+    burst = int(PER_ADDRESS[0])
+    assert all(limit.can_try("a") for _ in range(burst))
+    assert not limit.can_try("a")
+    assert limit.can_try("b")
+    clock[0] += 1 / PER_ADDRESS[1]
+    assert limit.can_try("a")
+    assert not limit.can_try("a")
+
+
+def test_many_addresses_together_are_limited_too():
+    limit = SignInLimit(lambda: 0.0)
+    assert 0 < sum(limit.can_try(str(n)) for n in range(5_000)) < 1_000
+
+
+def test_a_forged_address_gets_no_bucket_of_its_own(settings, folder):
+    """Counted is the address that our own proxy saw. In a workspace of its own, since it empties the
+    bucket."""
+    home.prepare(settings)
+    with running.start(settings, print, config=write_config(folder)):
+        statuses, told = flood(settings.workspace_url)
+    assert statuses[0] == 403 and statuses[-1] == 429
+    assert text("en", "sign_in.too_often") in told
+
+
+def flood(url):
+    """Statuses of many wrong codes, each under another claimed address; JupyterHub ties the form to it."""
+    statuses, told = [], ""
+    for n in range(int(PER_ADDRESS[0]) + 20):
+        headers = {"X-Real-Ip": f"10.0.0.{n}", "X-Forwarded-For": f"10.0.1.{n}", "Accept-Language": "en"}
+        opener = urllib.request.build_opener(urllib.request.HTTPCookieProcessor())
+        page = opener.open(urllib.request.Request(f"{url}/hub/login", headers=headers)).read().decode()
+        token = page.split('name="_xsrf" value="')[1].split('"')[0]
+        body = urllib.parse.urlencode({"code": "c" * 26, "_xsrf": token}).encode()
+        try:
+            opener.open(urllib.request.Request(f"{url}/hub/login", body, headers))
+        except urllib.error.HTTPError as refused:
+            statuses.append(refused.code)
+            told = refused.read().decode()
+    return statuses, told
