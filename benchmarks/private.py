@@ -8,12 +8,14 @@ question would be free.
 from __future__ import annotations
 
 from collections.abc import Callable
+from functools import partial
 from itertools import count
 from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import Any
 
 import click
+import duckdb
 
 from benchmarks.city import RIDES, catalog, city, policy_document
 from benchmarks.figures import Figure, at_most, interleaved, median
@@ -41,7 +43,7 @@ def private(rides: int, rounds: int) -> list[Figure]:
         click.echo(f"{rides:,} rides made, {kept:,} in the view and in the plain table, {rounds} rounds")
         figures: list[Figure] = []
         for name, (by, sql) in QUESTIONS.items():
-            figures += _one(ours, name, by, lambda text=sql: plain.execute(text).fetchall(), rounds)
+            figures += _one(ours, name, by, partial(_fetch, plain, sql), rounds)
         plain.close()
     return figures
 
@@ -67,15 +69,18 @@ def _one(ours: Workspace, name: str, by: list[Any], plain: Callable[[], object],
     ]
 
 
-def _plain_table(ours: Workspace, lineage: str, policy_hash: str, folder: Path) -> tuple[int, Any]:
-    """The very rows of the view in an ordinary, unencrypted DuckDB file, on a connection of its own."""
-    import duckdb
+def _fetch(plain: duckdb.DuckDBPyConnection, sql: str) -> list[Any]:
+    return plain.execute(sql).fetchall()
 
+
+def _plain_table(
+    ours: Workspace, lineage: str, policy_hash: str, folder: Path
+) -> tuple[int, duckdb.DuckDBPyConnection]:
+    """The very rows of the view in an ordinary, unencrypted DuckDB file, on a connection of its own."""
     with ours.parts.database.reading() as connection:
         view = find_view(connection, lineage, policy_hash)
     assert view is not None
     with ours.parts.engine.reader(view) as reader:
-        # DuckDB finds the Arrow table by its Python name.
         rows = reader.execute("FROM view").to_arrow_table()
     plain = duckdb.connect(str(folder / "plain.duckdb"), config={"threads": "2"})
     plain.register("rows_of_view", rows)

@@ -16,7 +16,7 @@ from typing import Any
 from data_access.canonical import canonical_bytes
 from data_access.catalog.entry import Dataset
 from data_access.clock import Clock, SystemClock
-from data_access.compose import Parts, Settings, compose
+from data_access.compose import Parts, compose, read_settings
 from data_access.demo.parties import DemoKeys, demo_keys, demo_register
 from data_access.flows.answering import Answered, Asker, Request
 from data_access.flows.loading import load
@@ -74,7 +74,7 @@ def workspace(
     """A new workspace whose catalog is `entries` (id → YAML), with the demonstration's parties."""
     with tempfile.TemporaryDirectory(prefix="civic-bench-") as folder:
         home = Path(folder)
-        settings = Settings(home=home, database_url=f"sqlite:///{home}/db/vault.sqlite", isolated=False)
+        settings = read_settings({"CIVIC_HOME": folder})
         settings.catalog_folder.mkdir()
         for name, text in entries.items():
             (settings.catalog_folder / f"{name}.yaml").write_text(text, "utf-8")

@@ -7,6 +7,7 @@ from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import AbstractContextManager
 from dataclasses import replace
+from functools import partial
 from threading import Barrier
 from typing import Any
 
@@ -148,7 +149,7 @@ def race(draws: int) -> Verdict:
     ours = control = 0
     for _ in range(draws):
         with _poor_town() as made:
-            ours += _overspent(made, lambda plan, made=made: made.ask(plan, _EACH))
+            ours += _overspent(made, partial(made.ask, rho=_EACH))
         with _poor_town() as made:
             control += _overspent(made, _hasty(made))
     reference = "Lomas dp_querier; BigQuery refunds"

@@ -2,13 +2,8 @@
 
 from __future__ import annotations
 
-import asyncio
-import logging
 import re
 import tempfile
-import threading
-from collections.abc import Iterator
-from contextlib import contextmanager
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
@@ -16,15 +11,12 @@ from typing import Any
 from unittest.mock import patch
 
 import duckdb
-import httpx
-import uvicorn
 from numpy.typing import NDArray
-from starlette.testclient import TestClient
 
+from benchmarks.attacks.serving import ANSWERS, logged, question, served
 from benchmarks.attacks.town import (
     GU,
     MONTH,
-    AnyToken,
     Row,
     WatchedEngine,
     rebuilt,
@@ -35,13 +27,12 @@ from benchmarks.attacks.town import (
     write_rows,
 )
 from benchmarks.attacks.verdict import Verdict, counted
-from benchmarks.workspace import TEAM, Workspace
+from benchmarks.workspace import Workspace
+from data_access.answers import Shelf, StoredAnswer
 from data_access.errors import CivicError, MalformedRequest
-from data_access.gateway.workspace import workspace_app
 from data_access.privacy.mechanisms import DiscreteGaussianNoise, Gaussian
 from data_access.vault import engine, store, views
 
-_HEADERS = {"Authorization": "token any"}
 _REQUEST_ID = re.compile(r"req-[a-z2-7]{26}")
 
 
@@ -69,24 +60,47 @@ class Fault:
     text: str
     seconds: float
 
-    def at(self, step: str, clock: StandingClock, kind: type[Exception]) -> None:
-        if step == "engine":
-            clock.seconds += self.seconds
+    def at(self, step: str) -> None:
         if step == self.step:
-            raise kind(f"Could not convert string '{self.text}' to INT32")
+            raise ValueError(f"invalid literal for int() with base 10: '{self.text}'")
+
+    def at_engine(self, clock: StandingClock) -> None:
+        """Before the statement: a real error of DuckDB's, with the value in its text."""
+        clock.seconds += self.seconds
+        if self.step == "engine":
+            duckdb.connect().execute("SELECT CAST($text AS INTEGER)", {"text": self.text})
 
 
 @dataclass(frozen=True)
 class FaultyNoise:
     fault: Fault
-    clock: StandingClock
 
     def add(self, values: NDArray[Any], mechanism: Gaussian) -> list[int]:
-        self.fault.at("noise", self.clock, ValueError)
+        self.fault.at("noise")
         return DiscreteGaussianNoise().add(values, mechanism)
 
 
-STEPS = ("none", "engine", "noise")
+class FaultyShelf(Shelf):
+    def __init__(self, made: Workspace, fault: Fault) -> None:
+        super().__init__(made.parts.key, made.parts.clock)
+        self._fault = fault
+
+    def put(self, *args: Any, **kwargs: Any) -> StoredAnswer:
+        self._fault.at("store")
+        return super().put(*args, **kwargs)
+
+
+#: Where a question may break after its charge; "none" is the question that does not.
+STEPS = ("none", "engine", "noise", "store")
+
+
+def _broken(made: Workspace, fault: Fault, clock: StandingClock) -> Workspace:
+    return rebuilt(
+        made,
+        engine=WatchedEngine(made, lambda _: fault.at_engine(clock)),
+        noise=FaultyNoise(fault),
+        shelf=FaultyShelf(made, fault),
+    )
 
 
 def errors(draws: int) -> Verdict:
@@ -114,16 +128,12 @@ def _differences(turn: int) -> int:
 
 
 def _seen(made: Workspace, clock: StandingClock, fault: Fault, turn: int) -> tuple[Any, ...]:
-    broken = rebuilt(
-        made,
-        engine=WatchedEngine(made, lambda _: fault.at("engine", clock, duckdb.ConversionException)),
-        noise=FaultyNoise(fault, clock),
-    )
+    broken = _broken(made, fault, clock)
     before, began = spent(made.parts), clock.seconds
-    with _logged() as lines, TestClient(_app(broken), raise_server_exceptions=False) as client:
+    with logged() as lines, served(broken) as client:
         # Another question for each step and turn: one that was charged before runs again for nothing.
         rho = f"0.01{STEPS.index(fault.step)}{turn:03d}"
-        answer = client.post("/services/data/v1/answers", json=_body(rho), headers=_HEADERS)
+        answer = client.post(ANSWERS, json=_body(rho))
     body = "" if answer.status_code == 200 else _REQUEST_ID.sub("", answer.text)
     return (
         answer.status_code,
@@ -134,40 +144,20 @@ def _seen(made: Workspace, clock: StandingClock, fault: Fault, turn: int) -> tup
     )
 
 
-def _app(made: Workspace) -> Any:
-    return workspace_app(made.parts, AnyToken())
-
-
-def _body(rho: str) -> dict[str, Any]:
+def _body(rho: str) -> dict[str, object]:
     month = {"column": "month", "op": "eq", "value": MONTH}
-    plan = {"dataset": "visits", "where": month, "by": ["gu"], "measures": {"visits": {"fn": "count"}}}
-    return {"plan": plan, "spend": {"rho": rho}, "team": TEAM, "purpose": "exploration"}
+    plan: dict[str, object] = {
+        "dataset": "visits",
+        "where": month,
+        "by": ["gu"],
+        "measures": {"visits": {"fn": "count"}},
+    }
+    return question(plan, rho)
 
 
 def _talkative(error: duckdb.Error) -> CivicError:
     """Weak on purpose: the library's own text goes back to the asker."""
     return MalformedRequest(where=str(error))
-
-
-@contextmanager
-def _logged() -> Iterator[list[str]]:
-    """Every line that any logger writes from INFO up, tracebacks included; the web client's own left out."""
-    lines: list[str] = []
-
-    class Keeper(logging.Handler):
-        def emit(self, record: logging.LogRecord) -> None:
-            if not record.name.startswith(("httpx", "httpcore", "asyncio")):
-                lines.append(self.format(record))
-
-    root, keeper = logging.getLogger(), Keeper()
-    level = root.level
-    root.addHandler(keeper)
-    root.setLevel(logging.INFO)
-    try:
-        yield lines
-    finally:
-        root.setLevel(level)
-        root.removeHandler(keeper)
 
 
 #: Values of rows that are looked for everywhere.
@@ -196,28 +186,18 @@ def _canaries_found(draws: int) -> int:
     planted: list[Row] = [
         (f"{MONTH}-0{day} 08:00", CANARY_PERSON, CANARY_GU, CANARY_NOTE) for day in (1, 2, 3)
     ]
-    with _logged() as lines, town([*townspeople(), *planted]) as made:
+    with logged() as lines, town([*townspeople(), *planted]) as made:
         outside = [_refused_load(made)]
         for turn in range(draws):
             for place, step in enumerate(STEPS):
-                fault, clock = Fault(step, CANARY_NOTE, 0.0), StandingClock()
-                broken = rebuilt(
-                    made,
-                    engine=WatchedEngine(made, lambda _, f=fault, c=clock: _stumble(f)),
-                    noise=FaultyNoise(fault, clock),
-                )
-                outside.append(_over_http(broken, f"0.02{place}{turn:03d}"))
+                fault = Fault(step, CANARY_NOTE, 0.0)
+                with served(_broken(made, fault, StandingClock())) as client:
+                    outside.append(client.post(ANSWERS, json=_body(f"0.02{place}{turn:03d}")).text)
         home = made.parts.settings.home
         files = {str(path.relative_to(home)): path.read_bytes() for path in home.rglob("*") if path.is_file()}
     texts = [text.encode("utf-8") for text in [*lines, *outside]]
     needles = [canary.encode(code) for canary in _CANARIES for code in _CODES]
     return sum(any(needle in content for needle in needles) for content in [*files.values(), *texts])
-
-
-def _stumble(fault: Fault) -> None:
-    if fault.step == "engine":
-        # A real error of DuckDB's, with the value in its message.
-        duckdb.sql(f"SELECT '{fault.text}'::INTEGER").fetchall()
 
 
 def _refused_load(made: Workspace) -> str:
@@ -231,22 +211,6 @@ def _refused_load(made: Workspace) -> str:
         except CivicError as refusal:
             return f"{refusal} {sorted(refusal.facts.items())} {refusal.args}"
     raise AssertionError("a file with a broken time was loaded")
-
-
-def _over_http(made: Workspace, rho: str) -> str:
-    """The body of the answer or refusal of a real server, whose own log lines count too."""
-    server = uvicorn.Server(uvicorn.Config(_app(made), port=0, log_config=None, log_level="info"))
-    thread = threading.Thread(target=lambda: asyncio.run(server.serve()))
-    thread.start()
-    try:
-        while not server.started:
-            thread.join(0.01)
-        port = server.servers[0].sockets[0].getsockname()[1]
-        with httpx.Client(base_url=f"http://127.0.0.1:{port}", headers=_HEADERS) as client:
-            return client.post("/services/data/v1/answers", json=_body(rho)).text
-    finally:
-        server.should_exit = True
-        thread.join()
 
 
 def _unencrypted(

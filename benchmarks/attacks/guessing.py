@@ -17,6 +17,7 @@ from benchmarks.attacks.town import QuietNoise, RecordingNoise, Row, both, towns
 from benchmarks.attacks.verdict import Guesses, Verdict, best_accuracy, guessed
 from data_access.flows import loading
 from data_access.privacy.mechanisms import DiscreteGaussianNoise, Noise
+from data_access.vault import make_view
 
 #: Small, so that the bound is far from 1: B(0.1) = 61 %.
 RHO = "0.1"
@@ -40,9 +41,8 @@ def membership(draws: int) -> Verdict:
     ours = _guess(rows, without, plan, DiscreteGaussianNoise(), draws)
 
     def unbounded(store: Any, source: Any, dataset: Any, policy: Any, keys: Any) -> Any:
-        return made(store, source, dataset, policy.model_copy(update={"row_bound": 10_000}), keys)
+        return make_view(store, source, dataset, policy.model_copy(update={"row_bound": 10_000}), keys)
 
-    made = loading.make_view
     with patch.object(loading, "make_view", unbounded):
         control = _guess(rows, without, plan, DiscreteGaussianNoise(), draws)
     return guessed(

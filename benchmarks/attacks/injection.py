@@ -3,18 +3,15 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from typing import Any
 from unittest.mock import patch
 
-from starlette.testclient import TestClient
-
-from benchmarks.attacks.town import AnyToken, WatchedEngine, rebuilt, town, townspeople
+from benchmarks.attacks.serving import ANSWERS, question, served
+from benchmarks.attacks.town import WatchedEngine, rebuilt, town, townspeople
 from benchmarks.attacks.verdict import Verdict, counted
-from benchmarks.workspace import TEAM, Workspace
 from data_access.flows import answering
-from data_access.gateway.workspace import workspace_app
 from data_access.query import BoundPlan, Plan
 from data_access.query.nodes import Compare, key_name
 from data_access.query.schema import Schema
@@ -63,15 +60,15 @@ def injection(draws: int) -> Verdict:
     (status 500 and above).
     """
     corpus = list(_plans())[:draws]
-    with _gateway() as (post, executed):
-        ours = sum(_got_through(post, executed, json.dumps(_body(plan))) for plan in corpus)
-        ours += sum(_got_through(post, executed, body) for body in BROKEN)
+    bodies = [json.dumps(question(plan, "0.01")) for plan in corpus]
+    with _gateway() as got_through:
+        ours = sum(map(got_through, [*bodies, *BROKEN]))
     with (
         patch.object(answering, "bind", _unchecked),
         patch.object(answering, "compile_sql", _concatenated),
-        _gateway() as (post, executed),
+        _gateway() as got_through,
     ):
-        control = sum(_got_through(post, executed, json.dumps(_body(plan))) for plan in corpus)
+        control = sum(map(got_through, bodies))
     name = f"plan and SQL injection: {len(corpus) + len(BROKEN)} hostile plans"
     return counted(name, "Polars deserialize; FLIP#839; traceroot#1334", ours, control)
 
@@ -99,26 +96,21 @@ def _plans() -> Iterator[dict[str, Any]]:
         yield good | {text: 1}
 
 
-def _body(plan: dict[str, Any]) -> dict[str, Any]:
-    return {"plan": plan, "spend": {"rho": "0.01"}, "team": TEAM, "purpose": "exploration"}
-
-
 @contextmanager
-def _gateway() -> Iterator[tuple[TestClient, list[str]]]:
+def _gateway() -> Iterator[Callable[[str], bool]]:
+    """Posts a body; says whether it got through."""
     executed: list[str] = []
-    with town(townspeople()) as made:
-        watched: Workspace = rebuilt(made, engine=WatchedEngine(made, executed.append))
-        app = workspace_app(watched.parts, AnyToken())
-        with TestClient(app, raise_server_exceptions=False) as client:
-            yield client, executed
 
+    def got_through(body: str) -> bool:
+        executed.clear()
+        answer = client.post(ANSWERS, content=body.encode("utf-8", "surrogatepass"))
+        return bool(executed) or answer.status_code == 200 or answer.status_code >= 500
 
-def _got_through(post: TestClient, executed: list[str], body: str) -> bool:
-    executed.clear()
-    headers = {"Authorization": "token any", "Content-Type": "application/json"}
-    content = body.encode("utf-8", "surrogatepass")
-    answer = post.post("/services/data/v1/answers", content=content, headers=headers)
-    return bool(executed) or answer.status_code == 200 or answer.status_code >= 500
+    with (
+        town(townspeople()) as made,
+        served(rebuilt(made, engine=WatchedEngine(made, executed.append))) as client,
+    ):
+        yield got_through
 
 
 def _unchecked(plan: Plan, schema: Schema) -> BoundPlan:

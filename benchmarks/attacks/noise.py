@@ -16,7 +16,7 @@ from benchmarks.attacks.verdict import ALPHA, Verdict, counted
 from data_access.pricing import sensitivity_squared
 from data_access.privacy.budget import Rho
 from data_access.privacy.mechanisms import DiscreteGaussianNoise, Gaussian, Noise, gaussian
-from data_access.query import Count, Persons
+from data_access.query import Count, Measure, Persons
 
 _BINS = 24
 
@@ -40,7 +40,7 @@ def deployed_mechanisms() -> Iterator[Gaussian]:
     known: set[str] = set()
     for path in sorted((Path(demo.__file__).parent / "policies").glob("*.yaml")):
         policy = yaml.safe_load(path.read_text("utf-8"))
-        measures = [Count(), Persons()] if policy["unit"]["kind"] == "person" else [Count()]
+        measures: list[Measure] = [Count(), Persons()] if policy["unit"]["kind"] == "person" else [Count()]
         for rho in [policy["default_spend"], *policy["precisions"].values()]:
             for measure in measures:
                 square = sensitivity_squared(measure, policy["row_bound"], cells=600)

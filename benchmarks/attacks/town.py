@@ -15,12 +15,11 @@ import duckdb
 import numpy as np
 from numpy.typing import NDArray
 
-from benchmarks.workspace import ASKER, Workspace, workspace
+from benchmarks.workspace import Workspace, workspace
 from data_access.answers import Shelf
 from data_access.clock import Clock
 from data_access.compose import Parts
 from data_access.flows.answering import Answering
-from data_access.gateway.identity import Caller
 from data_access.ledger import Book
 from data_access.ledger.book import public_ledger
 from data_access.privacy.mechanisms import DiscreteGaussianNoise, Gaussian, Noise
@@ -203,13 +202,6 @@ class _Watched:
     def execute(self, statement: str) -> duckdb.DuckDBPyConnection:
         self.executed(statement)
         return self.connection.execute(statement)
-
-
-class AnyToken:
-    """The Hub's identity, the one part of a gateway that is replaced: everybody is the same analyst."""
-
-    def caller(self, token: str) -> Caller:
-        return Caller(ASKER, frozenset({"custom:civic:ask", "custom:civic:read"}))
 
 
 @contextmanager

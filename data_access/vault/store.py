@@ -217,7 +217,9 @@ def _ranking(dataset: Dataset) -> str:
     more memory.
     """
     period = f"strftime({identifier(dataset.time_column)}, '%Y-%m')"
-    stored = [identifier(name) for name in (*dataset.columns, *dataset.derived) if name != dataset.person_column]
+    stored = [
+        identifier(name) for name in (*dataset.columns, *dataset.derived) if name != dataset.person_column
+    ]
     columns = ", ".join(stored)
     if dataset.person_column is None:
         return (
@@ -226,7 +228,10 @@ def _ranking(dataset: Dataset) -> str:
         )
     content = " || ".join(
         f"coalesce(length({column}::VARCHAR) || ':' || {column}::VARCHAR, '-')"
-        for column in (PERSON, *(identifier(name) for name in dataset.columns if name != dataset.person_column))
+        for column in (
+            PERSON,
+            *(identifier(name) for name in dataset.columns if name != dataset.person_column),
+        )
     )
     return f"""
         CREATE TABLE made.data AS
