@@ -9,10 +9,10 @@ CivicError
 ├── NotSignedIn
 ├── Forbidden             NotAllowed, TeamNotYours
 ├── Absent                UnknownDataset, UnknownAnswer, UnknownRelease, NotFound
-├── Conflict              BudgetExhausted, KeyReused, AnswerInProgress, ReleaseConflict, ApprovalInvalid,
+├── Conflict              BudgetExhausted, KeyReused, AnswerInProgress, ApprovalInvalid,
 │                         ApprovalByAuthor
 ├── DatasetClosed         PolicyMissing, PolicyMalformed, PolicyHalfSigned, PolicyEdited, PolicyExpired,
-│                         PolicyNotYetValid, PolicyRolledBack, PolicyLineageChanged, PolicyCatalogChanged,
+│                         PolicyRolledBack, PolicyLineageChanged, PolicyCatalogChanged,
 │                         PolicyDemoKey, RegisterInvalid, IsolationMissing, NoData
 ├── LoadRefused           LoadHeader, LoadValue, LoadEncoding, LoadTruncated, LoadEmpty, LoadFileMissing
 ├── Unavailable           HubUnavailable, LedgerUnavailable, AuditBroken, VaultKeyWrong, VaultDamaged
@@ -198,10 +198,6 @@ class AnswerInProgress(Conflict):
     code = "answer_in_progress"
 
 
-class ReleaseConflict(Conflict):
-    code = "release_conflict"
-
-
 class ApprovalInvalid(Conflict):
     code = "approval_invalid"
 
@@ -232,10 +228,6 @@ class PolicyEdited(DatasetClosed):
 
 class PolicyExpired(DatasetClosed):
     code = "policy_expired"
-
-
-class PolicyNotYetValid(DatasetClosed):
-    code = "policy_not_yet_valid"
 
 
 class PolicyRolledBack(DatasetClosed):

@@ -139,18 +139,20 @@ _BUTTONS = {
 
 
 def class_edges(values: list[float], digits: int) -> list[float]:
-    """Upper-exclusive borders between at most five classes of about equal numbers of gu, rounded as shown.
+    """Upper-exclusive borders of at most five classes of one round width.
 
-    Equal numbers rather than equal widths: one busy gu would otherwise leave 24 in one colour.
+    Equal widths rather than equal numbers of gu: with 22 gu alike and three at twice their value, equal numbers
+    put a gu of 141 into one colour with one of 290 and another of 139 into the next.
     """
-    if not values:
+    if not values or max(values) <= min(values):
         return []
-    quantiles = np.quantile(np.asarray(values), np.linspace(0, 1, _CLASSES + 1)[1:-1])
-    # Rounded to two significant digits of the span, so that a legend reads as people count.
-    span = max(values) - min(values)
-    places = digits if span <= 0 else int(np.clip(1 - np.floor(np.log10(span)), -9, digits))
-    edges = sorted({float(np.round(q, places)) for q in quantiles})
-    return [e for e in edges if min(values) < e <= max(values)]
+    low, high = min(values), max(values)
+    step = float(np.ceil((high - low) / (_CLASSES - 1) * 10**digits) / 10**digits)
+    size = 10 ** np.floor(np.log10(step))
+    width = float(next(size * part for part in (1, 2, 2.5, 5, 10) if size * part >= step))
+    width = max(width, 10.0**-digits)
+    first = np.floor(low / width) + 1
+    return [float(np.round(n * width, 6)) for n in np.arange(first, np.ceil(high / width))]
 
 
 def _class(value: float, edges: list[float]) -> int:

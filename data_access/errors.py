@@ -7,10 +7,10 @@ CivicError
 ├── NotSignedIn           401
 ├── Forbidden             403  NotAllowed, TeamNotYours
 ├── Absent                404  UnknownDataset, UnknownAnswer, UnknownRelease, NotFound
-├── Conflict              409  BudgetExhausted, KeyReused, AnswerInProgress, ReleaseConflict, ApprovalInvalid,
+├── Conflict              409  BudgetExhausted, KeyReused, AnswerInProgress, ApprovalInvalid,
 │                              ApprovalByAuthor
 ├── DatasetClosed         423  PolicyMissing, PolicyMalformed, PolicyHalfSigned, PolicyEdited, PolicyExpired,
-│                              PolicyNotYetValid, PolicyRolledBack, PolicyLineageChanged,
+│                              PolicyRolledBack, PolicyLineageChanged,
 │                              PolicyCatalogChanged, PolicyDemoKey, RegisterInvalid, IsolationMissing, NoData
 ├── LoadRefused           422  LoadHeader, LoadValue, LoadEncoding, LoadTruncated, LoadEmpty, LoadFileMissing
 └── Unavailable           503  HubUnavailable, LedgerUnavailable, AuditBroken, VaultKeyWrong, VaultDamaged,
@@ -197,12 +197,6 @@ class AnswerInProgress(Conflict):
     code = "answer_in_progress"
 
 
-class ReleaseConflict(Conflict):
-    """A release record with these files exists in another state."""
-
-    code = "release_conflict"
-
-
 class ApprovalInvalid(Conflict):
     """The signature does not verify over the record, or the key may not approve."""
 
@@ -244,10 +238,6 @@ class PolicyEdited(DatasetClosed):
 
 class PolicyExpired(DatasetClosed):
     code = "policy_expired"
-
-
-class PolicyNotYetValid(DatasetClosed):
-    code = "policy_not_yet_valid"
 
 
 class PolicyRolledBack(DatasetClosed):

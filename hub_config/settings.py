@@ -6,7 +6,6 @@ into an environment: `Settings.environment()` holds the very variables that `rea
 
 from __future__ import annotations
 
-import hashlib
 import ipaddress
 import json
 import os
@@ -116,15 +115,15 @@ def checkout_path() -> Path | None:
     return None if folder.is_relative_to(Path(sys.prefix).resolve()) else folder
 
 
-def default_home(is_root: bool) -> Path:
-    """Where state lies unless CIVIC_HOME says otherwise; set-up wrote its own answer into the environment."""
+def default_home() -> Path:
+    """Where state lies unless CIVIC_HOME says otherwise: where set-up noted, else `.civic` in the checkout.
+
+    The vault side has the same rule (data_access.settings); with two rules the Hub would start beside an empty
+    vault."""
     marker = Path(sys.prefix) / "civic-setup.json"
     if marker.is_file():
         return Path(json.loads(marker.read_text("utf-8"))["state"])
-    checkout = Path(__file__).resolve().parents[1]
-    if is_root:
-        return Path("/var/lib/civic") / hashlib.sha256(os.fsencode(checkout)).hexdigest()[:12]
-    return checkout / ".civic"
+    return Path(__file__).resolve().parents[1] / ".civic"
 
 
 def _number(env: Mapping[str, str], name: str, default: int, low: int, high: int, reason: str) -> int:
@@ -153,7 +152,7 @@ def read_settings(env: Mapping[str, str] | None = None) -> Settings:
     env = os.environ if env is None else env
     is_root = os.geteuid() == 0
     given = env.get("CIVIC_HOME")
-    home = Path(given) if given else default_home(is_root)
+    home = Path(given) if given else default_home()
     if not home.is_absolute() or home == Path("/"):
         raise SettingInvalid(setting="CIVIC_HOME", reason="home")
     # 1024 and up: without root nothing lower can be opened, and as root the proxy has already become another.

@@ -143,7 +143,9 @@ def make_keys(*, demo: bool) -> Keys:
     return Keys(SigningKey.generate(), SigningKey.generate(), demo)
 
 
-def make_register(*pairs: Keys, version: int = 1, valid_until: str = "2030-12-31", person: str = "steward") -> Register:
+def make_register(
+    *pairs: Keys, version: int = 1, valid_until: str = "2030-12-31", person: str = "steward"
+) -> Register:
     """A register in which each pair's stewards stand as `steward-city` and `steward-cso`."""
     return Register(
         kind="civic-register",
@@ -238,7 +240,9 @@ class Workspace:
         """The same folder, composed anew: a restarted gateway."""
         self.parts.close()
         self.isolated = self.isolated if isolated is None else isolated
-        self.parts = compose(make_settings(self.home, self.isolated), clock=self.clock, noise=noise or ZeroNoise())
+        self.parts = compose(
+            make_settings(self.home, self.isolated), clock=self.clock, noise=noise or ZeroNoise()
+        )
 
     def accept(self, register: Register, *signers: SigningKey) -> None:
         chosen = signers or (self.keys.city, self.keys.cso)
@@ -338,7 +342,10 @@ def table(answered: Answered) -> dict[tuple[Any, ...], dict[str, Any]]:
     columns = statement["table"]["columns"]
     keys = sum(column["role"] == "key" for column in columns)
     names = [column["name"] for column in columns]
-    return {tuple(row[:keys]): dict(zip(names[keys:], row[keys:], strict=True)) for row in statement["table"]["rows"]}
+    return {
+        tuple(row[:keys]): dict(zip(names[keys:], row[keys:], strict=True))
+        for row in statement["table"]["rows"]
+    }
 
 
 def copy_workspace(template: Workspace, home: Path, *, noise: Noise | None = None) -> Workspace:

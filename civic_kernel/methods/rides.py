@@ -67,6 +67,20 @@ def totals(frame: pd.DataFrame, measure: str, by: str | Sequence[str] = ()) -> p
     return result
 
 
+def complete(totalled: pd.DataFrame, measure: str) -> pd.DataFrame:
+    """`totals` with every sum that lacks a withheld cell withheld itself.
+
+    For tables that are published: a reader takes a sum for the whole, and one that lacks eleven of twelve
+    months would be believed all the same.
+    """
+    check_columns(totalled, measure, "missing")
+    out = totalled.copy()
+    short = out["missing"].to_numpy() > 0
+    out.loc[short, [measure, f"{measure}_low", f"{measure}_high", f"{measure}_sd"]] = np.nan
+    out["withheld"] = out["withheld"].to_numpy(dtype=bool) | short
+    return out
+
+
 def shares(totalled: pd.DataFrame, measure: str) -> pd.DataFrame:
     """Each row's part of the whole, from `totals`; adds `share`, `share_low`, `share_high` (0–1).
 

@@ -7,6 +7,7 @@ from typing import Any
 from pydantic import BaseModel, ConfigDict, Field
 from sqlalchemy import Connection
 
+from data_access.answers import StoredAnswer
 from data_access.compose import Parts
 from data_access.errors import CivicError
 from data_access.flows.answering import Answered, Asker, PriceTag, Request
@@ -194,4 +195,15 @@ def answer_document(answered: Answered) -> dict[str, Any]:
         "newer_data": answered.newer_data,
         "newer_policy": answered.newer_policy,
         "charged": answered.charged,
+    }
+
+
+def answer_line(answer: StoredAnswer) -> dict[str, Any]:
+    """One line of a team's list of questions: enough to recognise it and to fetch it."""
+    statement = answer.document()["statement"]
+    kept = ("dataset", "plan", "team", "purpose", "issued_at", "synthetic")
+    return {
+        "answer_id": answer.id,
+        "rho": statement["spend"]["rho"],
+        **{name: statement[name] for name in kept},
     }

@@ -20,6 +20,7 @@ from data_access.gateway.shapes import (
     QuestionBody,
     ReleaseBody,
     answer_document,
+    answer_line,
     catalog_document,
     dataset_document,
     price_document,
@@ -98,11 +99,7 @@ def _routes(parts: Parts, caller: Any) -> APIRouter:
         """The questions of the asker's teams, newest first."""
         with parts.database.reading() as connection:
             found = parts.shelf.of_teams(connection, who.asker.teams)
-        kept = ("dataset", "plan", "spend", "team", "purpose", "issued_at", "synthetic")
-        return [
-            {"answer_id": a.id, **{k: v for k, v in a.document()["statement"].items() if k in kept}}
-            for a in found
-        ]
+        return [answer_line(each) for each in found]
 
     @routes.get("/answers/{answer_id}")
     def answer(answer_id: str, who: Annotated[Caller, allowed(READ)]) -> dict[str, Any]:

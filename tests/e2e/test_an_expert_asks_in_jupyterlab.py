@@ -53,9 +53,9 @@ def test_an_expert_signs_in_by_her_link_and_sees_price_frame_and_map(demonstrati
     page.goto(f"{demonstration.url}/user/expert/lab/tree/ask.ipynb?reset")
     cells = page.locator(".jp-NotebookPanel .jp-CodeCell")
     cells.nth(len(CELLS) - 1).wait_for(timeout=90_000)
-    page.locator(".jp-NotebookPanel-toolbar [data-status=idle], .jp-Notebook-ExecutionIndicator[data-status=idle]").first.wait_for(
-        state="attached", timeout=60_000
-    )
+    page.locator(
+        ".jp-NotebookPanel-toolbar [data-status=idle], .jp-Notebook-ExecutionIndicator[data-status=idle]"
+    ).first.wait_for(state="attached", timeout=60_000)
     cells.first.click()
     for number in range(len(CELLS)):
         page.keyboard.press("Shift+Enter")

@@ -103,7 +103,9 @@ def test_fresh_pays_and_two_fresh_answers_of_one_second_are_two(workspace: Works
     assert workspace.ask().answer.id == second.answer.id
 
 
-def test_a_team_spends_its_cap_and_no_more_and_the_message_says_whose_limit_it_was(workspace: Workspace) -> None:
+def test_a_team_spends_its_cap_and_no_more_and_the_message_says_whose_limit_it_was(
+    workspace: Workspace,
+) -> None:
     for _ in range(2):
         workspace.ask(spend={"rho": "0.1"}, fresh=True)
     with pytest.raises(BudgetExhausted) as refused:
@@ -153,7 +155,9 @@ def test_sixty_four_questions_with_budget_for_ten_give_exactly_ten_answers(works
     assert workspace.spent() == 10 * 20_000_000
 
 
-def test_sixty_four_askers_of_one_question_cause_one_charge_and_get_the_same_bytes(workspace: Workspace) -> None:
+def test_sixty_four_askers_of_one_question_cause_one_charge_and_get_the_same_bytes(
+    workspace: Workspace,
+) -> None:
     answers = _at_once(64, lambda _: workspace.ask())
     assert {answered.answer.statement for answered in answers} == {answers[0].answer.statement}
     assert sorted(answered.charged for answered in answers) == [0] * 63 + [3 * RHO]
@@ -181,7 +185,9 @@ def _at_once(count: int, call: Callable[[int], Any]) -> list[Any]:
         return list(pool.map(run, range(count)))
 
 
-def test_a_retry_key_brings_the_same_answer_of_a_fresh_question_at_no_second_charge(workspace: Workspace) -> None:
+def test_a_retry_key_brings_the_same_answer_of_a_fresh_question_at_no_second_charge(
+    workspace: Workspace,
+) -> None:
     first = workspace.ask(fresh=True, key="once")
     again = workspace.ask(fresh=True, key="once")
     assert (again.charged, again.answer.id) == (0, first.answer.id)
@@ -209,10 +215,10 @@ def test_a_retry_key_is_refused_with_another_body(workspace: Workspace, other: d
     assert workspace.spent() == RHO
 
 
-def test_two_bodies_under_one_key_at_the_same_time_are_one_charge_and_one_refusal(workspace: Workspace) -> None:
-    results = _at_once(
-        8, lambda n: workspace.ask(ANN, AUGUST if n % 2 else None, key="once").answer.id
-    )
+def test_two_bodies_under_one_key_at_the_same_time_are_one_charge_and_one_refusal(
+    workspace: Workspace,
+) -> None:
+    results = _at_once(8, lambda n: workspace.ask(ANN, AUGUST if n % 2 else None, key="once").answer.id)
     codes = Counter(result for result in results if result == "key_reused")
     assert codes["key_reused"] == 4
     assert len(set(results)) == 2
@@ -233,7 +239,9 @@ def test_a_reservation_without_an_answer_is_closed_as_spent_after_a_day(workspac
         workspace.ask(key="once", fresh=True)
     assert workspace.ask().charged == 3 * RHO
     with workspace.parts.database.reading() as connection:
-        outcomes = connection.exec_driver_sql("SELECT outcome FROM settlements ORDER BY outcome").scalars().all()
+        outcomes = (
+            connection.exec_driver_sql("SELECT outcome FROM settlements ORDER BY outcome").scalars().all()
+        )
     assert outcomes == ["answered", "closed"]
     assert workspace.spent() == 2 * RHO
 
@@ -246,7 +254,9 @@ def test_rows_of_the_record_tables_are_never_changed_or_removed(workspace: Works
     )
     for name in tables:
         with workspace.parts.database.reading() as connection:
-            column = connection.exec_driver_sql(f"SELECT name FROM pragma_table_info('{name}')").scalars().first()
+            column = (
+                connection.exec_driver_sql(f"SELECT name FROM pragma_table_info('{name}')").scalars().first()
+            )
             before = connection.exec_driver_sql(f"SELECT * FROM {name}").all()
         assert before
         for statement in (f"UPDATE {name} SET {column} = {column}", f"DELETE FROM {name}"):

@@ -1,0 +1,148 @@
+"""Both ends of the wire at once: the analyst's client reads what the gateway really writes.
+
+The only test that holds both sides in one process; everything between them is real but the Hub.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+from starlette.testclient import TestClient
+
+from civic_kernel import errors as kernel_errors
+from civic_kernel.client import Client
+from civic_kernel.errors import BudgetExhausted, CivicError, TeamNotYours, UnknownColumn, UnknownDataset
+from civic_kernel.queries import Dataset, count, persons
+from data_access.compose import Parts, compose
+from data_access.demo.prepare import install_catalog, prepare
+from data_access.flows.answering import Asker
+from data_access.gateway.identity import Caller
+from data_access.gateway.openapi import openapi_document
+from data_access.gateway.workspace import ASK, READ, workspace_app
+from data_access.settings import read_settings
+
+MONTH = "2026-09"
+
+
+class Hub:
+    """Everybody is in the workshop's team and may ask; `site` is another's."""
+
+    def caller(self, token: str) -> Caller:
+        return Caller(Asker("someone", frozenset({"bike"})), frozenset({ASK, READ}))
+
+
+DOCUMENTED = {
+    (method, re.compile(re.sub(r"{\w+}", "[^/]+", path)))
+    for path, methods in openapi_document()["paths"].items()
+    for method in methods
+}
+
+
+class ByTheBook(TestClient):
+    """Carries only calls that docs/openapi.json describes."""
+
+    def request(self, method: str, url: Any, **options: Any) -> Any:
+        assert any(method.lower() == m and path.fullmatch(str(url)) for m, path in DOCUMENTED), (method, url)
+        return super().request(method, url, **options)
+
+
+@pytest.fixture(scope="module")
+def parts(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Parts]:
+    settings = read_settings({"CIVIC_HOME": str(tmp_path_factory.mktemp("home"))})
+    install_catalog(settings.catalog_folder)
+    parts = compose(settings, create=True)
+    prepare(parts, rides=2_000, seed=1, progress=lambda stage, fraction: None)
+    yield parts
+    parts.close()
+
+
+@pytest.fixture
+def client(parts: Parts) -> Client:
+    http = ByTheBook(workspace_app(parts, Hub(), prefix=""), raise_server_exceptions=False)
+    return Client("", "token", team="bike", purpose="workshop", language="en", http=http)
+
+
+@pytest.fixture
+def rides(client: Client) -> Dataset:
+    return Dataset(client.dataset("bike_rides"), client)
+
+
+def test_the_catalog_is_understood_with_every_dataset_open(client: Client) -> None:
+    assert {row.id: row.open for row in client.catalog().datasets} == {"bike_rides": True, "accidents": True}
+
+
+def test_a_closed_dataset_is_understood_too(tmp_path: Path) -> None:
+    settings = read_settings({"CIVIC_HOME": str(tmp_path)})
+    install_catalog(settings.catalog_folder)
+    parts = compose(settings, create=True)
+    try:
+        client = Client("", "token", http=ByTheBook(workspace_app(parts, Hub(), prefix="")))
+        closed = {row.id: row.closed_code for row in client.catalog().datasets}
+        assert set(closed.values()) <= kernel_errors.REGISTRY.keys()
+        assert None not in closed.values()
+    finally:
+        parts.close()
+
+
+def test_a_question_is_priced_asked_and_answered_again(client: Client, rides: Dataset) -> None:
+    question = rides.by(rides.start_gu).where(rides.month == MONTH).agg(rides=count(), people=persons())
+    price = client.price(question.plan, {"precision": "normal"})
+    assert price.periods == [MONTH] and not price.free
+    frame = question.ask("normal")
+    assert len(frame) == 26  # 25 gu and `other`
+    [body] = client.answers
+    again = client.answer(body["answer_id"])
+    assert again.statement.periods == [MONTH] and again.charged == 0
+    assert client.price(question.plan, {"precision": "normal"}).free
+
+
+def test_the_teams_earlier_answers_are_understood(client: Client, rides: Dataset) -> None:
+    rides.by(rides.sex).where(rides.month == MONTH).agg(rides=count()).ask("rough")
+    assert client.team_answers()
+
+
+def refusals(client: Client) -> list[tuple[type[CivicError], dict[str, Any]]]:
+    """What goes wrong -> what goes over the wire."""
+    plan = {
+        "dataset": "bike_rides",
+        "where": None,
+        "by": ["start_gu"],
+        "measures": {"rides": {"fn": "count"}},
+    }
+    ask = {"plan": plan, "spend": None, "team": "bike", "purpose": "workshop"}
+    return [
+        (UnknownDataset, {**ask, "plan": {**plan, "dataset": "nothing"}}),
+        (UnknownColumn, {**ask, "plan": {**plan, "by": ["member"]}}),
+        (TeamNotYours, {**ask, "team": "site"}),
+        (kernel_errors.UnknownPurpose, {**ask, "purpose": "curiosity"}),
+        (kernel_errors.SpendInvalid, {**ask, "spend": {"precision": "wonderful"}}),
+        (kernel_errors.SpendOverMaximum, {**ask, "spend": {"rho": "0.4"}}),
+        (kernel_errors.PlanInvalid, {**ask, "plan": {**plan, "measures": {}}}),
+        (kernel_errors.NotOffered, {"plan": None, "sql": "select 1", "team": "bike", "purpose": "workshop"}),
+        (kernel_errors.MalformedRequest, {**ask, "surprise": 1}),
+    ]
+
+
+def test_each_refusal_arrives_as_the_class_of_its_code_in_both_languages(client: Client) -> None:
+    for cls, body in refusals(client):
+        said = []
+        for language in ("ko", "en"):
+            client.language = language
+            with pytest.raises(cls) as caught:
+                client._call("POST", "/v1/price", body)
+            assert caught.value.request_id and caught.value.remedy
+            said.append(caught.value.message)
+        assert said[0] != said[1]
+
+
+def test_a_budget_that_is_spent_refuses_by_name_and_charges_nothing(client: Client, rides: Dataset) -> None:
+    question = rides.by(rides.end_gu).where(rides.month == "2026-01").agg(rides=count())
+    question.ask("0.12")
+    left = client.price(question.plan, {"rho": "0.11"}).left
+    with pytest.raises(BudgetExhausted):
+        rides.by(rides.start_gu).where(rides.month == "2026-01").agg(rides=count()).ask("0.1")
+    assert client.price(question.plan, {"rho": "0.11"}).left == left

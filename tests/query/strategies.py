@@ -1,0 +1,110 @@
+"""Plans and rows drawn from one small schema, so that filters and rows meet."""
+
+from __future__ import annotations
+
+from datetime import date, datetime, timedelta
+from typing import Any
+
+from hypothesis import strategies as st
+
+from data_access.query import KeyColumn, Plan, Schema, decode_plan
+
+PERIODS = ("2026-01", "2026-02", "2026-12")
+GU = ("강남구", "중구", "o'구")
+SEX = ("F", "M")
+SCHEMA = Schema(
+    dataset="rides",
+    keys={"gu": KeyColumn("gu", GU, True), "sex": KeyColumn("sex", SEX, False)},
+    time_column="at",
+    periods=PERIODS,
+    counts_persons=True,
+)
+HOUR = {"fn": "hour", "column": "at"}
+WEEKDAY = {"fn": "weekday", "column": "at"}
+_DOMAINS: list[tuple[Any, tuple[Any, ...], bool]] = [
+    ("gu", (*GU, "other"), False),
+    ("sex", SEX, False),
+    ("month", PERIODS, True),
+    (HOUR, tuple(range(24)), True),
+    (WEEKDAY, tuple(range(7)), True),
+]
+_KEYS = ["gu", "sex", "month", HOUR, WEEKDAY]
+#: Days in, between and beside the periods, with the ends of months.
+_DAYS = st.sampled_from(
+    [
+        *("1900-01-01", "2025-12-31", "2026-01-01", "2026-01-15", "2026-01-31", "2026-02-01", "2026-02-28"),
+        *("2026-03-01", "2026-11-30", "2026-12-01", "2026-12-24", "2026-12-31", "2027-01-01", "2999-12-31"),
+    ]
+)
+
+
+@st.composite
+def comparisons(draw: st.DrawFn) -> dict[str, Any]:
+    if draw(st.integers(0, 4)) == 0:
+        op = draw(st.sampled_from(["ge", "lt", "between"]))
+        days = [draw(_DAYS), draw(_DAYS)]
+        return {"column": "at", "op": op} | ({"values": days} if op == "between" else {"value": days[0]})
+    # The operation first, so that none is rare.
+    op = draw(st.sampled_from(["le", "gt", "lt", "ge", "between", "eq", "ne", "in"]))
+    column, domain, _ = draw(st.sampled_from([d for d in _DOMAINS if d[2] or op in ("eq", "ne", "in")]))
+    value = st.sampled_from(domain)
+    if op == "in":
+        return {"column": column, "op": op, "values": draw(st.lists(value, min_size=1, max_size=6))}
+    if op == "between":
+        return {"column": column, "op": op, "values": [draw(value), draw(value)]}
+    return {"column": column, "op": op, "value": draw(value)}
+
+
+def filters() -> st.SearchStrategy[dict[str, Any]]:
+    return st.recursive(
+        comparisons(),
+        lambda inner: st.one_of(
+            st.builds(lambda parts: {"and": parts}, st.lists(inner, min_size=1, max_size=3)),
+            st.builds(lambda parts: {"or": parts}, st.lists(inner, min_size=1, max_size=3)),
+            st.builds(lambda part: {"not": part}, inner),
+        ),
+        max_leaves=8,
+    )
+
+
+@st.composite
+def documents(draw: st.DrawFn) -> dict[str, Any]:
+    by = draw(st.lists(st.sampled_from(range(len(_KEYS))), max_size=2, unique=True))
+    names = draw(st.lists(st.sampled_from(["n", "who", "period", "at", "unit"]), min_size=1, max_size=3, unique=True))
+    measures: dict[str, Any] = {}
+    for name in names:
+        measures[name] = {"fn": draw(st.sampled_from(["count", "persons"]))}
+        if draw(st.booleans()):
+            measures[name]["weight"] = draw(st.integers(1, 1000))
+    return {
+        "dataset": "rides",
+        "where": draw(st.none() | filters() | filters() | filters()),
+        "by": [_KEYS[place] for place in by],
+        "measures": measures,
+    }
+
+
+def plans() -> st.SearchStrategy[Plan]:
+    return documents().map(decode_plan)
+
+
+@st.composite
+def rows(draw: st.DrawFn) -> list[dict[str, Any]]:
+    """Rows as a private view has them: time on the full hour, a value of its domain in each key."""
+    found = []
+    for _ in range(draw(st.integers(0, 12))):
+        period = draw(st.sampled_from(PERIODS))
+        year, month = map(int, period.split("-"))
+        first = datetime(year, month, 1)
+        last = date(year + month // 12, month % 12 + 1, 1) - timedelta(days=1)
+        hours = draw(st.integers(0, last.day * 24 - 1) | st.sampled_from([0, last.day * 24 - 1]))
+        found.append(
+            {
+                "period": period,
+                "unit": draw(st.integers(1, 4)),
+                "at": first + timedelta(hours=hours),
+                "gu": draw(st.sampled_from([*GU, "other"])),
+                "sex": draw(st.sampled_from(SEX)),
+            }
+        )
+    return found
