@@ -76,7 +76,7 @@ def _fetch(plain: duckdb.DuckDBPyConnection, sql: str) -> list[Any]:
 def _plain_table(
     ours: Workspace, lineage: str, policy_hash: str, folder: Path
 ) -> tuple[int, duckdb.DuckDBPyConnection]:
-    """The very rows of the view in an ordinary, unencrypted DuckDB file, on a connection of its own."""
+    """The very rows of the view, and how many, in an ordinary DuckDB file on a connection of its own."""
     with ours.parts.database.reading() as connection:
         view = find_view(connection, lineage, policy_hash)
     assert view is not None

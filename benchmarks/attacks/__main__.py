@@ -22,7 +22,7 @@ ATTACKS: dict[str, tuple[Callable[[int], Verdict], int, int]] = {
     "race": (budget.race, 3, 1),
     "noise": (noise.wrong_noise, 200_000, 10_000),
     "injection": (injection.injection, 1_000, 1_000),
-    "errors": (channels.errors, 5, 1),
+    "errors": (channels.errors, 3, 1),
     "canaries": (channels.canaries, 3, 1),
 }
 

@@ -69,7 +69,11 @@ def _free_noise(made: Workspace, draws: int) -> int:
     free = 0
     for turn in range(draws):
         before = spent(made.parts)
-        statement = made.ask(_rewritten(dice), "0.01", fresh=turn % 25 == 24).answer.statement
+        plan = _rewritten(dice)
+        if turn % 25 == 12:
+            # The same numbers under another heading: another question, and so another charge.
+            plan["measures"] = {f"visits_{turn}": {"fn": "count"}}
+        statement = made.ask(plan, "0.01", fresh=turn % 25 == 24).answer.statement
         new, paid = statement not in seen, spent(made.parts) > before
         seen.add(statement)
         free += new and not paid

@@ -13,7 +13,15 @@ from unittest.mock import patch
 
 import numpy as np
 
-from benchmarks.attacks.town import QuietNoise, RecordingNoise, Row, both, townspeople, visits_of_target
+from benchmarks.attacks.town import (
+    ROW_BOUND,
+    QuietNoise,
+    RecordingNoise,
+    Row,
+    both,
+    townspeople,
+    visits_of_target,
+)
 from benchmarks.attacks.verdict import Guesses, Verdict, best_accuracy, guessed
 from data_access.flows import loading
 from data_access.privacy.mechanisms import DiscreteGaussianNoise, Noise
@@ -24,8 +32,8 @@ RHO = "0.1"
 
 
 def differencing(draws: int) -> Verdict:
-    """One person in or out: two counts whose difference is her."""
-    rows, without = [*townspeople(), *visits_of_target(3)], townspeople()
+    """One person in or out: two counts whose difference is her, with as many rows as the bound lets count."""
+    rows, without = [*townspeople(), *visits_of_target(ROW_BOUND)], townspeople()
     plan = {"dataset": "visits", "where": {"column": "month", "op": "eq", "value": "2026-09"}} | _count()
     ours = _guess(rows, without, plan, DiscreteGaussianNoise(), draws)
     control = _guess(rows, without, plan, QuietNoise(0.1), draws)

@@ -8,7 +8,7 @@ from contextlib import contextmanager
 from typing import Any
 from unittest.mock import patch
 
-from benchmarks.attacks.serving import ANSWERS, question, served
+from benchmarks.attacks.serving import ANSWERS, logged, question, served
 from benchmarks.attacks.town import WatchedEngine, rebuilt, town, townspeople
 from benchmarks.attacks.verdict import Verdict, counted
 from data_access.flows import answering
@@ -107,6 +107,8 @@ def _gateway() -> Iterator[Callable[[str], bool]]:
         return bool(executed) or answer.status_code == 200 or answer.status_code >= 500
 
     with (
+        # The refusals' log lines belong to nobody's terminal.
+        logged(),
         town(townspeople()) as made,
         served(rebuilt(made, engine=WatchedEngine(made, executed.append))) as client,
     ):
