@@ -28,7 +28,6 @@ from hub_config.running import Workspace, find_running, start
 from hub_config.settings import Settings, checkout_path
 from hub_config.texts import shared_folder, text
 
-AUTHOR = "service-reports"
 TEAM = "bike"
 #: Name, role, Korean and English display name. The stewards' names stand in the register of parties.
 PEOPLE = (
@@ -129,9 +128,9 @@ def publish(workspace: Workspace, runner: Runner) -> Path:
     notebook = shared_folder("notebooks") / "bike_routes.ipynb"
     runner.verb("report", "run", str(notebook), "--out", str(run), user=REPORTS_USER, extra=extra)
     runner.say(5, "release")
-    release = runner.verb(
-        "publish", str(run), "--to", str(releases), "--author", AUTHOR, user=REPORTS_USER, extra=extra
-    )["release_id"]
+    release = runner.verb("publish", str(run), "--to", str(releases), user=REPORTS_USER, extra=extra)[
+        "release_id"
+    ]
     runner.say(6, "approve")
     runner.verb("demo-city", "approve", release)
     runner.say(7, "site")

@@ -93,7 +93,8 @@ def test_persons_have_no_meaning_where_the_unit_is_a_row() -> None:
 def test_a_hundred_thousand_cells_are_allowed_and_one_more_is_not() -> None:
     def plan(last: int) -> str | None:
         keys = {
-            name: KeyColumn(name, tuple(map(str, range(size))), False) for name, size in (("a", 1000), ("b", last))
+            name: KeyColumn(name, tuple(map(str, range(size))), False)
+            for name, size in (("a", 1000), ("b", last))
         }
         document = PLAN | {"by": ["a", "b"]}
         return code_of(document, Schema("rides", keys, "at", SCHEMA.periods, True))
@@ -133,13 +134,19 @@ _JSON = st.recursive(
     | st.integers()
     | st.floats()
     | st.text()
-    | st.sampled_from(["\ud800", "\x00", "rides", "gu", "at", "month", "eq", "in", 2**53, -(2**80), "x" * 200]),
-    lambda inner: st.lists(inner, max_size=4)
-    | st.dictionaries(
-        st.text(max_size=5)
-        | st.sampled_from(["dataset", "where", "by", "measures", "column", "op", "value", "values", "fn", "and"]),
-        inner,
-        max_size=5,
+    | st.sampled_from(
+        ["\ud800", "\x00", "rides", "gu", "at", "month", "eq", "in", 2**53, -(2**80), "x" * 200]
+    ),
+    lambda inner: (
+        st.lists(inner, max_size=4)
+        | st.dictionaries(
+            st.text(max_size=5)
+            | st.sampled_from(
+                ["dataset", "where", "by", "measures", "column", "op", "value", "values", "fn", "and"]
+            ),
+            inner,
+            max_size=5,
+        )
     ),
     max_leaves=15,
 )
