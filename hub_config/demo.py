@@ -121,6 +121,7 @@ def publish(workspace: Workspace, runner: Runner) -> Path:
         "CIVIC_TOKEN_FILE": str(home / "reports.token"),
         "CIVIC_TEAM": "site",
         "CIVIC_PURPOSE": "published_report",
+        "HOME": str(home / "runs"),
     }
     run, releases = home / "runs" / "bike-routes", home / "runs" / "releases"
     _forget(run)
