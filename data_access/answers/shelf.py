@@ -63,7 +63,9 @@ class Shelf:
 
     def get(self, connection: Connection, answer_id: str) -> StoredAnswer:
         """Raises UnknownAnswer."""
-        row = connection.execute(select(answers).where(answers.c.id == answer_id)).first()
+        # PostgreSQL takes no NUL in a text and would call that a fault of the ledger.
+        known = answer_id.isprintable()
+        row = connection.execute(select(answers).where(answers.c.id == answer_id)).first() if known else None
         if row is None:
             raise UnknownAnswer()
         return _answer(row)

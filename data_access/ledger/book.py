@@ -94,10 +94,14 @@ class Book:
                 reserved_at=now,
             )
         )
+        # Counted here and not by a sequence, which leaves a gap wherever a transaction was rolled back: in the
+        # public ledger a gap means a charge that is missing.
+        last = tx.connection.scalar(select(func.max(charges.c.seq))) or 0
         tx.connection.execute(
             insert(charges),
             [
                 {
+                    "seq": seq,
                     "reservation": reservation.id,
                     "lineage": policy.lineage,
                     "period": period,
@@ -105,7 +109,7 @@ class Book:
                     "cap": cap.name,
                     "nano": quote.rho.nano,
                 }
-                for period in quote.periods
+                for seq, period in enumerate(quote.periods, last + 1)
             ],
         )
         if retry is not None:

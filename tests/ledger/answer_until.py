@@ -1,4 +1,4 @@
-"""`python -m tests.ledger.answer_until HOME STEP`: answer one question, and stop at STEP for ever.
+"""`python -m tests.ledger.answer_until HOME DATABASE STEP`: answer one question, and stop at STEP for ever.
 
 The killed process of test_kill.py. Prints STEP when it is there.
 """
@@ -34,10 +34,10 @@ class StoppingClock(FakeClock):
         stop("after_commit")
 
 
-def main(home: Path, step: str) -> None:
+def main(home: Path, database: str, step: str) -> None:
     noise = StoppingNoise() if step == "after_run" else ZeroNoise()
     clock = StoppingClock() if step == "after_commit" else FakeClock()
-    parts = compose(make_settings(home, False), clock=clock, noise=noise)
+    parts = compose(make_settings(home, False, database), clock=clock, noise=noise)
     if step == "after_reserve":
         parts.engine.reader = lambda view: stop(step)  # type: ignore[assignment, method-assign]
     append = Chain.append
@@ -54,4 +54,4 @@ def main(home: Path, step: str) -> None:
 
 
 if __name__ == "__main__":
-    main(Path(sys.argv[1]), sys.argv[2])
+    main(Path(sys.argv[1]), *sys.argv[2:])

@@ -18,9 +18,12 @@ RHO = 10_000_000
 CHECKOUT = Path(__file__).resolve().parents[2]
 
 
-def kill_at(home: Path, step: str) -> None:
+def kill_at(workspace: Workspace, step: str) -> None:
     process = subprocess.Popen(
-        [sys.executable, "-m", "tests.ledger.answer_until", str(home), step],
+        [
+            *(sys.executable, "-m", "tests.ledger.answer_until"),
+            *(str(workspace.home), workspace.database_url, step),
+        ],
         cwd=CHECKOUT,
         stdout=subprocess.PIPE,
         text=True,
@@ -39,7 +42,7 @@ def test_killed_at_any_step_nothing_is_charged_twice_and_asking_again_answers(
     workspace: Workspace, step: str
 ) -> None:
     workspace.parts.close()
-    kill_at(workspace.home, step)
+    kill_at(workspace, step)
     workspace.reopen()
     with workspace.parts.database.reading() as connection:
         answers = connection.exec_driver_sql("SELECT count(*) FROM answers").scalar()
