@@ -17,6 +17,11 @@ from pathlib import Path
 from hub_config.errors import SettingInvalid
 from hub_config.texts import Language, known_language
 
+#: Where we are installed, links followed: `.venv` in a closed checkout is a link that other users cannot pass.
+PREFIX = Path(sys.prefix).resolve()
+#: The interpreter of that place, which every process of the workspace is started with.
+PYTHON = str(PREFIX / "bin" / "python")
+
 #: Offsets from CIVIC_UID_BASE (docs/design.md, "Places and identities").
 ROOMS, TEAMS, RUNS, END = 10_000, 20_000, 30_000, 40_000
 #: The last two of the persons' uids: the proxy and the citizen site face the network and need nobody's files,
@@ -112,7 +117,7 @@ def checkout_path() -> Path | None:
 
     Only then must child processes be told where to find them."""
     folder = Path(__file__).resolve().parents[1]
-    return None if folder.is_relative_to(Path(sys.prefix).resolve()) else folder
+    return None if folder.is_relative_to(PREFIX) else folder
 
 
 def default_home() -> Path:
@@ -120,7 +125,7 @@ def default_home() -> Path:
 
     The vault side has the same rule (data_access.settings); with two rules the Hub would start beside an empty
     vault."""
-    marker = Path(sys.prefix) / "civic-setup.json"
+    marker = PREFIX / "civic-setup.json"
     if marker.is_file():
         return Path(json.loads(marker.read_text("utf-8"))["state"])
     return Path(__file__).resolve().parents[1] / ".civic"
