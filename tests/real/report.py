@@ -180,6 +180,8 @@ def write_notebook(folder: Path) -> Path:
     cells = [nbformat.v4.new_code_cell(cell.strip(), id=f"cell-{n}") for n, cell in enumerate(CELLS)]
     kernel = {"kernelspec": {"name": "python3", "display_name": "Python 3", "language": "python"}}
     path = folder / "real_routes.ipynb"
-    path.write_text(nbformat.writes(nbformat.v4.new_notebook(cells=[first, *cells], metadata=kernel)), "utf-8")
+    path.write_text(
+        nbformat.writes(nbformat.v4.new_notebook(cells=[first, *cells], metadata=kernel)), "utf-8"
+    )
     path.with_suffix(".schema.json").write_text(json.dumps(SCHEMA, ensure_ascii=False), "utf-8")
     return path

@@ -71,7 +71,7 @@ SHAPES = {
     "hour of an accident": r"2017년 \d+월 \d+일 \d+시",
     "day of an accident": r"2017년 \d+월 \d+일",
     "station id": r"(?<![\w-])ST-\d+",
-    "station number": r"(?<![\w.#-])0\d{4}(?![\w.-])",
+    "station number": r"(?<![\w.#-])\d{5}(?![\w.-])",
     "age": r"(?<!\d)\d{1,3}세",
     # Bare, between blanks, commas, quotes or tags. No figure of the report is as large as a birth year.
     "birth year": r"(?<![\w.+/=#-])(?:19|20)\d\d(?![\w.+/=:-])",
@@ -106,7 +106,9 @@ def values_in(words: str) -> dict[str, set[str]]:
     found: dict[str, set[str]] = {}
     for kind, values in person_level_values().items():
         if kind in SHAPES:
-            shown = {m.group().replace("T", " ") if "trip" in kind else m.group() for m in _shape(kind, words)}
+            shown = {
+                m.group().replace("T", " ") if "trip" in kind else m.group() for m in _shape(kind, words)
+            }
             found[kind] = shown & values
         else:
             # A name of a dong or station may be the end of a longer word: only its start is looked at.

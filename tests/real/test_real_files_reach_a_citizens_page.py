@@ -11,6 +11,7 @@ import html
 import io
 import json
 import re
+import shutil
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any
@@ -24,10 +25,11 @@ from civic_kernel.verify.page import check_page
 from data_access.privacy.budget import Rho
 from data_access.privacy.mechanisms import DiscreteGaussianNoise, Gaussian
 from tests.real import sources
-from tests.real.conftest import Published
+from tests.real.conftest import Exact, Published
 
 DRAWS, AT_LEAST = 1_000, 0.93
-KEYS = {("start_gu", "hour"), ("start_gu", "month"), ("gu", "hour"), ("gu", "month")}
+#: Canonical plans have their keys in alphabetical order.
+KEYS = {("hour", "start_gu"), ("month", "start_gu"), ("gu", "hour"), ("gu", "month")}
 
 
 def keys_of(statement: dict[str, Any]) -> list[str]:
@@ -73,8 +75,10 @@ def test_the_vault_counts_every_row_where_it_belongs(published: Published) -> No
     for body in published.answers:
         statement, exact = body["statement"], published.exact[body["answer_id"]]
         keys, cells = keys_of(statement), cells_of(statement)
-        assert exact.tolist() == sources.true_counts(rows_of(statement), keys, cells)
-        other = sum(n for n, cell in zip(exact.tolist(), cells, strict=True) if cell[0] == "other")
+        # Compared outside the assert, which would print both: exact counts belong in no log.
+        same = exact.tolist() == sources.true_counts(rows_of(statement), keys, cells)
+        assert same, keys
+        other = sum(n for n, cell in zip(exact.tolist(), cells, strict=True) if "other" in cell)
         trips = statement["dataset"] == "bike_rides_public"
         assert (int(exact.sum()), other) == ((999, 22) if trips else (1_656, 0))
 
@@ -94,26 +98,35 @@ def test_signed_cells_are_the_true_counts_and_noise(published: Published) -> Non
         assert all(value is None for row in hidden for value in row)
 
 
+def test_an_answer_is_charged_once_and_kept(published: Published) -> None:
+    assert [body["charged"] for body in published.answers] == [12 * 100_000_000] * 4
+    for first, again in zip(published.answers, published.again, strict=True):
+        assert again["charged"] == 0
+        assert (again["statement"], again["signature"]) == (first["statement"], first["signature"])
+
+
 # --- how sure the page may be ---
 
 
-def covered(body: dict[str, Any], exact: Any, margin: int) -> tuple[int, int]:
-    """Cells of DRAWS answers whose interval holds the true count, and all of them; before withholding."""
-    noisy = DiscreteGaussianNoise().add(np.tile(exact, DRAWS), mechanism_of(body["statement"]))
-    off = np.abs(np.asarray(noisy) - np.tile(exact, DRAWS))
-    return int((off <= margin).sum()), len(off)
+def coverage(statement: dict[str, Any], exact: Exact) -> tuple[float, float]:
+    """The part of all cells of DRAWS answers, before withholding, whose interval holds the true count: with the
+    signed margin, and with half of it.
+    """
+    true = np.tile(exact, DRAWS)
+    off = np.abs(np.asarray(DiscreteGaussianNoise().add(true, mechanism_of(statement))) - true)
+    (signed,) = statement["mechanism"]["measures"].values()
+    return float((off <= signed["margin"]).mean()), float((off <= signed["margin"] / 2).mean())
 
 
-@pytest.mark.parametrize("part", [1.0, 0.5], ids=["the stated margin", "control: half of it"])
-def test_intervals_cover_the_true_counts_over_1000_draws(published: Published, part: float) -> None:
-    def one(body: dict[str, Any]) -> tuple[int, int]:
-        (signed,) = body["statement"]["mechanism"]["measures"].values()
-        return covered(body, published.exact[body["answer_id"]], int(signed["margin"] * part))
-
+def test_intervals_cover_the_true_counts_over_1000_draws(published: Published) -> None:
+    """And half their width, as the control, does not."""
+    statements = [body["statement"] for body in published.answers]
+    exact = [published.exact[body["answer_id"]] for body in published.answers]
     with ThreadPoolExecutor(2) as pool:  # opendp draws outside Python's lock
-        counted = list(pool.map(one, published.answers))
-    for inside, cells in counted:
-        assert (inside / cells >= AT_LEAST) == (part == 1.0), inside / cells
+        measured = list(pool.map(coverage, statements, exact))
+    for statement, (whole, half) in zip(statements, measured, strict=True):
+        print(statement["dataset"], *keys_of(statement), f"covered {whole:.4f}, by half {half:.4f}")
+        assert whole >= AT_LEAST > half
 
 
 # --- what stands on the site ---
@@ -139,8 +152,6 @@ def test_civic_report_check_passes_on_the_page(published: Published) -> None:
 
 
 def test_check_finds_one_digit_changed(published: Published, tmp_path: Path) -> None:
-    import shutil
-
     copied = Path(shutil.copytree(published.page, tmp_path / "page"))
     path = copied / "data" / "trips-by-hour-cells.csv"
     path.write_bytes(path.read_bytes().replace(b",false", b"0,false", 1))
@@ -151,26 +162,32 @@ def test_check_finds_one_digit_changed(published: Published, tmp_path: Path) -> 
 def test_the_page_speaks_of_records_and_never_of_a_demonstration(published: Published, language: str) -> None:
     page = (published.page / language / "index.html").read_text("utf-8")
     words = html.unescape(re.sub(r"<[^>]+>", " ", re.sub(r"srcdoc='.*?'", "", page, flags=re.DOTALL)))
-    for title in ("Public bike trips", "Bike accidents") if language == "en" else (
-        "공공자전거 대여이력",
-        "자전거 교통사고",
+    for title in (
+        ("Public bike trips", "Bike accidents")
+        if language == "en"
+        else (
+            "공공자전거 대여이력",
+            "자전거 교통사고",
+        )
     ):
         counted = {
             "ko": f"{title}: 사람 수가 아니라 기록된 건수로 셉니다.",
             "en": f"{title}: counted per record, never per person.",
         }[language]
         assert counted in words
-        protected = {"ko": f"{title}: 기록에 사람이 적혀 있지 않아", "en": f"{title}: the records name no person"}
+        protected = {
+            "ko": f"{title}: 기록에 사람이 적혀 있지 않아",
+            "en": f"{title}: the records name no person",
+        }
         assert protected[language] in words
     false = {
         "ko": ("시연", "가상", "한 사람의 한 달", "한 사람 한 사람을"),
         "en": ("demonstration", "made-up", "person's month", "each person"),
     }[language]
-    every_page = " ".join(
-        path.read_text("utf-8") for path in published.site.rglob("*.html") if path.parent.name != "css"
-    )
     assert [phrase for phrase in false if phrase in words] == []
-    assert not any(phrase in every_page for phrase in false[:2])
+    # No page of the site, in its maps neither, speaks of a demonstration in either language.
+    site = " ".join(path.read_text("utf-8") for path in published.site.rglob("*.html"))
+    assert [phrase for phrase in ("시연", "가상", "emonstration", "made-up") if phrase in site] == []
 
 
 def test_every_figure_says_per_record(published: Published) -> None:
@@ -191,22 +208,34 @@ def readings(data: bytes) -> str:
 
 def test_the_search_finds_every_person_level_value_in_the_sources() -> None:
     """The positive control: what the next test looks for is there, and would be seen in any spelling."""
-    found = sources.values_in(
-        readings(sources.TRIPS.read_bytes()) + readings(sources.ACCIDENTS.read_bytes())
-    )
-    assert found == sources.person_level_values()
-    assert len(found["accident number"]) == 1_656 and len(found["birth year"]) > 50
-    for kind, values in sources.person_level_values().items():
+    found = sources.values_in(readings(sources.TRIPS.read_bytes()) + readings(sources.ACCIDENTS.read_bytes()))
+    # Asserts here name kinds and numbers alone: one that failed would write the values into a log.
+    sought = sources.person_level_values()
+    missed = [kind for kind, values in sought.items() if found.get(kind, set()) != set(values)]
+    assert missed == []
+    many = {kind: len(values) for kind, values in sought.items()}
+    assert len(many) == 12 and many["accident number"] == 1_656 and many["birth year"] > 50
+    for kind, values in sought.items():
         value = sorted(values)[0]
-        for planted in (value, html.escape(f"<b>{value}</b>"), json.dumps({"at": value}), f'data-x="{value}"'):
-            assert value in sources.values_in(readings(planted.encode()))[kind], (kind, planted)
+        for planted in (
+            value,
+            html.escape(f"<b>{value}</b>"),
+            json.dumps({"at": value}),
+            f'data-x="{value}"',
+        ):
+            seen = value in sources.values_in(readings(planted.encode())).get(kind, set())
+            assert seen, kind
 
 
 def test_no_person_level_value_is_anywhere_on_the_site(published: Published) -> None:
     files = [path for path in published.site.rglob("*") if path.is_file()]
     assert len(files) > 20
-    for path in files:
-        assert sources.values_in(readings(path.read_bytes())) == {}, path.relative_to(published.site)
+    kinds = {path.relative_to(published.site): _kinds_in(path) for path in files}
+    assert {path: found for path, found in kinds.items() if found} == {}
+
+
+def _kinds_in(path: Path) -> list[str]:
+    return sorted(sources.values_in(readings(path.read_bytes())))
 
 
 def test_tables_hold_places_times_and_counts_alone(published: Published) -> None:

@@ -38,12 +38,9 @@ from tests.factories import Keys, make_keys
 CHECKOUT = Path(__file__).resolve().parents[2]
 VERBS = "import sys; from data_access import cli; getattr(cli, sys.argv.pop(1))(prog_name='civic')"
 _VALID = {"valid_from": "2000-01-01", "valid_until": "2099-12-31"}
-_PARTIES = tuple(
-    Party(id=side, side=side, title=Labels(ko=korean, en=english))
-    for side, korean, english in (
-        ("city", "시험용 시청", "City of the tests"),
-        ("cso", "시험용 시민단체", "CSO of the tests"),
-    )
+_PARTIES = (
+    Party(id="city", side="city", title=Labels(ko="시험용 시청", en="City of the tests")),
+    Party(id="cso", side="cso", title=Labels(ko="시험용 시민단체", en="CSO of the tests")),
 )
 
 
