@@ -51,17 +51,7 @@ TITLES = {
 Exact = NDArray[np.int64]
 
 
-def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    reason = _reason_to_skip()
-    for item in items:
-        if Path(__file__).parent in item.path.parents:
-            item.add_marker(pytest.mark.root)
-            item.add_marker(pytest.mark.slow)
-            if reason:
-                item.add_marker(pytest.mark.skip(reason=reason))
-
-
-def _reason_to_skip() -> str | None:
+def reason_to_skip() -> str | None:
     if not sources.TRIPS.is_file() or not sources.ACCIDENTS.is_file():
         return "the real files are not there (../shared/data, or CIVIC_SHARED_DATA)"
     if os.geteuid() != 0:

@@ -18,7 +18,7 @@ from civic_kernel import charts, maps
 from civic_kernel.methods import rates, rides as riding
 from civic_kernel.places import place_name
 from civic_kernel.publish import blocks
-from civic_kernel.publish.words import between, number
+from civic_kernel.publish.words import between, number, span
 
 civic.connect().language = language
 both = ("ko", "en")
@@ -35,21 +35,24 @@ accidents_by_hour = ask(reported.by(reported.gu, civic.hour(reported.happened_at
 accidents_by_month = ask(reported.by(reported.gu, reported.month).agg(accidents=civic.count()))
 """,
     """
-by_gu = riding.totals(accidents_by_month, "accidents", "gu")
-by_month = riding.totals(accidents_by_month[accidents_by_month["gu"] != "other"], "accidents", "month")
+# Sums over a year would lack the months that are withheld, so the map is of one month and the line of one gu.
+in_month = accidents_by_month[accidents_by_month["month"] == month]
+by_gu = riding.complete(riding.totals(in_month, "accidents", "gu"), "accidents")
+most = by_gu.sort_values("accidents", ascending=False)["gu"].iloc[0]
+in_gu = accidents_by_month[accidents_by_month["gu"] == most]
+by_month = riding.complete(riding.totals(in_gu, "accidents", "month"), "accidents")
 rate = rates.accident_rates(
-    accidents_by_month[accidents_by_month["month"] == month],
+    in_month,
     trips_by_month[trips_by_month["month"] == month],
     by="gu",
     rides_by="start_gu",
     rides_measure="trips",
     per=100,
 )
-known = rate.dropna(subset=["rate"]).sort_values("rate", ascending=False)
-most = by_gu.sort_values("accidents", ascending=False)["gu"].iloc[0]
+when = {spoken: span([month], spoken) for spoken in both}
 blocks.message(
-    ko=f"자전거 사고는 {place_name(most, 'ko')}에서 가장 많이 기록되었습니다.",
-    en=f"Most bike accidents were recorded in {place_name(most, 'en')}.",
+    ko=f"{when['ko']}의 자전거 사고는 {place_name(most, 'ko')}에서 가장 많이 기록되었습니다.",
+    en=f"In {when['en']} most bike accidents were recorded in {place_name(most, 'en')}.",
 )
 """,
     """
@@ -74,7 +77,7 @@ where = blocks.figure(
     ),
     name="accidents-by-gu",
     title=title,
-    subtitle={"ko": "구별, 2017년", "en": "By district, 2017"},
+    subtitle={"ko": f"구별, {when['ko']}", "en": f"By district, {when['en']}"},
     alt=alt,
     table=by_gu,
     columns={name: labels[name] for name in ("gu", "accidents")},
@@ -102,7 +105,7 @@ blocks.figure(
     ),
     name="rates",
     title=labels["rate"],
-    subtitle={"ko": "구별, 한 달", "en": "By district, one month"},
+    subtitle={"ko": f"구별, {when['ko']}", "en": f"By district, {when['en']}"},
     alt={
         "ko": "구마다 점 하나와 범위를 나타내는 줄. 같은 값이 표에 있습니다.",
         "en": "One dot for each district with a line for its range. The table has the values.",
@@ -119,7 +122,7 @@ blocks.figure(
     lambda spoken: charts.line(by_month, "accidents", "month", title=title[spoken], language=spoken),
     name="accidents-by-month",
     title=title,
-    subtitle={"ko": "달별, 2017년", "en": "By month, 2017"},
+    subtitle={"ko": f"{place_name(most, 'ko')}, 달별", "en": f"{place_name(most, 'en')}, by month"},
     alt={
         "ko": "달마다 기록된 사고 건수를 이은 선. 같은 값이 표에 있습니다.",
         "en": "A line through the number of recorded accidents in each month. The table has the values.",

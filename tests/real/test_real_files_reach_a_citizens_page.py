@@ -25,7 +25,14 @@ from civic_kernel.verify.page import check_page
 from data_access.privacy.budget import Rho
 from data_access.privacy.mechanisms import DiscreteGaussianNoise, Gaussian
 from tests.real import sources
-from tests.real.conftest import Exact, Published
+from tests.real.conftest import Exact, Published, reason_to_skip
+
+_LACKING = reason_to_skip()
+pytestmark = [
+    pytest.mark.root,
+    pytest.mark.slow,
+    pytest.mark.skipif(_LACKING is not None, reason=str(_LACKING)),
+]
 
 DRAWS, AT_LEAST = 1_000, 0.93
 #: Canonical plans have their keys in alphabetical order.
@@ -156,6 +163,21 @@ def test_check_finds_one_digit_changed(published: Published, tmp_path: Path) -> 
     path = copied / "data" / "trips-by-hour-cells.csv"
     path.write_bytes(path.read_bytes().replace(b",false", b"0,false", 1))
     assert check_page(copied).wrong
+
+
+def test_the_pages_own_ranges_lie_around_the_truth(published: Published) -> None:
+    """The map's table, which the notebook's functions made. A withheld gu has no range to be wrong about."""
+    table = (published.page / "data" / "accidents-by-gu.csv").read_bytes().decode("utf-8-sig")
+    shown = [row for row in csv.DictReader(io.StringIO(table)) if row["withheld"] == "false"]
+    cells = [(row["gu"], "2017-09") for row in shown]
+    true = sources.true_counts(sources.accidents(), ["gu", "month"], cells)
+    inside = [
+        float(row["accidents_low"]) <= n <= float(row["accidents_high"])
+        for row, n in zip(shown, true, strict=True)
+    ]
+    # One page is one draw of some 20 ranges at 95 %. Under half of them would come less than once in a million
+    # pages; how often they cover is measured over 1,000 draws, above.
+    assert len(inside) >= 10 and sum(inside) / len(inside) >= 0.5
 
 
 @pytest.mark.parametrize("language", ["ko", "en"])
