@@ -116,5 +116,5 @@ def compose(
             noise=noise or DiscreteGaussianNoise(),
             clock=clock,
         ),
-        releasing=Releasing(database, governing, shelf, chain, clock),
+        releasing=Releasing(database, governing, shelf, chain, clock, key),
     )

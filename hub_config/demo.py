@@ -28,7 +28,6 @@ from hub_config.running import Workspace, find_running, start
 from hub_config.settings import Settings, checkout_path
 from hub_config.texts import shared_folder, text
 
-AUTHOR = "service-reports"
 TEAM = "bike"
 #: Name, role, Korean and English display name. The stewards' names stand in the register of parties.
 PEOPLE = (
@@ -122,6 +121,7 @@ def publish(workspace: Workspace, runner: Runner) -> Path:
         "CIVIC_TOKEN_FILE": str(home / "reports.token"),
         "CIVIC_TEAM": "site",
         "CIVIC_PURPOSE": "published_report",
+        "HOME": str(home / "runs"),
     }
     run, releases = home / "runs" / "bike-routes", home / "runs" / "releases"
     _forget(run)
@@ -129,9 +129,9 @@ def publish(workspace: Workspace, runner: Runner) -> Path:
     notebook = shared_folder("notebooks") / "bike_routes.ipynb"
     runner.verb("report", "run", str(notebook), "--out", str(run), user=REPORTS_USER, extra=extra)
     runner.say(5, "release")
-    release = runner.verb(
-        "publish", str(run), "--to", str(releases), "--author", AUTHOR, user=REPORTS_USER, extra=extra
-    )["release_id"]
+    release = runner.verb("publish", str(run), "--to", str(releases), user=REPORTS_USER, extra=extra)[
+        "release_id"
+    ]
     runner.say(6, "approve")
     runner.verb("demo-city", "approve", release)
     runner.say(7, "site")

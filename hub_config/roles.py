@@ -218,7 +218,7 @@ def render_roles(rooms: Iterable[tuple[str, str]]) -> list[dict[str, object]]:
 
 _NAME = re.compile(r"[a-z](?:[a-z0-9]|-(?=[a-z0-9])){1,30}")
 _RESERVED = re.compile(
-    r"(?:room|seat|team|role|civic)-.*|rooms|root|admin|hub|data|reports|site|api|user|nobody"
+    r"(?:room|seat|team|role|civic|service|person)-.*|rooms|root|admin|hub|data|reports|site|api|user|nobody"
 )
 
 

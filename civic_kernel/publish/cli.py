@@ -23,9 +23,8 @@ from civic_kernel.texts import text
     help="Where release folders lie; the release gets one under its id.",
 )
 @click.option("--gateway", help="The gateway's address. Default: CIVIC_GATEWAY_URL.")
-@click.option("--author", required=True, help="A pseudonym or a service's name; it is published.")
 @click.option("--json", "as_json", is_flag=True, help="One JSON document on standard output.")
-def publish(run: Path, folder: Path, gateway: str | None, author: str, as_json: bool) -> None:
+def publish(run: Path, folder: Path, gateway: str | None, as_json: bool) -> None:
     """실행 결과를 공개 기록으로 냅니다 · Make a release of a run and hand in its record."""
     from civic_kernel.publish.gateway import PublicGateway
     from civic_kernel.publish.release import make_release
@@ -44,7 +43,7 @@ def publish(run: Path, folder: Path, gateway: str | None, author: str, as_json: 
         people=tuple(name for name in people if name != "root"),
     )
     identity, made = make_release(
-        read_run(run, settings.language), folder, source, author=author, known=known
+        read_run(run, settings.language), folder, source, author=source.public_name(), known=known
     )
     if as_json:
         click.echo(json.dumps({"release_id": identity, "state": "waiting", "folder": str(made)}))

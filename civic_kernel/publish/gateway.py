@@ -28,6 +28,13 @@ class PublicGateway:
             raise BadAnswer.say(self._language)
         return Sources(policies, parties)
 
+    def public_name(self) -> str:
+        """The name under which the token's owner stands in public records: a pseudonym, or a service's name."""
+        body = self._call("GET", "/v1/me")
+        if not isinstance(body, dict) or not isinstance(body.get("public_name"), str):
+            raise BadAnswer.say(self._language)
+        return str(body["public_name"])
+
     def submit(self, record: Mapping[str, Any]) -> str:
         """Hand in a release record; its id."""
         body = self._call("POST", "/v1/releases", {"record": record})

@@ -29,7 +29,10 @@ from data_access.errors import (
 )
 from data_access.flows.answering import Asker
 from data_access.flows.governing import Governing
-from data_access.parties import Key, Register, Signature
+from data_access.parties import Key, Register, Signature, SigningKey
+
+#: How the names of askers that are services begin; no person's name may (hub_config.roles).
+SERVICE = "service-"
 
 _PATH = re.compile(r"[A-Za-z0-9][A-Za-z0-9_.-]*(/[A-Za-z0-9][A-Za-z0-9_.-]*){0,3}")
 
@@ -71,6 +74,12 @@ class Releasing:
     shelf: Shelf
     chain: Chain
     clock: Clock
+    #: The gateway's; makes the pseudonyms under which persons stand in public records.
+    key: SigningKey
+
+    def public_name(self, asker: str) -> str:
+        """A service stands by its name, a person by her keyed pseudonym."""
+        return asker if asker.startswith(SERVICE) else self.key.pseudonym(asker)
 
     def submit(self, author: Asker, document: Any) -> dict[str, Any]:
         """Store a record; the same record again is the same release.
@@ -78,7 +87,7 @@ class Releasing:
         Raises MalformedRequest, TeamNotYours or UnknownAnswer.
         """
         record = _parse(document)
-        if record.author != author.name:
+        if record.author != self.public_name(author.name):
             raise MalformedRequest(where="record.author")
         if record.team not in author.teams:
             raise TeamNotYours()
@@ -95,7 +104,7 @@ class Releasing:
                         id=release,
                         slug=record.slug,
                         record=data,
-                        author=author.name,
+                        author=record.author,
                         created_at=timestamp(self.clock.now()),
                     )
                 )
@@ -117,7 +126,7 @@ class Releasing:
                 raise ApprovalInvalid() from None
             if key.person is None or (key.demo and not _stored(row.record).demonstration):
                 raise ApprovalInvalid()
-            if key.person == row.author:
+            if self.public_name(key.person) == row.author:
                 raise ApprovalByAuthor()
             given = tx.connection.execute(
                 select(approvals.c.side).where(approvals.c.release == release, approvals.c.side == party.side)

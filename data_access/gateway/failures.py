@@ -22,6 +22,8 @@ from data_access.texts import Language, preferred_language, text
 
 log = logging.getLogger("civic.gateway")
 
+MAX_BODY_BYTES = 1_000_000
+
 
 def envelope(error: CivicError, language: Language, request_id: str) -> dict[str, str]:
     facts = dict(error.facts)
@@ -37,6 +39,7 @@ def add_failure_handlers(app: FastAPI) -> None:
     app.add_exception_handler(CivicError, _civic)
     app.add_exception_handler(RequestValidationError, _validation)
     app.add_exception_handler(HTTPException, _http)
+    app.add_middleware(BodyLimit)
     app.add_middleware(Unforeseen)
 
 
@@ -89,6 +92,27 @@ class Unforeseen:
             if scope["type"] != "http" or started:
                 return
             await _respond(Request(scope), InternalFault())(scope, receive, send)
+
+
+class BodyLimit:
+    """Stops reading a body that is larger than any request of ours: it is read before anybody is recognised."""
+
+    def __init__(self, app: ASGIApp) -> None:
+        self._app = app
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        taken = 0
+
+        async def counted() -> Message:
+            nonlocal taken
+            message = await receive()
+            taken += len(message.get("body", b""))
+            if taken > MAX_BODY_BYTES:
+                # FastAPI turns whatever goes wrong while a body is read into a malformed request.
+                raise ValueError("too large")
+            return message
+
+        await self._app(scope, counted, send)
 
 
 def place_of(error: BaseException) -> str:

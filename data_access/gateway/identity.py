@@ -18,6 +18,7 @@ from data_access.canonical import sha256_hex
 from data_access.clock import Clock, SystemClock
 from data_access.errors import HubUnavailable, NotAllowed, NotSignedIn
 from data_access.flows.answering import Asker
+from data_access.flows.releasing import SERVICE
 
 ACCESS = "access:services!service=data"
 TEAM_GROUP = "team-"
@@ -80,7 +81,7 @@ class HubIdentity:
         name = str(owner["name"])
         if owner.get("kind") == "service":
             teams = frozenset({SITE_TEAM}) if name == SITE_SERVICE else frozenset[str]()
-            return Caller(Asker(f"service-{name}", teams), scopes)
+            return Caller(Asker(f"{SERVICE}{name}", teams), scopes)
         model = self._get(f"/users/{quote(name, safe='')}", self._own)
         if model is None:
             # The Hub knows the token but does not tell us about its owner: our own rights are amiss.

@@ -23,6 +23,7 @@ Document = dict[str, Any]
 #: What each route demands besides access to the service; any one of several is enough. A route that is
 #: neither here nor public fails the build: nothing is documented without saying who may call it.
 DEMANDED: dict[tuple[str, str], tuple[str, ...]] = {
+    ("get", "/v1/me"): (READ,),
     ("get", "/v1/catalog"): (READ,),
     ("get", "/v1/datasets/{dataset}"): (READ,),
     ("post", "/v1/price"): (ASK,),

@@ -70,6 +70,15 @@ def _routes(parts: Parts, caller: Any) -> APIRouter:
 
         return Depends(check)
 
+    @routes.get("/me")
+    def me(who: Annotated[Caller, allowed(READ)]) -> dict[str, Any]:
+        """Who the asker is here, the teams she may spend for, and the name she has in public records."""
+        return {
+            "name": who.asker.name,
+            "public_name": parts.releasing.public_name(who.asker.name),
+            "teams": sorted(who.asker.teams),
+        }
+
     @routes.get("/catalog")
     def catalog(who: Annotated[Caller, allowed(READ)]) -> dict[str, Any]:
         """What exists, and what is open."""

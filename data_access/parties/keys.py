@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import base64
 import binascii
+import hmac
 import json
 import os
 from dataclasses import dataclass
@@ -16,6 +17,8 @@ from typing import Any
 
 from cryptography.exceptions import InvalidSignature
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey, Ed25519PublicKey
+from cryptography.hazmat.primitives.hashes import SHA256
+from cryptography.hazmat.primitives.kdf.hkdf import HKDF
 from cryptography.hazmat.primitives.serialization import (
     BestAvailableEncryption,
     Encoding,
@@ -82,6 +85,13 @@ class SigningKey:
     @property
     def id(self) -> str:
         return key_id(self.public)
+
+    def pseudonym(self, person: str) -> str:
+        """`person-` and 26 characters: a person's name in public files. The same person, the same word; without
+        this key nobody can go back to the name, not even by trying all of them."""
+        raw = self.private.private_bytes(Encoding.Raw, PrivateFormat.Raw, NoEncryption())
+        secret = HKDF(SHA256(), length=32, salt=None, info=b"civic pseudonyms of persons").derive(raw)
+        return content_id("person", hmac.digest(secret, person.encode("utf-8"), "sha256"))
 
     def sign(self, document: Any) -> Signature:
         return self.sign_bytes(canonical_bytes(document))

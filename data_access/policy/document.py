@@ -67,8 +67,9 @@ class KeyDomain(Closed):
     """The public list of values by which one column may be grouped and filtered."""
 
     values: tuple[str, ...] = Field(min_length=1)
-    #: Whether rows outside the list form the key `other` (they are never dropped).
-    other: bool = True
+    #: Rows outside the list form the key `other`. Written out so that stewards see it, and never false: one such
+    #: row would then be dropped in silence, or break every question and so tell that it is there.
+    other: Literal[True] = True
     geography: Literal["gu", "dong"] | None = None
 
     @model_validator(mode="after")

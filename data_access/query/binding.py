@@ -45,7 +45,7 @@ from data_access.query.schema import PERIOD_KEY, Schema
 
 MAX_CELLS = 100_000
 #: Years outside these are no question about a city, and their neighbouring days would leave the calendar.
-_FIRST_DAY, _LAST_DAY = "1900-01-01", "2999-12-31"
+_FIRST_DAY, _LAST_DAY, _DAY_AFTER = "1900-01-01", "2999-12-31", "3000-01-01"
 
 
 @dataclass(frozen=True)
@@ -168,7 +168,8 @@ def _check_dates(node: Compare | In | Between) -> None:
         try:
             if not isinstance(value, str) or date.fromisoformat(value).isoformat() != value:
                 raise ValueError
-            if not _FIRST_DAY <= value <= _LAST_DAY:
+            # A `between` becomes `lt` the day after, which may be asked as well.
+            if not _FIRST_DAY <= value <= (_LAST_DAY if isinstance(node, Between) else _DAY_AFTER):
                 raise ValueError
         except ValueError:
             raise PlanInvalid(where="a date is written as 2026-09-01") from None

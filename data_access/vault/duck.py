@@ -93,5 +93,10 @@ def reason_of(error: duckdb.Error) -> CivicError:
     return InternalFault()
 
 
+def identifier(name: str) -> str:
+    """A catalog's column name in SQL. Quoted, since `at`, `order` or `end` are good names and reserved words."""
+    return f'"{name}"'
+
+
 def _quoted(text: str) -> str:
     return "'" + text.replace("'", "''") + "'"

@@ -22,7 +22,7 @@ import pyarrow.compute as pc
 
 from data_access.catalog import Dataset
 from data_access.errors import CivicError, VaultDamaged
-from data_access.vault.duck import attach, lock, open_connection, reason_of
+from data_access.vault.duck import attach, identifier, lock, open_connection, reason_of
 from data_access.vault.keys import LineageKeys, sync_folder
 
 _LOCK = ".lock"
@@ -216,9 +216,10 @@ def _ranking(dataset: Dataset) -> str:
     ever leaves this statement. DuckDB has no HMAC, and Python's would take a second for each million rows and
     more memory.
     """
-    time = dataset.time_column
-    period = f"strftime({time}, '%Y-%m')"
-    stored = [name for name in (*dataset.columns, *dataset.derived) if name != dataset.person_column]
+    period = f"strftime({identifier(dataset.time_column)}, '%Y-%m')"
+    stored = [
+        identifier(name) for name in (*dataset.columns, *dataset.derived) if name != dataset.person_column
+    ]
     columns = ", ".join(stored)
     if dataset.person_column is None:
         return (
@@ -226,8 +227,11 @@ def _ranking(dataset: Dataset) -> str:
             f"1::INTEGER AS {RANK} FROM rough.data"
         )
     content = " || ".join(
-        f"coalesce(length({name}::VARCHAR) || ':' || {name}::VARCHAR, '-')"
-        for name in (PERSON, *(name for name in dataset.columns if name != dataset.person_column))
+        f"coalesce(length({column}::VARCHAR) || ':' || {column}::VARCHAR, '-')"
+        for column in (
+            PERSON,
+            *(identifier(name) for name in dataset.columns if name != dataset.person_column),
+        )
     )
     return f"""
         CREATE TABLE made.data AS

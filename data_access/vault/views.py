@@ -13,7 +13,7 @@ from pathlib import Path
 from data_access.catalog import ColumnType, Dataset
 from data_access.errors import PolicyMalformed
 from data_access.policy import Policy, UnitKind
-from data_access.vault.duck import attach, lock
+from data_access.vault.duck import attach, identifier, lock
 from data_access.vault.keys import LineageKeys
 from data_access.vault.store import PERIOD, PERSON, RANK, Staged, VaultStore
 
@@ -77,15 +77,17 @@ def _statement(dataset: Dataset, policy: Policy) -> str:
         columns.append("units.unit AS unit")
     for name, domain in policy.keys.items():
         listed = ", ".join(_quoted(value) for value in domain.values)
+        key = identifier(name)
         columns.append(
-            f"CASE WHEN {name}::VARCHAR IN ({listed}) THEN {name}::VARCHAR ELSE '{OTHER}' END AS {name}"
+            f"CASE WHEN {key}::VARCHAR IN ({listed}) THEN {key}::VARCHAR ELSE '{OTHER}' END AS {key}"
         )
-    time = dataset.time_column
+    time = identifier(dataset.time_column)
     columns.append(f"date_trunc('hour', {time})::TIMESTAMP AS {time}")
     for name, clip in policy.clips.items():
+        measure = identifier(name)
         # greatest() and least() pass over nulls, which would make a missing value a value at the lower bound.
-        clipped = f"round(least(greatest({name}, {clip.low}), {clip.high}))::BIGINT"
-        columns.append(f"CASE WHEN {name} IS NOT NULL THEN {clipped} END AS {name}")
+        clipped = f"round(least(greatest({measure}, {clip.low}), {clip.high}))::BIGINT"
+        columns.append(f"CASE WHEN {measure} IS NOT NULL THEN {clipped} END AS {measure}")
     bounds = f"{PERIOD} BETWEEN '{policy.first_period}' AND '{policy.last_period}'"
     if person:
         bounds += f" AND {PERSON} IS NOT NULL AND {RANK} <= {policy.row_bound}"

@@ -1,7 +1,6 @@
 """The whole demonstration, once for all tests of this folder: nothing in it is stood in for.
 
 demonstration   a real workspace on free ports: made-up city (400,000 rides), vault, Hub, gateway, published report
-chromium        one real browser for the session
 blocked         a page of it that may fetch nothing but the file it is given; counts what it tried
 """
 
@@ -12,7 +11,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import pytest
-from playwright.sync_api import Browser, Page, sync_playwright
+from playwright.sync_api import Browser, Page
 
 from hub_config.client import make_link
 from hub_config.demo import Prepared, Runner, publish
@@ -21,15 +20,6 @@ from hub_config.settings import Settings
 from tests.hub.conftest import make_settings, temporary_folder
 
 RIDES = 400_000
-CHROMIUM = "/usr/bin/chromium"
-FLAGS = [
-    "--no-sandbox",
-    "--disable-gpu",
-    "--disable-background-networking",
-    "--disable-component-update",
-    "--disable-sync",
-    "--no-first-run",
-]
 
 
 @dataclass
@@ -60,14 +50,6 @@ def demonstration() -> Iterator[Demonstration]:
             secrets = {name: people.add_link(name, lifetime_s=3600) for name in people.names()}
             people.close()
             yield Demonstration(settings, page, secrets)
-
-
-@pytest.fixture(scope="session")
-def chromium() -> Iterator[Browser]:
-    with sync_playwright() as playwright:
-        browser = playwright.chromium.launch(executable_path=CHROMIUM, args=FLAGS)
-        yield browser
-        browser.close()
 
 
 @dataclass

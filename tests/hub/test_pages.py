@@ -2,7 +2,7 @@
 
 import pytest
 from axe_playwright_python.sync_playwright import Axe
-from playwright.sync_api import expect, sync_playwright
+from playwright.sync_api import expect
 
 from hub_config.client import make_link
 from hub_config.pages import make_stylesheet
@@ -12,14 +12,6 @@ from hub_config.texts import text
 OF_LANGUAGE = {"ko": "expert-han", "en": "analyst-lee"}
 
 pytestmark = [pytest.mark.hub, pytest.mark.browser]
-
-
-@pytest.fixture(scope="module")
-def chromium():
-    with sync_playwright() as playwright:
-        browser = playwright.chromium.launch(executable_path="/usr/bin/chromium", args=["--no-sandbox"])
-        yield browser
-        browser.close()
 
 
 @pytest.fixture

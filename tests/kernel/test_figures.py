@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -21,7 +20,6 @@ from civic_kernel.texts import Language
 #: Where set-up puts Leaflet, or where `npm ci` in the checkout does.
 NODE = Path(__file__).resolve().parents[2] / "node_modules" / "leaflet" / "dist"
 VENDOR = maps.VENDOR if (maps.VENDOR / "leaflet.js").is_file() else NODE
-ARGS = "--no-sandbox --disable-gpu --disable-background-networking --disable-component-update --disable-sync"
 TITLE = {"ko": "구별 따릉이 이용", "en": "Bike rides by gu"}
 
 needs_leaflet = pytest.mark.skipif(
@@ -126,21 +124,11 @@ def test_a_scale_encloses_its_values(values: list[float]) -> None:
     assert 2 <= len(scale.ticks) <= 8 and scale.low < scale.high
 
 
-@pytest.fixture(scope="module")
-def browser() -> Iterator[Any]:
-    from playwright.sync_api import sync_playwright
-
-    with sync_playwright() as playwright:
-        chromium = playwright.chromium.launch(executable_path="/usr/bin/chromium", args=ARGS.split())
-        yield chromium
-        chromium.close()
-
-
-def open_page(browser: Any, html: str, tmp_path: Path, **context: Any) -> tuple[Any, list[str], list[str]]:
+def open_page(chromium: Any, html: str, tmp_path: Path, **context: Any) -> tuple[Any, list[str], list[str]]:
     """The page, its requests beyond the file itself, and everything on its console."""
     file = tmp_path / "page.html"
     file.write_text(html, encoding="utf-8")
-    page = browser.new_context(offline=True, **context).new_page()
+    page = chromium.new_context(offline=True, **context).new_page()
     requests: list[str] = []
     said: list[str] = []
     page.on(
@@ -165,13 +153,13 @@ def violations(page: Any) -> list[str]:
 @pytest.mark.parametrize("language", ["ko", "en"])
 @pytest.mark.parametrize("scheme", ["light", "dark"])
 def test_axe_finds_nothing_inside_the_map_s_document(
-    browser: Any, tmp_path: Path, language: Language, scheme: str
+    chromium: Any, tmp_path: Path, language: Language, scheme: str
 ) -> None:
     # The policy stops axe from being put in, so the same document is judged without that one line.
     document = draw(language).document
     start = document.index("<meta http-equiv")
     open_document = document[:start] + document[document.index(">", start) + 1 :]
-    page, _, said = open_page(browser, open_document, tmp_path, color_scheme=scheme)
+    page, _, said = open_page(chromium, open_document, tmp_path, color_scheme=scheme)
     page.locator("path.leaflet-interactive").nth(2).click()
     page.wait_for_selector(".leaflet-popup")
     assert violations(page) == [] and said == []
@@ -183,10 +171,10 @@ def test_axe_finds_nothing_inside_the_map_s_document(
 
 @needs_leaflet
 @pytest.mark.browser
-def test_a_map_in_its_sandbox_asks_for_nothing_and_works_by_keyboard(browser: Any, tmp_path: Path) -> None:
+def test_a_map_in_its_sandbox_asks_for_nothing_and_works_by_keyboard(chromium: Any, tmp_path: Path) -> None:
     chart = charts.dots(by_gu(), "rides", "start_gu", title=TITLE["ko"], mark="above")
     html = f"<!doctype html><html lang=ko><title>t</title><body>{draw('ko').iframe()}{chart.html}"
-    page, requests, said = open_page(browser, html, tmp_path, viewport={"width": 1280, "height": 900})
+    page, requests, said = open_page(chromium, html, tmp_path, viewport={"width": 1280, "height": 900})
     frame = page.frame_locator("iframe")
     paths = frame.locator("path.leaflet-interactive")
     assert paths.count() == 25 and frame.locator("path.cv-withheld").count() == 1
@@ -214,12 +202,12 @@ def test_a_map_in_its_sandbox_asks_for_nothing_and_works_by_keyboard(browser: An
 
 @needs_leaflet
 @pytest.mark.browser
-def test_one_finger_scrolls_the_page_and_nothing_is_wider_than_a_phone(browser: Any, tmp_path: Path) -> None:
+def test_one_finger_scrolls_the_page_and_nothing_is_wider_than_a_phone(chromium: Any, tmp_path: Path) -> None:
     chart = charts.dots(by_gu("en"), "rides", "start_gu", title=TITLE["en"], mark="above")
     viewport = "<meta name=viewport content='width=device-width'>"
     html = f"<!doctype html><html lang=en>{viewport}<title>t</title><body>{draw('en').iframe()}{chart.html}"
     phone = {"viewport": {"width": 360, "height": 700}, "has_touch": True, "is_mobile": True}
-    page, _, said = open_page(browser, html, tmp_path, **phone)
+    page, _, said = open_page(chromium, html, tmp_path, **phone)
     inside = page.frames[1]
     inside.wait_for_selector("path.leaflet-interactive")
     touch = inside.evaluate("getComputedStyle(document.querySelector('.leaflet-container')).touchAction")

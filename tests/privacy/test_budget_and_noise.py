@@ -120,7 +120,7 @@ def test_the_noise_is_a_discrete_gaussian(scale: str) -> None:
     edge = math.ceil(3 * sigma)
     weight = {x: math.exp(-0.5 * (x / sigma) ** 2) for x in range(-60, 61)}
     whole = sum(weight.values())
-    bins = [(-10**9, -edge), *((x, x) for x in range(-edge + 1, edge)), (edge, 10**9)]
+    bins = [(-(10**9), -edge), *((x, x) for x in range(-edge + 1, edge)), (edge, 10**9)]
     statistic = 0.0
     for low, high in bins:
         expected = draws * sum(w for x, w in weight.items() if low <= x <= high) / whole
@@ -132,7 +132,9 @@ def test_the_noise_is_a_discrete_gaussian(scale: str) -> None:
 def test_noise_is_independent_between_cells_and_between_calls() -> None:
     mechanism = gaussian(100, Rho(1000))
     noise = DiscreteGaussianNoise()
-    first, second = (np.array(noise.add(np.zeros(4000, dtype=np.int64), mechanism), dtype=float) for _ in range(2))
+    first, second = (
+        np.array(noise.add(np.zeros(4000, dtype=np.int64), mechanism), dtype=float) for _ in range(2)
+    )
     for one, other in ((first, second), (first[:-1], first[1:])):
         # |r| of independent draws exceeds 5/√n about once in two million.
         assert abs(np.corrcoef(one, other)[0, 1]) < 5 / math.sqrt(len(one))
@@ -149,7 +151,9 @@ _PLANS = {
 
 
 @settings(max_examples=80, deadline=None)
-@given(others=st.lists(st.tuples(st.integers(2, 3), st.sampled_from("ab")), max_size=5), bound=st.integers(1, 3))
+@given(
+    others=st.lists(st.tuples(st.integers(2, 3), st.sampled_from("ab")), max_size=5), bound=st.integers(1, 3)
+)
 def test_removing_one_person_moves_an_answer_by_the_sensitivity_and_some_person_does(
     others: list[tuple[int, str]], bound: int
 ) -> None:

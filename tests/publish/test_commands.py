@@ -34,9 +34,7 @@ def test_run_publish_approve_build_check(made: Made, tmp_path: Path) -> None:
     call = CliRunner(catch_exceptions=False).invoke
     ran = call(report, ["run", str(NOTEBOOK), "-p", "gu=강남구", "--out", str(tmp_path / "run"), "--json"])
     assert json.loads(ran.stdout)["parameters"]["gu"] == "강남구" and "The chart by gu" in ran.stderr
-    release = call(
-        publish, [str(tmp_path / "run"), "--to", str(tmp_path / "releases"), "--author", "reports", "--json"]
-    )
+    release = call(publish, [str(tmp_path / "run"), "--to", str(tmp_path / "releases"), "--json"])
     identity = json.loads(release.stdout)["release_id"]
     made.gateway.approve(identity, standin.CITY, standin.CSO)
     places = ["--from", str(tmp_path / "releases"), "--to", str(tmp_path / "public")]

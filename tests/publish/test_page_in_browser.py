@@ -9,7 +9,7 @@ from typing import Any
 
 import pytest
 from axe_playwright_python.sync_playwright import Axe
-from playwright.sync_api import Browser, Frame, Page, Route, sync_playwright
+from playwright.sync_api import Browser, Frame, Page, Route
 
 from tests.publish.conftest import Made
 from tests.publish.test_site import build, release, slug
@@ -18,14 +18,6 @@ from tests.reports import standin
 pytestmark = pytest.mark.browser
 
 TAGS = ["wcag2a", "wcag2aa", "wcag21a", "wcag21aa", "wcag22aa", "best-practice"]
-
-
-@pytest.fixture(scope="module")
-def browser() -> Iterator[Browser]:
-    with sync_playwright() as playwright:
-        started = playwright.chromium.launch(executable_path="/usr/bin/chromium", args=["--no-sandbox"])
-        yield started
-        started.close()
 
 
 @pytest.fixture(scope="module")
@@ -59,8 +51,8 @@ class Watched:
 
 
 @pytest.fixture
-def watched(browser: Browser) -> Iterator[Watched]:
-    context = browser.new_context(viewport={"width": 1280, "height": 900})
+def watched(chromium: Browser) -> Iterator[Watched]:
+    context = chromium.new_context(viewport={"width": 1280, "height": 900})
     yield Watched(context.new_page())
     context.close()
 
@@ -119,9 +111,9 @@ def test_the_policy_stops_what_the_screen_might_miss(site: Path, made: Made, wat
 @pytest.mark.parametrize("scheme", ["light", "dark"])
 @pytest.mark.parametrize("language", ["ko", "en"])
 def test_axe_finds_nothing_on_any_page_and_in_any_frame(
-    site: Path, made: Made, browser: Browser, language: str, scheme: Any
+    site: Path, made: Made, chromium: Browser, language: str, scheme: Any
 ) -> None:
-    context = browser.new_context(
+    context = chromium.new_context(
         bypass_csp=True, color_scheme=scheme, viewport={"width": 360, "height": 800}
     )
     page = context.new_page()
@@ -138,9 +130,9 @@ def test_axe_finds_nothing_on_any_page_and_in_any_frame(
 
 
 def test_axe_finds_a_planted_fault_on_the_page_and_in_its_frame(
-    site: Path, made: Made, browser: Browser
+    site: Path, made: Made, chromium: Browser
 ) -> None:
-    context = browser.new_context(bypass_csp=True)
+    context = chromium.new_context(bypass_csp=True)
     page = context.new_page()
     page.goto((site / "reports" / slug(made) / "ko" / "index.html").as_uri())
     frame = map_frame(page)
@@ -158,8 +150,8 @@ def test_my_gu_leads_to_its_row_and_sentence(site: Path, made: Made, watched: Wa
     assert page.locator("tr.mine th").inner_text() == "노원구"
 
 
-def test_without_script_my_gu_is_a_list_of_links(site: Path, made: Made, browser: Browser) -> None:
-    context = browser.new_context(java_script_enabled=False)
+def test_without_script_my_gu_is_a_list_of_links(site: Path, made: Made, chromium: Browser) -> None:
+    context = chromium.new_context(java_script_enabled=False)
     page = context.new_page()
     page.goto((site / "reports" / slug(made) / "ko" / "index.html").as_uri())
     assert page.locator(".mygu li:visible a").count() == 25

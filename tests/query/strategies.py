@@ -70,7 +70,9 @@ def filters() -> st.SearchStrategy[dict[str, Any]]:
 @st.composite
 def documents(draw: st.DrawFn) -> dict[str, Any]:
     by = draw(st.lists(st.sampled_from(range(len(_KEYS))), max_size=2, unique=True))
-    names = draw(st.lists(st.sampled_from(["n", "who", "period", "at", "unit"]), min_size=1, max_size=3, unique=True))
+    names = draw(
+        st.lists(st.sampled_from(["n", "who", "period", "at", "unit"]), min_size=1, max_size=3, unique=True)
+    )
     measures: dict[str, Any] = {}
     for name in names:
         measures[name] = {"fn": draw(st.sampled_from(["count", "persons"]))}

@@ -73,6 +73,8 @@ def where(column: Any, op: Any, **value: Any) -> dict[str, Any]:
         (where("at", "ge", value="2026-02-30"), "plan_invalid"),
         (where("at", "ge", value="2026-01-01T00:00:00"), "plan_invalid"),
         (where("at", "between", values=["2026-01-01", "9999-12-31"]), "plan_invalid"),
+        (where("at", "between", values=["2026-01-01", "3000-01-01"]), "plan_invalid"),
+        (where("at", "lt", value="3000-01-01"), None),
         (where("at", "lt", value="0001-01-01"), "plan_invalid"),
         (where("at", "ge", value=20260101), "plan_invalid"),
         ({"dataset": "rides"}, "plan_invalid"),
@@ -93,7 +95,8 @@ def test_persons_have_no_meaning_where_the_unit_is_a_row() -> None:
 def test_a_hundred_thousand_cells_are_allowed_and_one_more_is_not() -> None:
     def plan(last: int) -> str | None:
         keys = {
-            name: KeyColumn(name, tuple(map(str, range(size))), False) for name, size in (("a", 1000), ("b", last))
+            name: KeyColumn(name, tuple(map(str, range(size))), False)
+            for name, size in (("a", 1000), ("b", last))
         }
         document = PLAN | {"by": ["a", "b"]}
         return code_of(document, Schema("rides", keys, "at", SCHEMA.periods, True))
@@ -133,13 +136,19 @@ _JSON = st.recursive(
     | st.integers()
     | st.floats()
     | st.text()
-    | st.sampled_from(["\ud800", "\x00", "rides", "gu", "at", "month", "eq", "in", 2**53, -(2**80), "x" * 200]),
-    lambda inner: st.lists(inner, max_size=4)
-    | st.dictionaries(
-        st.text(max_size=5)
-        | st.sampled_from(["dataset", "where", "by", "measures", "column", "op", "value", "values", "fn", "and"]),
-        inner,
-        max_size=5,
+    | st.sampled_from(
+        ["\ud800", "\x00", "rides", "gu", "at", "month", "eq", "in", 2**53, -(2**80), "x" * 200]
+    ),
+    lambda inner: (
+        st.lists(inner, max_size=4)
+        | st.dictionaries(
+            st.text(max_size=5)
+            | st.sampled_from(
+                ["dataset", "where", "by", "measures", "column", "op", "value", "values", "fn", "and"]
+            ),
+            inner,
+            max_size=5,
+        )
     ),
     max_leaves=15,
 )

@@ -232,6 +232,7 @@ class Gateway:
         self.refuse: tuple[int, dict[str, Any]] | None = None
         self.app = Starlette(
             routes=[
+                Route("/v1/me", self.me),
                 Route("/v1/catalog", self.catalog),
                 Route("/v1/datasets/{name}", self.dataset),
                 Route("/v1/price", self.price, methods=["POST"]),
@@ -242,6 +243,9 @@ class Gateway:
                 Route("/v1/releases/{name}", self.release),
             ]
         )
+
+    async def me(self, request: Request) -> Response:
+        return JSONResponse({"name": "reports", "public_name": "reports", "teams": ["site"]})
 
     async def catalog(self, request: Request) -> Response:
         rows = [

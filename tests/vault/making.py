@@ -21,7 +21,7 @@ HEADER = ("자전거번호", "대여일시", "대여소", "이용시간(분)", "
 #: Texts that stand in rows and must appear nowhere outside an encrypted file.
 CANARY = "CANARY-카나리아-7351"
 
-_CATALOG = """
+CATALOG = """
 id: trips
 title: {ko: 여행, en: Trips}
 description: {ko: 여행, en: Trips}
@@ -61,7 +61,7 @@ class FixedClock:
 
 
 def dataset() -> Dataset:
-    return parse_entry(_CATALOG, "trips.yaml")
+    return parse_entry(CATALOG, "trips.yaml")
 
 
 def trip(

@@ -14,7 +14,9 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from making import LINEAGE, dataset, policy, rows_of, trip, write_trips
+from pydantic import ValidationError
 
+from data_access.catalog.entry import parse_entry
 from data_access.errors import NoData, PolicyCatalogChanged, PolicyMalformed
 from data_access.flows.loading import Vault, load, make_missing_view
 from data_access.policy import Policy
@@ -217,3 +219,24 @@ def test_key_values_with_quotes_stay_values(vault: Vault, tmp_path: Path) -> Non
     of = policy(dataset(), keys={"sex": {"values": [strange, "M"]}})
     found = _load(vault, tmp_path, [[trip(sex=strange, member="M1"), trip(sex="F", member="M2")]], of)
     assert sorted(row[1] for row in found) == ["other", strange]
+
+
+def test_columns_may_be_named_by_words_of_sql(vault: Vault, tmp_path: Path) -> None:
+    words = {"started_at": "at", "minutes": "order", "sex": "group", " gu: {op": " end: {op"}
+    source = making.CATALOG
+    for name, word in words.items():
+        source = source.replace(name, word)
+    of = parse_entry(source, "trips.yaml")
+    chosen = policy(
+        of,
+        keys={"end": {"values": ["종로구"]}, "group": {"values": ["F", "M"]}},
+        clips={"order": {"low": 0, "high": 60, "unit": "minute"}},
+    )
+    path = write_trips(tmp_path / "trips.csv", [trip()])
+    load(vault, of, [path], lineage=LINEAGE, policy=chosen, by="test")
+    assert rows_of(vault, chosen) == [("2026-09", "종로구", "F", datetime(2026, 9, 1, 8), 7)]
+
+
+def test_no_policy_switches_off_the_key_for_values_outside_its_domain() -> None:
+    with pytest.raises(ValidationError):
+        policy(dataset(), keys={"gu": {"values": ["종로구"], "other": False}})
