@@ -115,9 +115,13 @@ class Settings:
 def checkout_path() -> Path | None:
     """The folder that these modules are imported from when they are not installed in this environment.
 
-    Only then must child processes be told where to find them."""
+    Only then must child processes be told where to find them. As root not even then, if the folder is closed to
+    the users that they become: they would find the first module as root and fail at the next one."""
     folder = Path(__file__).resolve().parents[1]
-    return None if folder.is_relative_to(PREFIX) else folder
+    if folder.is_relative_to(PREFIX):
+        return None
+    is_open = all(place.stat().st_mode & 0o005 == 0o005 for place in (folder, *folder.parents))
+    return folder if is_open or os.geteuid() != 0 else None
 
 
 def default_home() -> Path:
