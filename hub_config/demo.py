@@ -25,7 +25,7 @@ from hub_config.home import REPORTS_USER, SITE_USER, prepare, user_ids
 from hub_config.people import People, open_people
 from hub_config.running import Workspace, find_running, start
 from hub_config.settings import PREFIX, PYTHON, Settings, checkout_path
-from hub_config.texts import shared_folder, text
+from hub_config.texts import text
 
 TEAM = "bike"
 #: Name, role, Korean and English display name. The stewards' names stand in the register of parties.
@@ -125,7 +125,8 @@ def publish(workspace: Workspace, runner: Runner) -> Path:
     run, releases = home / "runs" / "bike-routes", home / "runs" / "releases"
     _forget(run)
     runner.say(4, "run")
-    notebook = shared_folder("notebooks") / "bike_routes.ipynb"
+    # Where the users that run it can read it.
+    notebook = (checkout_path() or PREFIX / "share" / "civic") / "notebooks" / "bike_routes.ipynb"
     runner.verb("report", "run", str(notebook), "--out", str(run), user=REPORTS_USER, extra=extra)
     runner.say(5, "release")
     release = runner.verb("publish", str(run), "--to", str(releases), user=REPORTS_USER, extra=extra)[

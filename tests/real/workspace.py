@@ -12,7 +12,6 @@ import os
 import shutil
 import socket
 import subprocess
-import sys
 import threading
 import time
 from collections.abc import Iterator, Mapping
@@ -32,6 +31,7 @@ from data_access.parties.keys import signatures_path, write_signatures
 from data_access.parties.register import SIDES
 from data_access.policy import Policy
 from hub_config import home as places
+from hub_config.settings import PYTHON
 from hub_config.settings import read_settings as read_hub_settings
 from tests.factories import Keys, make_keys
 
@@ -111,7 +111,7 @@ class City:
     def verb(self, *words: str) -> dict[str, Any]:
         """`civic WORDS --json` as root, which becomes civic-vault by itself."""
         done = subprocess.run(
-            [sys.executable, "-c", VERBS, *words, "--json"],
+            [PYTHON, "-c", VERBS, *words, "--json"],
             cwd="/",
             env=self.environment(),
             capture_output=True,
@@ -176,7 +176,7 @@ class City:
         uid, gid = places.user_ids(places.VAULT_USER)
         with hub() as hub_url:
             process = subprocess.Popen(
-                [sys.executable, "-m", "data_access.gateway"],
+                [PYTHON, "-m", "data_access.gateway"],
                 cwd="/",
                 env=self.environment(
                     CIVIC_GATEWAY_PORT=str(self.port),
