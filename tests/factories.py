@@ -329,10 +329,10 @@ def make_workspace(
     server: Server | None = None,
 ) -> Workspace:
     """A workspace; with `governed` a register is accepted, and rides are signed for and loaded."""
-    for name, text in (catalog or CATALOG).items():
+    for name, written in (catalog or CATALOG).items():
         path = home / "catalog" / f"{name}.yaml"
         path.parent.mkdir(parents=True, exist_ok=True)
-        path.write_text(text, "utf-8")
+        path.write_text(written, "utf-8")
     clock = FakeClock()
     settings = make_settings(home, isolated, server.create() if server else None)
     parts = compose(settings, clock=clock, noise=noise or ZeroNoise(), create=True)

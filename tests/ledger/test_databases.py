@@ -10,7 +10,7 @@ from sqlalchemy import inspect, text
 
 from data_access.db import Database
 from data_access.errors import LedgerUnavailable
-from tests.factories import ANN, BEN, BY_GU, PERIODS, Workspace, copy_workspace, make_workspace
+from tests.factories import ANN, BEN, BY_GU, PERIODS, copy_workspace, make_workspace
 from tests.postgresql import Server
 
 pytestmark = pytest.mark.postgresql
@@ -25,9 +25,8 @@ def test_a_question_is_charged_and_answered_on_postgresql_as_on_sqlite(
     first = made.ask(key="once")
     assert (first.charged, made.spent()) == (30_000_000, 10_000_000)
     assert made.ask(BEN, None, team="walk").answer.statement == first.answer.statement
-    with pytest.raises(LedgerUnavailable):
-        with made.parts.database.transaction() as tx:
-            tx.connection.execute(text("DELETE FROM charges"))
+    with pytest.raises(LedgerUnavailable), made.parts.database.transaction() as tx:
+        tx.connection.execute(text("DELETE FROM charges"))
     # A server that lost the database is noticed, and nothing is asked.
     postgresql.rename(made.database_url, "lost")
     with pytest.raises(LedgerUnavailable):
