@@ -7,23 +7,21 @@ under the same question at no second charge, or is closed as spent after a day.
 
 from __future__ import annotations
 
+import json
 import re
-import threading
-from collections import defaultdict
-from collections.abc import Iterator
-from contextlib import contextmanager
-from dataclasses import dataclass
+from collections.abc import Mapping
+from dataclasses import dataclass, field, replace
 from decimal import Decimal
 from typing import Any
 
 import numpy as np
 from sqlalchemy import Connection
 
-from data_access.answers import Shelf, StoredAnswer, make_statement
+from data_access.answers import Shelf, StoredAnswer, join_statement, make_statement
 from data_access.audit import Chain, EventKind
-from data_access.canonical import document_hash
+from data_access.canonical import Json, document_hash, sha256_hex
 from data_access.clock import Clock
-from data_access.db import Database
+from data_access.db import Database, Transaction
 from data_access.errors import (
     AnswerInProgress,
     KeyReused,
@@ -35,12 +33,14 @@ from data_access.errors import (
     UnknownPurpose,
 )
 from data_access.flows.governing import Governing, InForce
+from data_access.flows.waiting import QuestionLocks
 from data_access.ledger import Book, Reservation, question_hash
 from data_access.ledger.book import Left, RetryKey
 from data_access.policy import Lane, Policy, schema_of
 from data_access.pricing import Quote, decode_cell, decode_spend, quote, share_of
 from data_access.privacy.mechanisms import Noise
-from data_access.query import bind, decode_plan
+from data_access.query import BoundPlan, bind, by_period, decode_plan
+from data_access.query.canonical_form import PERIOD
 from data_access.query.cells import Cells, dense
 from data_access.query.compiler import compile_sql
 from data_access.vault import Engine, View, find_version, find_view
@@ -78,10 +78,17 @@ class PriceTag:
     stored: StoredAnswer | None
     #: The size of cell that the asker named, for the measures whose error depends on it.
     cell: int | None
+    #: Answers that are there already for some of the periods, which then cost nothing.
+    joins: dict[str, StoredAnswer]
+
+    @property
+    def to_pay(self) -> tuple[str, ...]:
+        return () if self.stored else tuple(p for p in self.quote.periods if p not in self.joins)
 
     @property
     def tightest(self) -> Left:
-        return min(self.left.values(), key=lambda left: left.nano)
+        """Of the periods that are still to be paid for; of all where there are none."""
+        return min((self.left[p] for p in self.to_pay or self.left), key=lambda left: left.nano)
 
     @property
     def share_of_left(self) -> Decimal:
@@ -109,34 +116,30 @@ class _Decided:
     request: Request
     force: InForce
     quote: Quote
+    #: One question for each period, where it is keyed by the period; else it is its own one part.
+    parts: tuple[Quote, ...]
+    #: The policies whose answers may be joined: a table has one meaning, so parts from before the row bound
+    #: changed, say, are bought anew. None where nothing is joined.
+    alike: frozenset[str] | None
 
     @property
     def policy(self) -> Policy:
         return self.force.policy
 
+    @property
+    def is_joined(self) -> bool:
+        return self.parts != (self.quote,)
 
-class _QuestionLocks:
-    """One lock for each question under way, forgotten when nobody holds it."""
 
-    def __init__(self) -> None:
-        self._guard = threading.Lock()
-        self._locks: dict[str, tuple[threading.Lock, int]] = defaultdict(lambda: (threading.Lock(), 0))
+@dataclass
+class _Reserved:
+    """What a question gets: parts that are stored, and parts to run for under their reservations."""
 
-    @contextmanager
-    def hold(self, question: str) -> Iterator[None]:
-        with self._guard:
-            lock, waiting = self._locks[question]
-            self._locks[question] = (lock, waiting + 1)
-        try:
-            with lock:
-                yield
-        finally:
-            with self._guard:
-                lock, waiting = self._locks[question]
-                if waiting == 1:
-                    del self._locks[question]
-                else:
-                    self._locks[question] = (lock, waiting - 1)
+    charged: int = 0
+    #: The joined answer's own; None where the question is its own one part.
+    whole: Reservation | None = None
+    stored: dict[str, StoredAnswer] = field(default_factory=dict)
+    runs: list[tuple[Quote, Reservation]] = field(default_factory=list)
 
 
 class Answering:
@@ -160,17 +163,20 @@ class Answering:
         self._engine = engine
         self._noise = noise
         self._clock = clock
-        self._locks = _QuestionLocks()
+        self._locks = QuestionLocks()
 
     def price(self, asker: Asker, request: Request) -> PriceTag:
         """Exact cost and expected error. Touches no data."""
         with self._database.reading() as connection:
             decided = self._decide(connection, asker, request)
+            stored = None if request.fresh else self._shelf.find(connection, decided.quote)
+            found = {part.bound.id: self._stored_part(connection, decided, part) for part in decided.parts}
             return PriceTag(
                 decided.quote,
                 self._book.left(connection, decided.policy, request.team, decided.quote.periods),
-                None if request.fresh else self._shelf.find(connection, decided.quote),
+                stored,
                 decode_cell(request.spend),
+                {p.periods[0]: a for p in decided.parts if decided.is_joined and (a := found[p.bound.id])},
             )
 
     def answer(self, asker: Asker, request: Request) -> Answered:
@@ -183,8 +189,9 @@ class Answering:
             self._view(connection, decided.policy)
         # Before the charge: a plan that cannot be compiled costs nothing.
         sql = compile_sql(decided.quote.bound)
-        # Equal questions wait for one another here, so that sixty-four askers cause one charge.
-        with self._locks.hold(question_hash(decided.quote)):
+        # Equal questions wait for one another here, so that sixty-four askers cause one charge; and so do
+        # questions that share a part.
+        with self._locks.hold(*(question_hash(q) for q in (decided.quote, *decided.parts))):
             with self._database.reading() as connection:
                 known = self._known(connection, decided)
                 if known is not None:
@@ -218,7 +225,16 @@ class Answering:
             raise MalformedRequest(where="key")
         bound = bind(plan, schema_of(force.policy, force.entry))
         spend = decode_spend(request.spend, force.policy)
-        return _Decided(asker, request, force, quote(bound, force.policy, spend))
+        parts = tuple(quote(part, force.policy, spend) for part in by_period.split(bound))
+        if not parts:
+            own = quote(bound, force.policy, spend)
+            return _Decided(asker, request, force, own, (own,), None)
+        alike = self._governing.alike(connection, force.policy)
+        # All parts are protected alike: they differ in nothing but the period.
+        return _Decided(asker, request, force, replace(parts[0], bound=bound), parts, alike)
+
+    def _stored_part(self, connection: Connection, decided: _Decided, part: Quote) -> StoredAnswer | None:
+        return None if decided.request.fresh else self._shelf.find(connection, part, decided.alike)
 
     def _known(self, connection: Connection, decided: _Decided) -> StoredAnswer | None:
         retry = _retry_key(decided)
@@ -230,53 +246,99 @@ class Answering:
         return None if decided.request.fresh else self._shelf.find(connection, decided.quote)
 
     def _ask(self, decided: _Decided, sql: str) -> Answered:
-        reservation, charged = self._reserve(decided)
-        began = self._clock.monotonic()
-        try:
-            with self._database.reading() as connection:
-                view = self._view(connection, decided.policy)
-            exact = self._run(decided, view, sql)
-            noisy = self._protect(decided, exact)
-            answer = self._commit(decided, reservation, view, noisy)
-        finally:
-            # Success and fault leave on the same beat, which depends on public facts alone.
-            self._wait_for_beat(decided.policy, began)
+        reserved = self._reserve(decided)
+        if reserved.runs:
+            began = self._clock.monotonic()
+            try:
+                answer = self._read(decided, reserved, sql)
+            finally:
+                # Success and fault leave on the same beat, which depends on public facts alone.
+                self._wait_for_beat(decided.policy, began)
+        else:
+            answer = self._commit(decided, reserved, None, [])
         with self._database.reading() as connection:
-            return self._answered(connection, decided, answer, charged)
+            return self._answered(connection, decided, answer, reserved.charged)
 
-    def _reserve(self, decided: _Decided) -> tuple[Reservation, int]:
-        """What to run for, and what it cost just now: 0 where an earlier try was charged and left no bytes."""
-        quote, policy, retry = decided.quote, decided.policy, _retry_key(decided)
+    def _read(self, decided: _Decided, reserved: _Reserved, sql: str) -> StoredAnswer:
+        with self._database.reading() as connection:
+            view = self._view(connection, decided.policy)
+        bound, missing = decided.quote.bound, tuple(part.periods[0] for part, _ in reserved.runs)
+        if decided.is_joined and missing != bound.periods:
+            bound = by_period.only(bound, missing)
+            sql = compile_sql(bound)
+        exact = self._run(bound, view, sql)
+        if not decided.is_joined:
+            slices = [exact]
+        else:
+            place = bound.plan.by.index(PERIOD)
+            slices = [
+                exact.slice(part.bound, place, bound.periods.index(part.periods[0]))
+                for part, _ in reserved.runs
+            ]
+        noisy = [self._protect(part, cells) for (part, _), cells in zip(reserved.runs, slices, strict=True)]
+        return self._commit(decided, reserved, view, noisy)
+
+    def _reserve(self, decided: _Decided) -> _Reserved:
+        """What to run for, and what it cost just now: 0 where an earlier try was charged and left no bytes.
+
+        All parts in one transaction: where one period's budget is exhausted, no period is charged.
+        """
+        policy, request = decided.policy, decided.request
+        retry = _retry_key(decided)
         with self._database.transaction() as tx:
             if self._governing.in_force(tx.connection, policy.dataset).policy != policy:
                 # Another policy took effect since the price was made.
                 raise AnswerInProgress()
             self._book.close_stale(tx)
-            known = self._book.check_retry(tx.connection, decided.asker.name, retry) if retry else None
-            if known is not None:
-                again = self._book.unsettled_of(tx.connection, known, policy)
-                if again is None:
-                    # What the key was charged for is closed: under this key nothing is ever charged twice.
-                    raise KeyReused()
-                return again, 0
-            open_one = self._book.unsettled(tx.connection, quote, policy)
-            if open_one is not None and not decided.request.fresh:
-                if retry is not None:
-                    self._book.bind_key(tx, decided.asker.name, retry, open_one.id)
-                return open_one, 0
-            reservation = self._book.reserve(
-                tx, quote, policy, decided.request.team, decided.asker.name, retry
-            )
-            return reservation, quote.rho.nano * len(quote.periods)
+            reserved = _Reserved()
+            if decided.is_joined:
+                reserved.whole = self._claim(tx, decided, decided.quote, retry) or self._book.note(
+                    tx, decided.quote, policy, request.team, decided.asker.name, retry
+                )
+            for part in decided.parts:
+                own = _part_key(retry, part) if retry and decided.is_joined else retry
+                known = self._book.check_retry(tx.connection, decided.asker.name, own) if own else None
+                stored = (
+                    self._shelf.of_reservation(tx.connection, known)
+                    if known
+                    else self._stored_part(tx.connection, decided, part)
+                )
+                if stored is not None:
+                    reserved.stored[part.periods[0]] = stored
+                    continue
+                claimed = self._claim(tx, decided, part, own)
+                if claimed is None:
+                    claimed = self._book.reserve(tx, part, policy, request.team, decided.asker.name, own)
+                    reserved.charged += part.rho.nano * len(part.periods)
+                reserved.runs.append((part, claimed))
+            return reserved
 
-    def _run(self, decided: _Decided, view: View, sql: str) -> Cells:
+    def _claim(
+        self, tx: Transaction, decided: _Decided, part: Quote, retry: RetryKey | None
+    ) -> Reservation | None:
+        """A reservation for this part from an earlier try, which runs again at no second charge."""
+        known = self._book.check_retry(tx.connection, decided.asker.name, retry) if retry else None
+        if known is not None:
+            again = self._book.unsettled_of(tx.connection, known, decided.policy)
+            if again is None:
+                # What the key was charged for is closed: under this key nothing is ever charged twice.
+                raise KeyReused()
+            return again
+        if decided.request.fresh:
+            return None
+        open_one = self._book.unsettled(tx.connection, part, decided.policy)
+        if open_one is not None and retry is not None:
+            self._book.bind_key(tx, decided.asker.name, retry, open_one.id)
+        return open_one
+
+    def _run(self, bound: BoundPlan, view: View, sql: str) -> Cells:
         with self._engine.reader(view) as connection:
             columns = connection.execute(sql).to_arrow_table()
-        return dense(decided.quote.bound, {name: columns[name].to_pylist() for name in columns.column_names})
+        return dense(bound, {name: columns[name].to_pylist() for name in columns.column_names})
 
-    def _protect(self, decided: _Decided, exact: Cells) -> dict[str, list[int]]:
+    def _protect(self, part: Quote, exact: Cells) -> dict[str, list[int]]:
         noisy: dict[str, list[int]] = {}
-        for draw in decided.quote.draws:
+        for draw in part.draws:
             columns = draw.vector.columns
             # One mechanism, one vector: all bins of all cells are drawn for together.
             drawn = self._noise.add(np.concatenate([exact.columns[name] for name in columns]), draw.mechanism)
@@ -285,46 +347,96 @@ class Answering:
         return noisy
 
     def _commit(
-        self, decided: _Decided, reservation: Reservation, view: View, noisy: dict[str, list[int]]
+        self, decided: _Decided, reserved: _Reserved, view: View | None, noisy: list[dict[str, list[int]]]
     ) -> StoredAnswer:
+        """Sign and store every part that was run for, and what joins them, in one transaction."""
         policy, request = decided.policy, decided.request
-        statement = make_statement(
-            decided.quote,
-            policy,
-            noisy,
-            reservation=reservation.id,
-            team=request.team,
-            purpose=request.purpose,
-            data_version=view.version,
-            now=self._clock.now(),
-        )
+        asked = {"team": request.team, "purpose": request.purpose}
+        parts = dict(reserved.stored)
         with self._database.transaction() as tx:
-            answer = self._shelf.put(
-                tx,
-                decided.quote,
-                statement,
-                reservation=reservation.id,
-                edition=reservation.edition,
-                policy_hash=policy.hash(),
-                team=request.team,
-                data_version=view.version,
-            )
-            self._book.settle(tx, reservation.id, "answered")
-            self._chain.append(
-                tx,
-                EventKind.ANSWERED,
-                {
-                    "answer": answer.id,
+            for (part, reservation), values in zip(reserved.runs, noisy, strict=True):
+                assert view is not None
+                statement = make_statement(
+                    part,
+                    policy,
+                    values,
+                    reservation=reservation.id,
+                    data_version=view.version,
+                    now=self._clock.now(),
+                    **asked,
+                )
+                answer = self._store(tx, decided, part, statement, reservation, part.rho.nano, view.version)
+                parts[part.periods[0]] = answer
+                facts: dict[str, Json] = {"reservation": reservation.id, "data_version": view.version}
+                self._record(tx, decided, EventKind.ANSWERED, answer, part, facts)
+            if reserved.whole is None:
+                return parts[decided.quote.periods[0]]
+            statement = join_statement(
+                decided.quote.bound,
+                parts,
+                policy={
                     "dataset": policy.dataset,
-                    "data_version": view.version,
-                    "plan": decided.quote.bound.id,
-                    "policy": policy.hash(),
-                    "purpose": request.purpose,
-                    "reservation": reservation.id,
-                    "team": request.team,
+                    "dataset_title": {"ko": policy.title.ko, "en": policy.title.en},
+                    "policy_hash": policy.hash(),
+                    "policy_version": policy.version,
                 },
+                reservation=reserved.whole.id,
+                now=self._clock.now(),
+                **asked,
             )
+            nano = json.loads(statement)["spend"]["rho"]
+            oldest = min(answer.data_version for answer in parts.values())
+            answer = self._store(tx, decided, decided.quote, statement, reserved.whole, nano, oldest)
+            sources = [parts[period].id for period in decided.quote.periods]
+            self._record(tx, decided, EventKind.ANSWER_JOINED, answer, decided.quote, {"sources": sources})
         return answer
+
+    def _store(
+        self,
+        tx: Transaction,
+        decided: _Decided,
+        part: Quote,
+        statement: bytes,
+        reservation: Reservation,
+        nano: int,
+        data_version: int,
+    ) -> StoredAnswer:
+        answer = self._shelf.put(
+            tx,
+            part.bound,
+            statement,
+            nano=nano,
+            reservation=reservation.id,
+            edition=reservation.edition,
+            policy_hash=decided.policy.hash(),
+            team=decided.request.team,
+            data_version=data_version,
+        )
+        self._book.settle(tx, reservation.id, "answered")
+        return answer
+
+    def _record(
+        self,
+        tx: Transaction,
+        decided: _Decided,
+        kind: EventKind,
+        answer: StoredAnswer,
+        part: Quote,
+        more: Mapping[str, Json],
+    ) -> None:
+        self._chain.append(
+            tx,
+            kind,
+            {
+                "answer": answer.id,
+                "dataset": decided.policy.dataset,
+                "plan": part.bound.id,
+                "policy": decided.policy.hash(),
+                "purpose": decided.request.purpose,
+                "team": decided.request.team,
+                **more,
+            },
+        )
 
     def _answered(
         self, connection: Connection, decided: _Decided, answer: StoredAnswer, charged: int
@@ -352,6 +464,11 @@ class Answering:
         while (wait := began + beat - self._clock.monotonic()) <= 0:
             beat *= 2
         self._clock.sleep(wait)
+
+
+def _part_key(retry: RetryKey, part: Quote) -> RetryKey:
+    """The key of one period's part. It holds a space, which no asker's own key may."""
+    return RetryKey(f"{part.periods[0]} {sha256_hex(retry.key.encode())[:50]}", retry.body)
 
 
 def _retry_key(decided: _Decided) -> RetryKey | None:

@@ -206,7 +206,10 @@ def price_document(tag: PriceTag, team: str) -> dict[str, Any]:
         "share_of_left": f"{tag.share_of_left:.4f}",
         "more_such": tag.more_such,
         "stored": tag.stored.id if tag.stored else None,
-        "free": tag.stored is not None,
+        # Keyed by the period, a question costs nothing for the periods that are answered already.
+        "joins": {period: answer.id for period, answer in tag.joins.items()},
+        "to_pay": list(tag.to_pay),
+        "free": not tag.to_pay,
     }
 
 
