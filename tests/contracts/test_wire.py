@@ -16,7 +16,8 @@ from starlette.testclient import TestClient
 from civic_kernel import errors as kernel_errors
 from civic_kernel.client import Client
 from civic_kernel.errors import BudgetExhausted, CivicError, TeamNotYours, UnknownColumn, UnknownDataset
-from civic_kernel.queries import Dataset, count, persons
+from civic_kernel.measures import count, persons
+from civic_kernel.queries import Dataset
 from data_access.compose import Parts, compose
 from data_access.demo.prepare import install_catalog, prepare
 from data_access.flows.answering import Asker
