@@ -38,7 +38,7 @@ from data_access.query.cells import dense
 from data_access.query.compiler import compile_sql
 from data_access.query.nodes import Comparison
 from data_access.query.reference import interpret
-from tests.query.strategies import HOUR, PERIODS, SCHEMA, documents, filters, plans, rows
+from tests.query.strategies import HOUR, PERIODS, SCHEMA, SEASON, documents, filters, plans, rows
 
 ARROW = pa.schema(
     [
@@ -212,6 +212,33 @@ def test_equal_questions_by_name() -> None:
     assert _id(None, measures={"a": {"fn": "count", "weight": 2}, "b": {"fn": "count", "weight": 4}}) == _id(
         None, measures={"b": {"fn": "count", "weight": 2}, "a": {"fn": "count"}}
     )
+
+
+def test_a_season_is_its_months_and_charges_no_others() -> None:
+    winter = {"column": SEASON, "op": "eq", "value": "winter"}
+    assert _id({"not": winter}) == _id(
+        {"column": SEASON, "op": "in", "values": ["spring", "summer", "autumn"]}
+    )
+    assert _id(winter) == _id(None), "all periods of the tests are winter"
+    schema = Schema("rides", {}, "at", ("2026-02", "2026-03", "2026-05", "2026-06"), True)
+    document = {"dataset": "rides", "measures": {"n": {"fn": "count"}}}
+    spring = {"column": SEASON, "op": "eq", "value": "spring"}
+    assert bind(decode_plan(document | {"where": spring}), schema).periods == ("2026-03", "2026-05")
+    assert bind(decode_plan(document | {"where": {"not": spring}}), schema).periods == ("2026-02", "2026-06")
+
+
+def test_equal_measures_by_name() -> None:
+    def measure(**fields: Any) -> str:
+        return _id(None, by=["gu", "sex"], measures={"n": fields, "c": {"fn": "count"}})
+
+    def sex(op: str, value: str) -> dict[str, Any]:
+        return {"column": "sex", "op": op, "value": value}
+
+    assert measure(fn="share", where=sex("eq", "F")) == measure(fn="share", where={"not": sex("eq", "M")})
+    assert measure(fn="share") == measure(fn="share", within=[]) != measure(fn="share", within=["gu"])
+    quantiles = {"fn": "quantiles", "column": "minutes"}
+    assert measure(**quantiles) == measure(**quantiles, at=[75, 25, 50]) != measure(**quantiles, at=[50])
+    assert _id({"column": "minutes", "op": "not_null"}) == _id({"not": {"column": "minutes", "op": "null"}})
 
 
 def test_different_questions_stay_different() -> None:
