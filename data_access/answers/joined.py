@@ -38,7 +38,7 @@ def join_statement(
     """
     place = bound.plan.by.index(PERIOD)
     statements = {period: json.loads(parts[period].statement) for period in bound.periods}
-    roughest = min(statements.values(), key=lambda statement: int(statement["spend"]["rho"]))
+    roughest = statements[min(bound.periods, key=lambda period: parts[period].nano)]
     rows: list[Json] = []
     found = {
         (period, *row[: len(bound.plan.by) - 1]): row

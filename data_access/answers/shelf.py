@@ -28,6 +28,8 @@ class StoredAnswer:
     team: str
     policy_hash: str
     data_version: int
+    #: What a question of this precision costs in each period: this answer serves every wish up to it.
+    nano: int
     statement: bytes
     signature: Signature
 
@@ -107,6 +109,7 @@ class Shelf:
             team=team,
             policy_hash=policy_hash,
             data_version=data_version,
+            nano=nano,
             statement=statement,
             signature=self._key.sign_bytes(statement),
         )
@@ -137,6 +140,7 @@ def _answer(row: Row[Any]) -> StoredAnswer:
         team=row.team,
         policy_hash=row.policy_hash,
         data_version=row.data_version,
+        nano=row.nano,
         statement=row.statement,
         signature=Signature(row.key_id, base64.b64encode(row.signature).decode("ascii")),
     )

@@ -35,7 +35,7 @@ class EventKind(StrEnum):
     CHARGED = "charged"
     ANSWERED = "answered"
     #: Nothing was read and nothing charged: its sources were.
-    ANSWER_JOINED = "answer_joined"
+    ANSWER_DERIVED = "answer_derived"
     RESERVATION_CLOSED = "reservation_closed"
     RELEASE_SUBMITTED = "release_submitted"
     RELEASE_APPROVED = "release_approved"

@@ -7,17 +7,21 @@ under the same question at no second charge, or is closed as spent after a day.
 
 from __future__ import annotations
 
-import json
 import re
 from collections.abc import Mapping
-from dataclasses import dataclass, field, replace
-from decimal import Decimal
-from typing import Any
+from dataclasses import replace
 
 import numpy as np
 from sqlalchemy import Connection
 
-from data_access.answers import Shelf, StoredAnswer, join_statement, make_statement
+from data_access.answers import (
+    Shelf,
+    StoredAnswer,
+    join_statement,
+    keep_cells,
+    make_statement,
+    roll_up,
+)
 from data_access.audit import Chain, EventKind
 from data_access.canonical import Json, document_hash, sha256_hex
 from data_access.clock import Clock
@@ -32,12 +36,13 @@ from data_access.errors import (
     UnknownAnswer,
     UnknownPurpose,
 )
-from data_access.flows.governing import Governing, InForce
+from data_access.flows.asked import Answered, Asker, Decided, PriceTag, Request, Reserved
+from data_access.flows.governing import Governing
 from data_access.flows.waiting import QuestionLocks
 from data_access.ledger import Book, Reservation, question_hash
-from data_access.ledger.book import Left, RetryKey
+from data_access.ledger.book import RetryKey
 from data_access.policy import Lane, Policy, schema_of
-from data_access.pricing import Quote, decode_cell, decode_spend, quote, share_of
+from data_access.pricing import Quote, decode_cell, decode_spend, quote
 from data_access.privacy.mechanisms import Noise
 from data_access.query import BoundPlan, bind, by_period, decode_plan
 from data_access.query.canonical_form import PERIOD
@@ -45,101 +50,12 @@ from data_access.query.cells import Cells, dense
 from data_access.query.compiler import compile_sql
 from data_access.vault import Engine, View, find_version, find_view
 
+__all__ = ["QUANTUM_SECONDS", "Answered", "Answering", "Asker", "PriceTag", "Request"]
+
 #: What has read private data leaves at a multiple of this, doubling until met (public facts only).
 QUANTUM_SECONDS = {"small": 0.25, "medium": 0.5, "large": 1.0}
 #: Printable ASCII: a lone surrogate would reach the database's driver as text that it cannot store.
 _RETRY_KEY = re.compile(r"[!-~]{1,64}")
-
-
-@dataclass(frozen=True)
-class Asker:
-    """Who asks, as the Hub says: user or service name, and the teams it may spend for."""
-
-    name: str
-    teams: frozenset[str]
-
-
-@dataclass(frozen=True)
-class Request:
-    """The body of price and answers, decoded from JSON but not yet believed."""
-
-    plan: Any
-    spend: Any
-    team: str
-    purpose: str
-    fresh: bool = False
-    key: str | None = None
-
-
-@dataclass(frozen=True)
-class PriceTag:
-    quote: Quote
-    left: dict[str, Left]
-    stored: StoredAnswer | None
-    #: The size of cell that the asker named, for the measures whose error depends on it.
-    cell: int | None
-    #: Answers that are there already for some of the periods, which then cost nothing.
-    joins: dict[str, StoredAnswer]
-
-    @property
-    def to_pay(self) -> tuple[str, ...]:
-        return () if self.stored else tuple(p for p in self.quote.periods if p not in self.joins)
-
-    @property
-    def tightest(self) -> Left:
-        """Of the periods that are still to be paid for; of all where there are none."""
-        return min((self.left[p] for p in self.to_pay or self.left), key=lambda left: left.nano)
-
-    @property
-    def share_of_left(self) -> Decimal:
-        return share_of(self.quote.rho, self.tightest.nano)
-
-    @property
-    def more_such(self) -> int:
-        """How many such questions the tightest period still buys."""
-        return max(0, self.tightest.nano // self.quote.rho.nano)
-
-
-@dataclass(frozen=True)
-class Answered:
-    answer: StoredAnswer
-    charged: int
-    newer_data: bool
-    newer_policy: bool
-
-
-@dataclass(frozen=True)
-class _Decided:
-    """A question that this asker may ask of this policy, with its price."""
-
-    asker: Asker
-    request: Request
-    force: InForce
-    quote: Quote
-    #: One question for each period, where it is keyed by the period; else it is its own one part.
-    parts: tuple[Quote, ...]
-    #: The policies whose answers may be joined: a table has one meaning, so parts from before the row bound
-    #: changed, say, are bought anew. None where nothing is joined.
-    alike: frozenset[str] | None
-
-    @property
-    def policy(self) -> Policy:
-        return self.force.policy
-
-    @property
-    def is_joined(self) -> bool:
-        return self.parts != (self.quote,)
-
-
-@dataclass
-class _Reserved:
-    """What a question gets: parts that are stored, and parts to run for under their reservations."""
-
-    charged: int = 0
-    #: The joined answer's own; None where the question is its own one part.
-    whole: Reservation | None = None
-    stored: dict[str, StoredAnswer] = field(default_factory=dict)
-    runs: list[tuple[Quote, Reservation]] = field(default_factory=list)
 
 
 class Answering:
@@ -171,12 +87,15 @@ class Answering:
             decided = self._decide(connection, asker, request)
             stored = None if request.fresh else self._shelf.find(connection, decided.quote)
             found = {part.bound.id: self._stored_part(connection, decided, part) for part in decided.parts}
+            asked = [] if stored or request.fresh else [p for p in decided.parts if not found[p.bound.id]]
+            offers = [roll_up(connection, part, decided.alike) for part in asked]
             return PriceTag(
                 decided.quote,
                 self._book.left(connection, decided.policy, request.team, decided.quote.periods),
                 stored,
                 decode_cell(request.spend),
                 {p.periods[0]: a for p in decided.parts if decided.is_joined and (a := found[p.bound.id])},
+                tuple(offer for offer in offers if offer is not None),
             )
 
     def answer(self, asker: Asker, request: Request) -> Answered:
@@ -211,7 +130,7 @@ class Answering:
                 answer, 0, newest > answer.data_version, force.policy.hash() != answer.policy_hash
             )
 
-    def _decide(self, connection: Connection, asker: Asker, request: Request) -> _Decided:
+    def _decide(self, connection: Connection, asker: Asker, request: Request) -> Decided:
         plan = decode_plan(request.plan)
         force = self._governing.in_force(connection, plan.dataset)
         if force.policy.lane is not Lane.PRIVATE:
@@ -226,17 +145,21 @@ class Answering:
         bound = bind(plan, schema_of(force.policy, force.entry))
         spend = decode_spend(request.spend, force.policy)
         parts = tuple(quote(part, force.policy, spend) for part in by_period.split(bound))
+        alike = self._governing.alike(connection, force.policy)
         if not parts:
             own = quote(bound, force.policy, spend)
-            return _Decided(asker, request, force, own, (own,), None)
-        alike = self._governing.alike(connection, force.policy)
+            return Decided(asker, request, force, own, (own,), alike)
         # All parts are protected alike: they differ in nothing but the period.
-        return _Decided(asker, request, force, replace(parts[0], bound=bound), parts, alike)
+        return Decided(asker, request, force, replace(parts[0], bound=bound), parts, alike)
 
-    def _stored_part(self, connection: Connection, decided: _Decided, part: Quote) -> StoredAnswer | None:
-        return None if decided.request.fresh else self._shelf.find(connection, part, decided.alike)
+    def _stored_part(self, connection: Connection, decided: Decided, part: Quote) -> StoredAnswer | None:
+        return (
+            None
+            if decided.request.fresh
+            else self._shelf.find(connection, part, decided.alike if decided.is_joined else None)
+        )
 
-    def _known(self, connection: Connection, decided: _Decided) -> StoredAnswer | None:
+    def _known(self, connection: Connection, decided: Decided) -> StoredAnswer | None:
         retry = _retry_key(decided)
         if retry is not None:
             reservation = self._book.check_retry(connection, decided.asker.name, retry)
@@ -245,7 +168,7 @@ class Answering:
                 return stored
         return None if decided.request.fresh else self._shelf.find(connection, decided.quote)
 
-    def _ask(self, decided: _Decided, sql: str) -> Answered:
+    def _ask(self, decided: Decided, sql: str) -> Answered:
         reserved = self._reserve(decided)
         if reserved.runs:
             began = self._clock.monotonic()
@@ -259,7 +182,7 @@ class Answering:
         with self._database.reading() as connection:
             return self._answered(connection, decided, answer, reserved.charged)
 
-    def _read(self, decided: _Decided, reserved: _Reserved, sql: str) -> StoredAnswer:
+    def _read(self, decided: Decided, reserved: Reserved, sql: str) -> StoredAnswer:
         with self._database.reading() as connection:
             view = self._view(connection, decided.policy)
         bound, missing = decided.quote.bound, tuple(part.periods[0] for part, _ in reserved.runs)
@@ -278,7 +201,7 @@ class Answering:
         noisy = [self._protect(part, cells) for (part, _), cells in zip(reserved.runs, slices, strict=True)]
         return self._commit(decided, reserved, view, noisy)
 
-    def _reserve(self, decided: _Decided) -> _Reserved:
+    def _reserve(self, decided: Decided) -> Reserved:
         """What to run for, and what it cost just now: 0 where an earlier try was charged and left no bytes.
 
         All parts in one transaction: where one period's budget is exhausted, no period is charged.
@@ -290,7 +213,7 @@ class Answering:
                 # Another policy took effect since the price was made.
                 raise AnswerInProgress()
             self._book.close_stale(tx)
-            reserved = _Reserved()
+            reserved = Reserved()
             if decided.is_joined:
                 reserved.whole = self._claim(tx, decided, decided.quote, retry) or self._book.note(
                     tx, decided.quote, policy, request.team, decided.asker.name, retry
@@ -307,14 +230,43 @@ class Answering:
                     reserved.stored[part.periods[0]] = stored
                     continue
                 claimed = self._claim(tx, decided, part, own)
+                if claimed is None and (rolled := self._roll_up(tx, decided, part, own)) is not None:
+                    reserved.stored[part.periods[0]] = rolled
+                    continue
                 if claimed is None:
                     claimed = self._book.reserve(tx, part, policy, request.team, decided.asker.name, own)
                     reserved.charged += part.rho.nano * len(part.periods)
                 reserved.runs.append((part, claimed))
             return reserved
 
+    def _roll_up(
+        self, tx: Transaction, decided: Decided, part: Quote, retry: RetryKey | None
+    ) -> StoredAnswer | None:
+        """The part added up from finer answers, where that is as precise as was asked for: signed, stored, free."""
+        rolled = None if decided.request.fresh else roll_up(tx.connection, part, decided.alike)
+        if rolled is None or not rolled.suffices(part):
+            return None
+        policy, request = decided.policy, decided.request
+        reservation = self._book.note(tx, part, policy, request.team, decided.asker.name, retry)
+        oldest = min(int(str(source["data_version"])) for source in rolled.sources)
+        statement = make_statement(
+            rolled.quote,
+            policy,
+            rolled.noisy,
+            reservation=reservation.id,
+            team=request.team,
+            purpose=request.purpose,
+            data_version=oldest,
+            now=self._clock.now(),
+            rolled_up=rolled.sources,
+        )
+        answer = self._store(tx, decided, part, statement, reservation, part.rho.nano, oldest)
+        sources = [source["answer_id"] for source in rolled.sources]
+        self._record(tx, decided, EventKind.ANSWER_DERIVED, answer, part, {"sources": sources})
+        return answer
+
     def _claim(
-        self, tx: Transaction, decided: _Decided, part: Quote, retry: RetryKey | None
+        self, tx: Transaction, decided: Decided, part: Quote, retry: RetryKey | None
     ) -> Reservation | None:
         """A reservation for this part from an earlier try, which runs again at no second charge."""
         known = self._book.check_retry(tx.connection, decided.asker.name, retry) if retry else None
@@ -347,7 +299,7 @@ class Answering:
         return noisy
 
     def _commit(
-        self, decided: _Decided, reserved: _Reserved, view: View | None, noisy: list[dict[str, list[int]]]
+        self, decided: Decided, reserved: Reserved, view: View | None, noisy: list[dict[str, list[int]]]
     ) -> StoredAnswer:
         """Sign and store every part that was run for, and what joins them, in one transaction."""
         policy, request = decided.policy, decided.request
@@ -366,6 +318,7 @@ class Answering:
                     **asked,
                 )
                 answer = self._store(tx, decided, part, statement, reservation, part.rho.nano, view.version)
+                keep_cells(tx, answer, part, values)
                 parts[part.periods[0]] = answer
                 facts: dict[str, Json] = {"reservation": reservation.id, "data_version": view.version}
                 self._record(tx, decided, EventKind.ANSWERED, answer, part, facts)
@@ -384,17 +337,17 @@ class Answering:
                 now=self._clock.now(),
                 **asked,
             )
-            nano = json.loads(statement)["spend"]["rho"]
+            nano = min(answer.nano for answer in parts.values())
             oldest = min(answer.data_version for answer in parts.values())
             answer = self._store(tx, decided, decided.quote, statement, reserved.whole, nano, oldest)
             sources = [parts[period].id for period in decided.quote.periods]
-            self._record(tx, decided, EventKind.ANSWER_JOINED, answer, decided.quote, {"sources": sources})
+            self._record(tx, decided, EventKind.ANSWER_DERIVED, answer, decided.quote, {"sources": sources})
         return answer
 
     def _store(
         self,
         tx: Transaction,
-        decided: _Decided,
+        decided: Decided,
         part: Quote,
         statement: bytes,
         reservation: Reservation,
@@ -418,7 +371,7 @@ class Answering:
     def _record(
         self,
         tx: Transaction,
-        decided: _Decided,
+        decided: Decided,
         kind: EventKind,
         answer: StoredAnswer,
         part: Quote,
@@ -439,7 +392,7 @@ class Answering:
         )
 
     def _answered(
-        self, connection: Connection, decided: _Decided, answer: StoredAnswer, charged: int
+        self, connection: Connection, decided: Decided, answer: StoredAnswer, charged: int
     ) -> Answered:
         return Answered(
             answer,
@@ -471,7 +424,7 @@ def _part_key(retry: RetryKey, part: Quote) -> RetryKey:
     return RetryKey(f"{part.periods[0]} {sha256_hex(retry.key.encode())[:50]}", retry.body)
 
 
-def _retry_key(decided: _Decided) -> RetryKey | None:
+def _retry_key(decided: Decided) -> RetryKey | None:
     request = decided.request
     if request.key is None:
         return None

@@ -15,13 +15,17 @@ from data_access.query.nodes import And, ColumnKey, Filter, FunctionKey, In, Key
 
 
 def split(bound: BoundPlan) -> tuple[BoundPlan, ...]:
-    """One bound plan for each of `bound.periods`, in order; empty where the question has no such parts."""
-    if PERIOD not in bound.plan.by:
-        return ()
+    """The parts of a question that is keyed by the period; empty where it is not, or where they do not make it up."""
     # A share within a total: that total may lie in several periods.
-    if any(isinstance(measure, Share) and measure.where is None for _, measure in bound.plan.measures):
-        return ()
-    parts = []
+    total = any(isinstance(measure, Share) and measure.where is None for _, measure in bound.plan.measures)
+    return parts(bound) if PERIOD in bound.plan.by and not total else ()
+
+
+def parts(bound: BoundPlan) -> tuple[BoundPlan, ...]:
+    """`bound` for each of its periods alone, in order, without the period among the keys; empty where a period
+    is charged that the filter excludes all the same.
+    """
+    found = []
     for period in bound.periods:
         rest = True if bound.plan.where is None else _at(bound.plan.where, period)
         if rest is False:
@@ -33,8 +37,8 @@ def split(bound: BoundPlan) -> tuple[BoundPlan, ...]:
             where=month if rest is True else And((rest, month)),
             by=tuple(key for key in bound.plan.by if key != PERIOD),
         )
-        parts.append(bind(plan, bound.schema))
-    return tuple(parts)
+        found.append(bind(plan, bound.schema))
+    return tuple(found)
 
 
 def only(bound: BoundPlan, periods: tuple[str, ...]) -> BoundPlan:

@@ -24,7 +24,7 @@ EVENTS = {
     "inside_commit": ("answered", 1),
     "second_charge": ("charged", 2),
     "third_answer": ("answered", 3),
-    "inside_join": ("answer_joined", 1),
+    "inside_join": ("answer_derived", 1),
 }
 MONTHLY_STEPS = (*STEPS, "second_charge", "third_answer", "inside_join")
 
