@@ -22,6 +22,7 @@ from data_access.answers.shelf import StoredAnswer
 from data_access.canonical import Json, canonical_bytes
 from data_access.db import Transaction
 from data_access.db.answers import answers, cells
+from data_access.errors import CivicError
 from data_access.pricing import Draw, Quote
 from data_access.privacy.budget import Rho
 from data_access.query import (
@@ -129,7 +130,11 @@ def roll_up(connection: Connection, quote: Quote, policies: frozenset[str]) -> R
         if any(key not in document["by"] for key in quote.bound.document["by"]):
             # Most are no finer; binding them all would keep other writers waiting.
             continue
-        finer = bind(decode_plan(document), quote.bound.schema)
+        try:
+            finer = bind(decode_plan(document), quote.bound.schema)
+        except CivicError:
+            # It names a month that the policy in force no longer offers.
+            continue
         scales = {name: Decimal(scale) for name, scale in json.loads(row.scales).items()}
         about: dict[str, Json] = {
             "period": row.period,

@@ -249,9 +249,10 @@ def test_a_reservation_without_an_answer_is_closed_as_spent_after_a_day(workspac
 
 def test_rows_of_the_record_tables_are_never_changed_or_removed(workspace: Workspace) -> None:
     workspace.ask(key="once")
+    workspace.ask(ANN, AUGUST)
     tables = (
         *("events", "periods", "reservations", "charges", "settlements", "retry_keys"),
-        *("answers", "policies", "lineages", "registers"),
+        *("answers", "cells", "policies", "lineages", "registers"),
     )
     for name in tables:
         with workspace.parts.database.reading() as connection:

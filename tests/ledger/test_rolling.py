@@ -9,6 +9,7 @@ import pytest
 
 from data_access.audit import check_chain
 from data_access.audit.chain import read_events
+from data_access.gateway.shapes import price_document
 from tests.factories import ANN, BEN, BY_GU, PERIODS, ShiftedNoise, Workspace, make_policy, request, table
 from tests.ledger.test_periods import RHO, months
 
@@ -51,7 +52,8 @@ def test_a_narrower_interval_is_offered_what_there_is_and_paid_for(workspace: Wo
     workspace.ask(ANN, FINE)
     tag = workspace.parts.answering.price(ANN, request(COARSE))
     assert tag.to_pay == PERIODS[:1]
-    margin = tag.offers[0].quote.draws[0].mechanism.margin
+    [offer] = price_document(tag, "bike")["offers"]
+    assert (offer["periods"], offer["margins"]["rides"] > 28) == ([PERIODS[0]], True)
     assert workspace.ask(ANN, COARSE).charged == RHO
     # Who asks for no more than the offer says has it free; fresh pays in any case.
     by_sex = FINE | {"by": ["sex"]}
