@@ -130,6 +130,13 @@ class Signer(Closed):
     party: str
 
 
+#: Words that say who may ask, how much and until when. All others say what a number means.
+_ADMINISTRATION = {
+    *("version", "title", "purposes", "signers", "first_period", "last_period", "retention", "expires"),
+    *("budget", "load_rho", "caps", "held_back", "default_spend", "max_spend", "precisions", "size_class"),
+}
+
+
 class Policy(Closed):
     kind: Literal["civic-policy"]
     dataset: Name
@@ -187,6 +194,13 @@ class Policy(Closed):
         if Rho.parse(self.default_spend) > Rho.parse(self.max_spend):
             raise ValueError("default_spend exceeds max_spend")
         return self
+
+    def meaning(self) -> str:
+        """The same for policies under which equal questions have equal answers: their answers may be joined.
+
+        A word that is added to policies later belongs to the meaning until it is listed above.
+        """
+        return document_hash({k: v for k, v in self.document().items() if k not in _ADMINISTRATION})
 
     def hash(self) -> str:
         """Hex SHA-256 of the canonical JSON: what signatures, answers and events name."""
