@@ -10,7 +10,7 @@ CivicError
 ├── Forbidden             NotAllowed, TeamNotYours
 ├── Absent                UnknownDataset, UnknownAnswer, UnknownRelease, NotFound
 ├── Conflict              BudgetExhausted, KeyReused, AnswerInProgress, ApprovalInvalid,
-│                         ApprovalByAuthor
+│                         ApprovalByAuthor, WitnessInvalid, WitnessTooOften
 ├── DatasetClosed         PolicyMissing, PolicyMalformed, PolicyHalfSigned, PolicyEdited, PolicyExpired,
 │                         PolicyRolledBack, PolicyLineageChanged, PolicyCatalogChanged,
 │                         PolicyDemoKey, RegisterInvalid, IsolationMissing, NoData
@@ -204,6 +204,14 @@ class ApprovalInvalid(Conflict):
 
 class ApprovalByAuthor(Conflict):
     code = "approval_by_author"
+
+
+class WitnessInvalid(Conflict):
+    code = "witness_invalid"
+
+
+class WitnessTooOften(Conflict):
+    code = "witness_too_often"
 
 
 class DatasetClosed(CivicError):

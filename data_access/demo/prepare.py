@@ -55,9 +55,12 @@ def prepare(parts: Parts, *, rides: int, seed: int, progress: Progress) -> None:
 
 def _accept_register(parts: Parts, keys: DemoKeys) -> None:
     with parts.database.reading() as connection:
-        if parts.governing.register(connection) is not None:
-            return
-    register = demo_register(keys, parts.key, parts.clock)
+        there = parts.governing.register(connection)
+    # A workspace from before there were witnesses gets a second register, signed by the keys of the first.
+    if there is not None and all(there.key(keys.witness_of(side).id) for side in SIDES):
+        return
+    version = there.version + 1 if there else 1
+    register = demo_register(keys, parts.key, parts.clock, version)
     signatures = tuple(keys.of(side).sign(register.document()) for side in SIDES)
     parts.governing.accept_register(register, signatures)
     path = parts.settings.policies_folder / "parties.json"
@@ -68,10 +71,16 @@ def _accept_register(parts: Parts, keys: DemoKeys) -> None:
 
 def _sign_and_activate(parts: Parts, keys: DemoKeys, dataset: str) -> None:
     path = parts.settings.policies_folder / f"{dataset}.yaml"
+    entry, template = parts.governing.catalog[dataset], HERE / "policies" / f"{dataset}.yaml"
+    path.parent.mkdir(parents=True, exist_ok=True)
     if not path.exists():
-        path.parent.mkdir(parents=True, exist_ok=True)
-        write_policy(path, (HERE / "policies" / f"{dataset}.yaml"), parts.governing.catalog[dataset])
+        write_policy(path, template, entry)
     policy, signatures = read_policy(path)
+    if policy.catalog != entry.hash():
+        # The demonstration of another release: a new version, signed for the entry that is there now.
+        write_policy(path, template, entry, version=policy.version + 1)
+        signatures_path(path).unlink(missing_ok=True)
+        policy, signatures = read_policy(path)
     if not signatures:
         data = canonical_bytes(policy.document())
         signatures = tuple(keys.of(side).sign_bytes(data) for side in SIDES)
@@ -79,9 +88,9 @@ def _sign_and_activate(parts: Parts, keys: DemoKeys, dataset: str) -> None:
     parts.governing.activate(policy, signatures)
 
 
-def write_policy(path: Path, template: Path, entry: Dataset) -> None:
+def write_policy(path: Path, template: Path, entry: Dataset, version: int = 1) -> None:
     """The template with the hash of the catalog entry that the signatures will be for."""
-    document = yaml.safe_load(template.read_text("utf-8")) | {"catalog": entry.hash()}
+    document = yaml.safe_load(template.read_text("utf-8")) | {"catalog": entry.hash(), "version": version}
     staged = path.with_name(f".{path.name}.new")
     staged.write_text(yaml.safe_dump(document, allow_unicode=True, sort_keys=False), "utf-8")
     os.replace(staged, path)

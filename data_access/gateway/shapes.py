@@ -51,6 +51,12 @@ class ApprovalBody(_Body):
         return Signature(self.key_id, self.ed25519)
 
 
+class WitnessBody(ApprovalBody):
+    """A head, and the signature of a witness key over its canonical bytes."""
+
+    statement: dict[str, Any] = Field(max_length=8)
+
+
 def catalog_document(parts: Parts, connection: Connection) -> dict[str, Any]:
     datasets = []
     for entry in parts.governing.catalog.values():
