@@ -72,9 +72,7 @@ class Witnessing:
             if there != statement.hash or datetime.fromisoformat(statement.at) > now + _AHEAD:
                 raise WitnessInvalid()
             known = tx.connection.scalar(
-                select(witnesses.c.seq).where(
-                    witnesses.c.key_id == key.id, witnesses.c.seq == statement.seq
-                )
+                select(witnesses.c.seq).where(witnesses.c.key_id == key.id, witnesses.c.seq == statement.seq)
             )
             if known is None:
                 self._check_rate(tx.connection, key, now)
