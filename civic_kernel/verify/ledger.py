@@ -76,8 +76,9 @@ def check_ledger(
         if len(periods) != len(ledger["periods"]):
             raise ValueError("a period stands there twice")
         charges = Counter(_lines(periods))
+        # Pairs, since one charge stands under every period that it went to, each time with its state.
         states = {
-            line["reservation"]: line["state"] for period in periods.values() for line in period["charges"]
+            (line["reservation"], line["state"]) for period in periods.values() for line in period["charges"]
         }
     except (KeyError, TypeError, ValueError, AttributeError):
         found.add("ledger_malformed")
@@ -180,7 +181,7 @@ def _check_charges(
     found.count("charges", (charges & told).total())
 
 
-def _check_ends(states: Mapping[str, str], events: Sequence[Event], found: Findings) -> None:
+def _check_ends(states: Iterable[tuple[str, str]], events: Sequence[Event], found: Findings) -> None:
     """Every answer has a charge before it, and every charge the end that the chain tells of, once."""
     charged: set[str] = set()
     ended: dict[str, list[str]] = defaultdict(list)
@@ -197,6 +198,6 @@ def _check_ends(states: Mapping[str, str], events: Sequence[Event], found: Findi
     for reservation, ends in ended.items():
         if len(ends) > 1:
             found.add("ended_twice", reservation=reservation)
-    for reservation, state in states.items():
+    for reservation, state in sorted(states):
         if state != ended.get(reservation, [OPEN])[0]:
             found.add("state_other", reservation=reservation)

@@ -1,7 +1,8 @@
 """`python -m data_access.gateway.site`: the citizen site on an origin of its own.
 
 It serves the public folder and passes the public `/v1` routes on to the gateway's public app: reading, and the one
-hand-in that needs no login, a witnessed head. It holds no token, sets no cookie, and runs as a user who can read the public folder and nothing else of the workspace.
+hand-in that needs no login, a witnessed head. It holds no token, sets no cookie, and runs as a user who can read
+the public folder and nothing else of the workspace.
 """
 
 from __future__ import annotations
