@@ -20,6 +20,7 @@ if TYPE_CHECKING:
     from civic_kernel.client import Client
     from civic_kernel.errors import CivicError
     from civic_kernel.queries import Dataset, count, hour, persons, weekday
+    from civic_kernel.twins import Twin
 
 __all__ = [
     "CivicError",
@@ -34,6 +35,7 @@ __all__ = [
     "maps",
     "methods",
     "persons",
+    "twin",
     "weekday",
 ]
 
@@ -110,3 +112,13 @@ def dataset(name: str) -> Dataset:
 
     client = connect()
     return Made(client.dataset(name), client)
+
+
+def twin(name: str, rows: int = 100_000, seed: int = 0) -> Twin:
+    """Dummy rows of the dataset `name`, made from signed metadata alone; asked like the dataset, free.
+
+    The same `seed` gives the same rows. Raises UnknownDataset.
+    """
+    from civic_kernel.twins import make_twin
+
+    return make_twin(connect(), name, rows, seed)
