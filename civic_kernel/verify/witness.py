@@ -54,7 +54,8 @@ def witness(
     # The first time there is nothing to lean on: everything is checked, the ledger too.
     found = check_forward(records, start) if kept else check_all(records)
     if found.wrong:
-        broken = Broken.say(language)
+        said = AuditBroken.say(language)
+        broken = Broken(said.message, said.remedy)
         broken.findings = found
         raise broken
     moment = datetime.now(UTC).strftime("%Y-%m-%dT%H:%M:%SZ")
