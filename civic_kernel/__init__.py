@@ -19,22 +19,31 @@ if TYPE_CHECKING:
     from civic_kernel import charts, errors, maps, methods
     from civic_kernel.client import Client
     from civic_kernel.errors import CivicError
-    from civic_kernel.queries import Dataset, count, hour, persons, weekday
+    from civic_kernel.measures import count, histogram, mean, persons, quantiles, share
+    from civic_kernel.measures import sum_of as sum
+    from civic_kernel.queries import Dataset, band, hour, season, weekday
     from civic_kernel.twins import Twin
 
 __all__ = [
     "CivicError",
     "Client",
+    "band",
     "catalog",
     "charts",
     "connect",
     "count",
     "dataset",
     "errors",
+    "histogram",
     "hour",
     "maps",
+    "mean",
     "methods",
     "persons",
+    "quantiles",
+    "season",
+    "share",
+    "sum",
     "twin",
     "weekday",
 ]
@@ -44,13 +53,18 @@ _LAZY: dict[str, tuple[str, str | None]] = {
     "CivicError": ("errors", "CivicError"),
     "Client": ("client", "Client"),
     "charts": ("charts", None),
-    "count": ("queries", "count"),
+    "count": ("measures", "count"),
     "errors": ("errors", None),
     "hour": ("queries", "hour"),
     "maps": ("maps", None),
     "methods": ("methods", None),
-    "persons": ("queries", "persons"),
+    "persons": ("measures", "persons"),
     "weekday": ("queries", "weekday"),
+    "band": ("queries", "band"),
+    "season": ("queries", "season"),
+    **{name: ("measures", name) for name in ("histogram", "mean", "quantiles", "share")},
+    # `sum` inside the package is Python's.
+    "sum": ("measures", "sum_of"),
 }
 
 _client: Client | None = None

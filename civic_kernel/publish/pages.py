@@ -85,6 +85,7 @@ def build_release(
             demonstration=release.demonstration,
             policies=sorted(release.policies),
             files=list_files(staged),
+            answered_at=release.answered_at,
         )
         (staged / RECORD_NAME).write_bytes(tables.json_bytes(record))
         staged.chmod(0o755)
@@ -111,6 +112,8 @@ class _Release:
             _refuse("register", language)
         self.answers = _checked_answers(run, self.keys, language)
         self.statements: list[Mapping[str, Any]] = [body["statement"] for body in self.answers]
+        #: The page's date: a run that asks nothing new says nothing new.
+        self.answered_at = max(str(s["issued_at"]) for s in self.statements)
         self.policies = _checked_policies(self.statements, sources.policies, self.keys, on, language)
         # Demonstration keys make a demonstration as surely as made-up data do.
         signers = [key for _, keys in self.policies.values() for key in keys]
@@ -174,11 +177,13 @@ class _Release:
             "demonstration": self.demonstration,
             "my_gu": choice and _choices(choice, language),
             "figures": self._shown_figures(language, choice),
-            "sure": self._per_dataset(_sure, language),
+            # With no person in the records, a promise to each person would be one that nobody can keep.
+            "persons": any(s["unit"]["kind"] == "person" for s in self.statements),
+            "sure": _per_dataset(self.statements, _sure, language),
             "withheld": self._withheld(language),
-            "protected": self._per_dataset(_protected, language),
+            "protected": _per_dataset(self.statements, _protected, language),
             "signed": self._signed(language),
-            "date": day_in_words(self.run.record["finished_at"], language),
+            "date": day_in_words(self.answered_at, language),
             "site": f"../../../{language}/index.html",
             "status": f"../status/{language}.html",
         }
@@ -202,6 +207,7 @@ class _Release:
                     "subtitle": figure["subtitle"][language],
                     "alt": (figure["alt"] or {}).get(language, ""),
                     "uncertainty": figure["uncertainty"][language],
+                    "counted": _per_dataset(self._of(figure), _counted, language),
                     "drawing": drawing,
                     "srcdoc": _attribute(drawing) if figure["form"] == "map" else "",
                     # Figures of one and the same table share it: shown once, after the last of them.
@@ -234,11 +240,6 @@ class _Release:
             *(lines or [text(language, "report", "withheld.none")]),
             text(language, "report", "withheld.rule"),
         ]
-
-    def _per_dataset(self, line: Any, language: Language) -> list[str]:
-        by_dataset = {s["dataset"]: s for s in self.statements}
-        lines = [line(by_dataset[name], language) for name in sorted(by_dataset, reverse=True)]
-        return [words for words in lines if words]
 
     def _signed(self, language: Language) -> list[str]:
         lines = []
@@ -274,7 +275,7 @@ class _Release:
             facts.append((say("method.policy", title=published["policy"]["title"][language]), identity))
         facts += [
             (say("method.requirements"), run["requirements_sha256"]),
-            (say("method.finished"), run["finished_at"]),
+            (say("method.answered"), self.answered_at),
         ]
         return {
             "title": page["title"],
@@ -400,6 +401,20 @@ def _choices(choice: Mapping[str, Any], language: Language) -> list[dict[str, st
     ]
     # Hangul syllables stand in the Unicode table in their alphabetical order, Latin letters in theirs.
     return sorted(lines, key=lambda line: line["label"])
+
+
+def _per_dataset(statements: Sequence[Mapping[str, Any]], line: Any, language: Language) -> list[str]:
+    """One line for each dataset that has something to say."""
+    by_dataset = {s["dataset"]: s for s in statements}
+    lines = [line(by_dataset[name], language) for name in sorted(by_dataset, reverse=True)]
+    return [words for words in lines if words]
+
+
+def _counted(statement: Mapping[str, Any], language: Language) -> str:
+    """Beside each figure, where a reader may take accidents for people: the records name nobody."""
+    if statement["unit"]["kind"] == "person":
+        return ""
+    return text(language, "report", "figure.row", title=_title(statement, language))
 
 
 def _sure(statement: Mapping[str, Any], language: Language) -> str:

@@ -37,6 +37,7 @@ from data_access.demo.prepare import HERE, install_catalog, write_policy
 from data_access.errors import PolicyMalformed
 from data_access.flows.governing import read_policy
 from data_access.gateway.workspace import workspace_app
+from data_access.policy import schema_of
 from data_access.policy.twin import BLOCK, twin_rows
 from data_access.settings import read_settings
 from tests.factories import CATALOG, FakeIdentity, make_caller, make_keys, make_policy, make_register
@@ -107,7 +108,7 @@ def test_rows_come_from_signed_metadata_with_nothing_loaded_and_say_that_they_ar
     assert found["made_up"] is True and found["policy_hash"] == policy.hash()
     assert "지어낸" in found["notice"]["ko"] and "Made up" in found["notice"]["en"]
     rows = pd.DataFrame(found["rows"], columns=found["columns"])
-    assert list(rows) == ["unit", "month", "started_at", "end_gu", "sex", "start_gu", "minutes"]
+    assert list(rows) == ["unit", "month", "started_at", *sorted(policy.keys), "minutes"]
     assert set(rows["month"]) == set(policy.periods())
     assert set(rows["start_gu"]) <= {*policy.keys["start_gu"].values, "other"}
     assert rows["minutes"].between(0, 60).all()
@@ -292,6 +293,45 @@ def test_a_gateway_cannot_pass_a_twin_off_as_an_answer(rides: Twin) -> None:
     body = rides._client.ask(plan).model_dump()
     with pytest.raises(BadAnswer):
         parse_answer(body, {}, "en")
+
+
+def test_every_measure_has_the_columns_of_a_real_answer(rides: Twin, client: Client, parts: Parts) -> None:
+    from data_access.query import bind, decode_plan
+    from data_access.query.measures import figures
+
+    client.team, client.purpose = "bike", "workshop"
+    question = rides.by(rides.sex, civic.band(rides.minutes)).agg(
+        n=civic.count(),
+        people=civic.persons(),
+        total=civic.sum(rides.minutes),
+        each=civic.mean(rides.minutes),
+    )
+    spread = rides.by(rides.sex, civic.season(rides.month)).agg(
+        bins=civic.histogram(rides.minutes),
+        at=civic.quantiles(rides.minutes, at=(25, 50)),
+        long=civic.share(rides.sex == "F"),
+        part=civic.share(),
+    )
+    with parts.database.reading() as connection:
+        force = parts.governing.in_force(connection, "bike_rides")
+    for asked in (question, spread):
+        frame = asked.ask("fine", quiet=True)
+        bound = bind(decode_plan(asked.plan), schema_of(force.policy, force.entry))
+        names = [f.name for name, m in bound.plan.measures for f in figures(name, m, bound.schema)]
+        real = [name + end for name in names for end in ("", "_low", "_high")]
+        assert set(frame.columns[2:]) == {*real, "withheld"} and len(frame) == bound.cells
+        price = client.price(asked.plan, {"precision": "fine"})
+        for name, measure in price.measures.items():
+            dummy = frame.attrs[KEY]["measures"][name]
+            assert (dummy["margin"] is None) == (measure.margin is None), name
+            if measure.margin is not None:
+                assert abs(dummy["margin"] - measure.margin) <= 1, name
+    shown = frame[~frame["withheld"]]
+    assert len(shown) > 0 and shown["long"].between(0, 1).all()
+    assert (shown["at_q25_low"] <= shown["at_q25"]).all() and (shown["at_q50"] <= shown["at_q50_high"]).all()
+    rows = rides.rows
+    [found] = rides.agg(total=civic.sum(rides.minutes)).ask(quiet=True)["total"]
+    assert found == rows["minutes"].sum()
 
 
 # --- publishing it ---
