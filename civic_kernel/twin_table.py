@@ -60,15 +60,23 @@ class TwinTable:
         """
         d = self._detail
         try:
-            where, by, measures = plan.get("where"), plan.get("by") or [], plan["measures"]
+            where = plan.get("where")
+            # As the canonical form has them: keys and measures by name, and a count where nothing else could say
+            # which cells are too small.
+            by = sorted(plan.get("by") or [], key=_key_name)
+            measures = dict(plan["measures"])
+            if measures and not any(m["fn"] in ("count", "persons") for m in measures.values()):
+                measures[next(n for n in _COUNT_NAMES if n not in measures)] = {"fn": "count"}
+            measures = dict(sorted(measures.items()))
+            if not measures:
+                raise KeyError("measures")
             kept = self._holds(where) if where else np.ones(len(self.rows), dtype=bool)
             domains = [self._domain(key) for key in by]
             cells = math.prod(len(domain) for domain in domains)
             place = self._places(by, domains, kept)
             rho = self._rho(spend, measures, cells)
             columns: list[dict[str, Any]] = [
-                {"name": key if isinstance(key, str) else key["fn"], "role": "key", "measure": None}
-                for key in by
+                {"name": _key_name(key), "role": "key", "measure": None} for key in by
             ]
             values: list[list[Any]] = []
             mechanisms = {}
@@ -316,6 +324,13 @@ class TwinTable:
         if any(measure["fn"] == "persons" for measure in measures.values()):
             return self._persons(kept, place, cells) < d.minimum
         return np.bincount(place, minlength=cells) < d.minimum * d.row_bound
+
+
+_COUNT_NAMES = ("count", *(f"count_{number}" for number in range(2, 20)))
+
+
+def _key_name(key: Any) -> str:
+    return key if isinstance(key, str) else str(key["fn"])
 
 
 class _Figure:

@@ -184,16 +184,24 @@ def _check_charges(
 def _check_ends(states: Iterable[tuple[str, str]], events: Sequence[Event], found: Findings) -> None:
     """Every answer has a charge before it, and every charge the end that the chain tells of, once."""
     charged: set[str] = set()
+    known: set[str] = set()
     ended: dict[str, list[str]] = defaultdict(list)
     for event in events:
         reservation = event.facts.get("reservation")
         if event.kind == "charged":
             charged.add(str(reservation))
+        elif event.kind == "answer_derived":
+            # Put together from answers that were paid for: free, and only as good as they are there.
+            sources = event.facts.get("sources")
+            if not isinstance(sources, list) or not sources or not {str(one) for one in sources} <= known:
+                found.add("derived_unpaid", answer=event.facts.get("answer"))
+            known.add(str(event.facts.get("answer")))
         elif event.kind in ENDS:
             ended[str(reservation)].append(ENDS[event.kind])
             if str(reservation) not in charged:
                 found.add("answer_unpaid", reservation=reservation)
             elif event.kind == "answered":
+                known.add(str(event.facts.get("answer")))
                 found.count("answers")
     for reservation, ends in ended.items():
         if len(ends) > 1:
