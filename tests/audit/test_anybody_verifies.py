@@ -183,7 +183,7 @@ def rewritten(records: Records, key: SigningKey, change: Callable[[dict[str, Any
         previous = sha256_hex(data)
         events.append({"event": body, "hash": previous, "ed25519": key.sign_bytes(data).ed25519})
     head = {"seq": len(events), "hash": previous}
-    return changed(records, events=events, head=head, ledger={**records.ledger, "head": head})
+    return changed(records, events=events, head=head, ledger={**copy.deepcopy(records.ledger), "head": head})
 
 
 def _earlier(body: dict[str, Any]) -> None:
@@ -307,6 +307,23 @@ def test_an_answer_that_nobody_paid_for_is_found(asked: Watched, records: Record
             body["facts"]["reservation"] = "rsv-free"
 
     assert "answer_unpaid" in codes(check_all(rewritten(records, asked.workspace.parts.key, unpaid)))
+
+
+def test_an_answer_put_together_from_answers_that_are_not_there_is_found(
+    asked: Watched, records: Records
+) -> None:
+    last = records.events[-1]["event"]
+    paid = last["facts"]["answer"]
+
+    def derived(sources: list[str]) -> Records:
+        event = {**last, "seq": last["seq"] + 1, "kind": "answer_derived"}
+        event["facts"] = {"answer": "ans-joined", "sources": sources}
+        longer = changed(records, events=[*records.events, {"event": event}])
+        return rewritten(longer, asked.workspace.parts.key, lambda body: None)
+
+    assert check_all(derived([paid])).wrong == []
+    for sources in ([], ["ans-nobody"], [paid, "ans-nobody"]):
+        assert codes(check_all(derived(sources))) == {"derived_unpaid"}
 
 
 def test_no_broken_document_makes_the_check_itself_fail(records: Records) -> None:
