@@ -53,7 +53,8 @@ def headline(frame: pd.DataFrame) -> str | None:
         return None
     language: Language = origin["language"]
     say = speaker(language, "kernel", "frame.")
-    parts = [say("synthetic")] if origin["synthetic"] else []
+    # Before everything else: of a twin nothing is true, whatever the real data are.
+    parts = [say("made_up")] if origin.get("made_up") else [say("synthetic")] if origin["synthetic"] else []
     parts.append(
         say("unit_person", minimum=origin["minimum"])
         if origin["unit"] == "person"
@@ -110,6 +111,7 @@ def frame_from_answer(
         "policy_hash": s.policy_hash,
         "policy_version": s.policy_version,
         "synthetic": s.synthetic,
+        "made_up": s.kind == "civic-twin",
         "lane": s.lane,
         "unit": s.unit.kind,
         "row_bound": s.row_bound,
