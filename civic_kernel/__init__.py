@@ -22,6 +22,7 @@ if TYPE_CHECKING:
     from civic_kernel.measures import count, histogram, mean, persons, quantiles, share
     from civic_kernel.measures import sum_of as sum
     from civic_kernel.queries import Dataset, band, hour, season, weekday
+    from civic_kernel.twins import Twin
 
 __all__ = [
     "CivicError",
@@ -43,6 +44,7 @@ __all__ = [
     "season",
     "share",
     "sum",
+    "twin",
     "weekday",
 ]
 
@@ -124,3 +126,13 @@ def dataset(name: str) -> Dataset:
 
     client = connect()
     return Made(client.dataset(name), client)
+
+
+def twin(name: str, rows: int = 100_000, seed: int = 0) -> Twin:
+    """Dummy rows of the dataset `name`, made from signed metadata alone; asked like the dataset, free.
+
+    The same `seed` gives the same rows. Raises UnknownDataset.
+    """
+    from civic_kernel.twins import make_twin
+
+    return make_twin(connect(), name, rows, seed)

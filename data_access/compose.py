@@ -17,6 +17,7 @@ from data_access.flows.answering import Answering
 from data_access.flows.governing import Governing
 from data_access.flows.loading import Vault
 from data_access.flows.releasing import Releasing
+from data_access.flows.witnessing import Witnessing
 from data_access.ledger import Book
 from data_access.parties import SigningKey
 from data_access.privacy.mechanisms import DiscreteGaussianNoise, Noise
@@ -42,6 +43,7 @@ class Parts:
     engine: Engine
     answering: Answering
     releasing: Releasing
+    witnessing: Witnessing
 
     @property
     def gateway_public_key(self) -> str:
@@ -119,4 +121,5 @@ def compose(
             clock=clock,
         ),
         releasing=Releasing(database, governing, shelf, chain, clock, key),
+        witnessing=Witnessing(database, governing, chain, clock),
     )

@@ -39,6 +39,7 @@ class EventKind(StrEnum):
     RESERVATION_CLOSED = "reservation_closed"
     RELEASE_SUBMITTED = "release_submitted"
     RELEASE_APPROVED = "release_approved"
+    HEAD_WITNESSED = "head_witnessed"
 
 
 @dataclass(frozen=True)

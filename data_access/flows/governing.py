@@ -88,10 +88,14 @@ class Governing:
         return found[-1] if found else None
 
     def registers(self, connection: Connection) -> list[Register]:
-        """All registers, oldest first, each proved again: its hash, and the signatures that it needed when it
-        was accepted. Raises RegisterInvalid if one was changed.
+        """All registers, oldest first, each proved again. Raises RegisterInvalid if one was changed."""
+        return [register for register, _ in self.accepted_registers(connection)]
+
+    def accepted_registers(self, connection: Connection) -> list[tuple[Register, datetime]]:
+        """All registers and when each was accepted, oldest first, each proved again: its hash, and the
+        signatures that it needed when it was accepted. Raises RegisterInvalid if one was changed.
         """
-        found: list[Register] = []
+        found: list[tuple[Register, datetime]] = []
         for row in connection.execute(select(registers).order_by(registers.c.version)):
             try:
                 register = Register.model_validate(json.loads(row.document), strict=False)
@@ -101,20 +105,28 @@ class Governing:
                 raise RegisterInvalid(dataset="parties.json") from None
             if register.hash() != row.hash:
                 raise RegisterInvalid(dataset="parties.json")
-            check_register(register, signatures, found[-1] if found else None, accepted)
-            found.append(register)
+            check_register(register, signatures, found[-1][0] if found else None, accepted)
+            found.append((register, accepted))
         return found
 
     def register_document(self, connection: Connection) -> dict[str, Any]:
-        """The public form: the register and its signatures. Raises RegisterInvalid before the first one."""
-        row = connection.execute(select(registers).order_by(registers.c.version.desc()).limit(1)).first()
-        if row is None:
+        """The public form: the register in force with its signatures, and the ones before it, oldest first.
+
+        Raises RegisterInvalid before the first one.
+        """
+        rows = connection.execute(select(registers).order_by(registers.c.version)).all()
+        if not rows:
             raise RegisterInvalid(dataset="parties.json")
-        return {
-            "register": json.loads(row.document),
-            "hash": row.hash,
-            "signatures": json.loads(row.signatures),
-        }
+        *earlier, newest = [
+            {
+                "register": json.loads(row.document),
+                "hash": row.hash,
+                "signatures": json.loads(row.signatures),
+                "accepted_at": row.accepted_at,
+            }
+            for row in rows
+        ]
+        return {**newest, "earlier": earlier}
 
     def activate(self, policy: Policy, signatures: tuple[Signature, ...]) -> bool:
         """Let `policy` take effect; False if it already has. Raises the code of what is missing."""

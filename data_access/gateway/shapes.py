@@ -14,10 +14,12 @@ from data_access.flows.answering import Answered, Asker, PriceTag, Request
 from data_access.flows.governing import InForce, reason_closed
 from data_access.parties import Register, Signature
 from data_access.policy import Policy, UnitKind, schema_of
+from data_access.policy.twin import twin_columns, twin_rows
 from data_access.pricing import margin_at
 from data_access.privacy.budget import Rho
 from data_access.query.nodes import KeyFunction
 from data_access.query.schema import PERIOD_KEY
+from data_access.texts import LANGUAGES, text
 from data_access.vault import find_version
 
 
@@ -50,6 +52,12 @@ class ApprovalBody(_Body):
 
     def signature(self) -> Signature:
         return Signature(self.key_id, self.ed25519)
+
+
+class WitnessBody(ApprovalBody):
+    """A head, and the signature of a witness key over its canonical bytes."""
+
+    statement: dict[str, Any] = Field(max_length=8)
 
 
 def catalog_document(parts: Parts, connection: Connection) -> dict[str, Any]:
@@ -102,6 +110,29 @@ def dataset_document(parts: Parts, connection: Connection, asker: Asker, dataset
         "expires": policy.expires,
         "signers": [_signer(s, register) for s in force.signatures],
         "teams": [_team(parts, connection, policy, team) for team in sorted(asker.teams)],
+    }
+
+
+#: Rows of one request. The analyst's side asks for one slice after another.
+MOST_TWIN_ROWS = 20_000
+
+
+def twin_document(
+    parts: Parts, connection: Connection, dataset: str, *, rows: int, after: int, seed: int
+) -> dict[str, Any]:
+    """Dummy rows from signed policy and catalog entry. Raises what closes the dataset; needs no data loaded."""
+    force = parts.governing.in_force(connection, dataset)
+    return {
+        "kind": "civic-twin",
+        "made_up": True,
+        "notice": {spoken: text(spoken, "cli", "twin_notice") for spoken in LANGUAGES},
+        "dataset": dataset,
+        "policy_hash": force.policy.hash(),
+        "seed": seed,
+        "after": after,
+        "columns": twin_columns(force.policy, force.entry),
+        "rows": twin_rows(force.policy, force.entry, seed=seed, after=after, rows=rows),
+        "clips": {name: clip.model_dump(mode="json") for name, clip in force.policy.clips.items()},
     }
 
 

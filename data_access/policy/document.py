@@ -92,9 +92,8 @@ class Clip(Closed):
     histograms, quantiles and bands are asked.
     """
 
-    # A billion rows of a billion still fit into the engine's 64 bits: a sum that wraps around would be an answer.
-    low: int = Field(ge=-(10**9), le=10**9)
-    high: int = Field(ge=-(10**9), le=10**9)
+    low: int
+    high: int
     unit: str
     bins: tuple[int, ...] = Field((), max_length=101)
 
@@ -174,6 +173,13 @@ class Policy(Closed):
             raise ValueError("a policy asks for at least one city and one CSO signature")
         if self.unit.kind is UnitKind.ROW and self.row_bound != 1:
             raise ValueError("a row unit has the row bound 1")
+        # What one unit can move, squared, and the sum of nine hundred million rows stay below 2^53, which is where
+        # canonical JSON ends: a figure that cannot be signed would show itself only after it was charged.
+        if any(
+            self.row_bound * max(abs(clip.low), abs(clip.high), clip.high - clip.low) > 10**7
+            for clip in self.clips.values()
+        ):
+            raise ValueError("row_bound times a clip's ends or width is at most ten million")
         if self.first_period > self.last_period:
             raise ValueError("first_period comes after last_period")
         named = [team for cap in self.caps if cap.teams != "others" for team in cap.teams]

@@ -55,7 +55,9 @@ def commands() -> Iterator[str]:
     project = tomllib.loads(page("pyproject.toml"))["project"]
     for name, place in project["entry-points"]["civic.commands"].items():
         module, _, attribute = place.partition(":")
-        yield from _verbs(getattr(importlib.import_module(module), attribute), f"civic {name}")
+        # `data.twin` is the verb `twin` of the group `data`.
+        words = name.replace(".", " ")
+        yield from _verbs(getattr(importlib.import_module(module), attribute), f"civic {words}")
 
 
 def _verbs(command: click.Command, name: str) -> Iterator[str]:
