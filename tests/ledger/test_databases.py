@@ -49,10 +49,10 @@ def test_writers_queue_and_none_fails_or_reads_what_another_changed(postgresql: 
                 {"version": last + 1, "hash": str(last)},
             )
 
-    with ThreadPoolExecutor(24) as pool:
-        list(pool.map(add, range(96)))
+    with ThreadPoolExecutor(8) as pool:
+        list(pool.map(add, range(40)))
     with database.reading() as connection:
-        assert connection.scalar(text("SELECT count(*) FROM registers")) == 96
+        assert connection.scalar(text("SELECT count(*) FROM registers")) == 40
         with pytest.raises(LedgerUnavailable), database.reading() as other:
             other.execute(text("INSERT INTO registers VALUES (0, 'x', '', '', '')"))
     database.close()
