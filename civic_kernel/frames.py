@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Any
 
 import pandas as pd
 
-from civic_kernel.errors import FrameUnsuitable
+from civic_kernel.errors import BadAnswer, FrameUnsuitable
 from civic_kernel.texts import Language, speaker
 
 if TYPE_CHECKING:
@@ -94,7 +94,9 @@ def frame_from_answer(
             dtype: str = "bool"
         elif column.role == "key":
             dtype = "int64" if values and all(type(v) is int for v in values) else "str"
-        elif s.mechanism.measures[column.measure or ""].fn in FRACTIONS:
+        elif column.measure not in s.mechanism.measures:
+            raise BadAnswer.say(language)
+        elif s.mechanism.measures[column.measure].fn in FRACTIONS:
             # Signed as decimal text, since a signature over a float is one over a guess.
             dtype, values = "Float64", [None if v is None else float(v) for v in values]
         else:

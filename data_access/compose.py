@@ -81,16 +81,18 @@ def compose(
     if create:
         for folder in (settings.home / "db", settings.vault_folder, settings.keys_folder):
             folder.mkdir(mode=0o700, parents=True, exist_ok=True)
+    key = gateway_key(settings.keys_folder, create=create)
+    catalog = load_catalog(settings.catalog_folder)
+    # Last of what may refuse: nothing is left open behind a refusal.
     database = Database(settings.database_url, create=create)
     database.migrate()
-    key = gateway_key(settings.keys_folder, create=create)
     chain = Chain(key, clock)
     keys = KeyStore(settings.keys_folder)
     governing = Governing(
         database=database,
         chain=chain,
         clock=clock,
-        catalog=load_catalog(settings.catalog_folder),
+        catalog=catalog,
         pending=settings.policies_folder,
         isolated=settings.isolated,
     )

@@ -34,6 +34,8 @@ class EventKind(StrEnum):
     PERIOD_OPENED = "period_opened"
     CHARGED = "charged"
     ANSWERED = "answered"
+    #: Nothing was read and nothing charged: its sources were.
+    ANSWER_DERIVED = "answer_derived"
     RESERVATION_CLOSED = "reservation_closed"
     RELEASE_SUBMITTED = "release_submitted"
     RELEASE_APPROVED = "release_approved"

@@ -172,7 +172,7 @@ class Governing:
             self._explain_pending(connection, dataset)
             raise PolicyMissing(dataset=dataset)
         try:
-            policy = Policy.model_validate(json.loads(row.document), strict=False)
+            policy = _read(row.document)
             signatures = parse_signatures(json.loads(row.signatures))
         except (ValueError, KeyError, TypeError):
             raise PolicyEdited(dataset=dataset) from None
@@ -182,6 +182,14 @@ class Governing:
         if not policy.synthetic and not self.isolated:
             raise IsolationMissing(dataset=dataset)
         return InForce(policy, entry, signatures)
+
+    def alike(self, connection: Connection, policy: Policy) -> frozenset[str]:
+        """Hashes of the versions of this policy, itself among them, under which numbers mean the same."""
+        rows = connection.execute(
+            select(policies.c.hash, policies.c.document).where(policies.c.dataset == policy.dataset)
+        )
+        meaning = policy.meaning()
+        return frozenset(r.hash for r in rows if _read(r.document).meaning() == meaning)
 
     def documents(self, connection: Connection) -> list[dict[str, Any]]:
         """Every policy that ever took effect, oldest first, for the public."""
@@ -247,6 +255,10 @@ class Governing:
             # A dataset under a second lineage name would bring a second budget for the same records.
             raise PolicyLineageChanged(dataset=policy.dataset)
         tx.connection.execute(insert(lineages).values(lineage=policy.lineage, **fixed))
+
+
+def _read(document: bytes) -> Policy:
+    return Policy.model_validate(json.loads(document), strict=False)
 
 
 def read_policy(path: Path) -> tuple[Policy, tuple[Signature, ...]]:

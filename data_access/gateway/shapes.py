@@ -7,7 +7,7 @@ from typing import Any
 from pydantic import BaseModel, ConfigDict, Field
 from sqlalchemy import Connection
 
-from data_access.answers import StoredAnswer, measure_document
+from data_access.answers import RollUp, StoredAnswer, measure_document
 from data_access.compose import Parts
 from data_access.errors import CivicError
 from data_access.flows.answering import Answered, Asker, PriceTag, Request
@@ -237,7 +237,21 @@ def price_document(tag: PriceTag, team: str) -> dict[str, Any]:
         "share_of_left": f"{tag.share_of_left:.4f}",
         "more_such": tag.more_such,
         "stored": tag.stored.id if tag.stored else None,
-        "free": tag.stored is not None,
+        # Keyed by the period, a question costs nothing for the periods that are answered already.
+        "joins": {period: answer.id for period, answer in tag.joins.items()},
+        "to_pay": list(tag.to_pay),
+        # Wider than was asked for, it is had by asking for no more than this margin.
+        "offers": [_offer(offer) for offer in tag.offers],
+        "free": not tag.to_pay,
+    }
+
+
+def _offer(offer: RollUp) -> dict[str, Any]:
+    """What finer answers give for nothing: which they are, and the half-width of each measure."""
+    return {
+        "periods": list(offer.quote.periods),
+        "answers": [source["answer_id"] for source in offer.sources],
+        "margins": {draw.vector.measure: draw.mechanism.margin for draw in offer.quote.draws},
     }
 
 
