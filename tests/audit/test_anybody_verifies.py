@@ -21,6 +21,7 @@ from data_access.canonical import canonical_bytes, sha256_hex
 from data_access.gateway.public import public_app
 from data_access.parties import SigningKey
 from tests.audit.conftest import Watched
+from tests.factories import ANN, BY_GU, PERIODS
 from tests.gateway.serving import served
 
 
@@ -123,6 +124,18 @@ def test_what_is_no_record_is_refused_in_words(tmp_path: Path, folder: Path) -> 
     (folder / "ledger.json").write_text("[]", "utf-8")
     assert isinstance(call(ledger, "verify", str(folder)).exception, RecordsUnreadable)
     assert isinstance(call(audit, "verify", str(folder), "--since", "yesterday").exception, KeptUnreadable)
+
+
+def test_answers_joined_by_month_and_added_up_from_finer_ones_verify_too(watched: Watched) -> None:
+    by_month = {**BY_GU, "by": ["gu", "month"]}
+    september = {"column": "month", "op": "eq", "value": PERIODS[1]}
+    watched.workspace.ask(ANN, {**by_month, "where": september})
+    watched.workspace.ask(ANN, by_month)
+    watched.workspace.ask(ANN, {**BY_GU, "by": ["month"]})
+    with served(public_app(watched.workspace.parts)) as url:
+        found = read_records(url, "en")
+    assert "answer_derived" in {document["event"]["kind"] for document in found.events}
+    assert check_all(found).wrong == []
 
 
 # --- the chain tampered with ---

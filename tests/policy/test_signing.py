@@ -14,8 +14,11 @@ from click.testing import CliRunner, Result
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from data_access.audit import check_chain
+from data_access.audit.chain import read_events
 from data_access.canonical import canonical_bytes, document_hash
-from data_access.cli import audit, ledger, policy
+from data_access.cli import policy
+from data_access.compose import compose, read_settings
 from data_access.errors import PolicyMalformed
 from data_access.parties import SigningKey
 from data_access.parties.keys import signatures_path, write_signatures
@@ -83,10 +86,12 @@ def test_from_keys_to_an_active_policy_by_verbs_alone(tmp_path: Path, home: Path
     first, second = (json.loads(run(policy, "activate", file, "--json").output) for _ in range(2))
     assert (first["changed"], second["changed"]) == (True, False)
 
-    assert json.loads(run(ledger, "show", "--json").output) == []
-    events = json.loads(run(audit, "show", "--json").output)
-    assert [e["event"]["kind"] for e in events] == ["register_accepted", "policy_activated"]
-    assert json.loads(run(audit, "verify", "--json").output)["seq"] == 2
+    parts = compose(read_settings({"CIVIC_HOME": str(home)}))
+    with parts.database.reading() as connection:
+        events = read_events(connection)
+    parts.close()
+    assert [json.loads(e.body)["kind"] for e in events] == ["register_accepted", "policy_activated"]
+    assert check_chain(events, parts.key.public).seq == 2
 
 
 def test_signing_again_replaces_the_same_keys_signature(tmp_path: Path, keys: Keys) -> None:
@@ -149,8 +154,9 @@ def test_a_register_file_that_is_not_there_or_no_register_is_refused(home: Path,
         assert json.loads(refused.output)["code"] == "register_invalid"
 
 
-def test_verbs_without_a_workspace_make_none(home: Path) -> None:
-    refused = run(ledger, "show", "--json")
+def test_verbs_without_a_workspace_make_none(home: Path, tmp_path: Path) -> None:
+    file = write_policy_file(tmp_path / "rides.yaml", make_policy(entry_of("rides")))
+    refused = run(policy, "activate", file, "--json")
     assert (refused.exit_code, json.loads(refused.output)["code"]) == (8, "ledger_unavailable")
     assert not (home / "db").exists()
 
