@@ -3,7 +3,7 @@
 CivicError
 ├── BadRequest            the question itself is wrong
 │   ├── MalformedRequest, PlanInvalid, UnknownColumn, UnknownFunction, ValueOutsideDomain,
-│   │   MeasureRefused, TooManyCells, SpendInvalid, SpendOverMaximum, UnknownPurpose, NotOffered
+│   │   MeasureRefused, TooManyCells, SpendInvalid, SpendOverMaximum, UnknownPurpose, NotOffered, SqlRefused
 │   └── (here only)       ParameterUnknown, ParameterInvalid, TeamMissing, PurposeMissing, SettingInvalid,
 │                         PlanUnreadable, FrameUnsuitable
 ├── NotSignedIn
@@ -143,6 +143,10 @@ class UnknownPurpose(BadRequest):
 
 class NotOffered(BadRequest):
     code = "not_offered"
+
+
+class SqlRefused(BadRequest):
+    code = "sql_refused"
 
 
 class NotSignedIn(CivicError):

@@ -42,6 +42,7 @@ from data_access.privacy.mechanisms import Noise
 from data_access.query import bind, decode_plan
 from data_access.query.cells import Cells, dense
 from data_access.query.compiler import compile_sql
+from data_access.query.sql import decode_sql
 from data_access.vault import Engine, View, find_version, find_view
 
 #: What has read private data leaves at a multiple of this, doubling until met (public facts only).
@@ -60,7 +61,7 @@ class Asker:
 
 @dataclass(frozen=True)
 class Request:
-    """The body of price and answers, decoded from JSON but not yet believed."""
+    """The body of price and answers, decoded from JSON but not yet believed. Either a plan or SQL."""
 
     plan: Any
     spend: Any
@@ -68,6 +69,7 @@ class Request:
     purpose: str
     fresh: bool = False
     key: str | None = None
+    sql: str | None = None
 
 
 @dataclass(frozen=True)
@@ -201,7 +203,7 @@ class Answering:
             )
 
     def _decide(self, connection: Connection, asker: Asker, request: Request) -> _Decided:
-        plan = decode_plan(request.plan)
+        plan = decode_plan(request.plan) if request.sql is None else decode_sql(request.sql)
         force = self._governing.in_force(connection, plan.dataset)
         if force.policy.lane is not Lane.PRIVATE:
             raise NotOffered(feature=force.policy.lane.value)
