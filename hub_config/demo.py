@@ -10,7 +10,6 @@ import json
 import shutil
 import signal
 import subprocess
-import sys
 import threading
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
@@ -25,8 +24,8 @@ from hub_config.errors import StepFailed
 from hub_config.home import REPORTS_USER, SITE_USER, prepare, user_ids
 from hub_config.people import People, open_people
 from hub_config.running import Workspace, find_running, start
-from hub_config.settings import Settings, checkout_path
-from hub_config.texts import shared_folder, text
+from hub_config.settings import PREFIX, PYTHON, Settings, checkout_path
+from hub_config.texts import text
 
 TEAM = "bike"
 #: Name, role, Korean and English display name. The stewards' names stand in the register of parties.
@@ -60,7 +59,7 @@ class Runner:
             identity = {"user": uid, "group": gid, "extra_groups": []}
         done = subprocess.run(
             # -P: the current folder must not come first on the path of a process of another user.
-            [sys.executable, "-P", "-m", "civic_kernel.cli", *words, "--json"],
+            [PYTHON, "-P", "-m", "civic_kernel.cli", *words, "--json"],
             cwd="/",
             env=environment,
             stdin=subprocess.DEVNULL,
@@ -126,7 +125,8 @@ def publish(workspace: Workspace, runner: Runner) -> Path:
     run, releases = home / "runs" / "bike-routes", home / "runs" / "releases"
     _forget(run)
     runner.say(4, "run")
-    notebook = shared_folder("notebooks") / "bike_routes.ipynb"
+    # Where the users that run it can read it.
+    notebook = (checkout_path() or PREFIX / "share" / "civic") / "notebooks" / "bike_routes.ipynb"
     runner.verb("report", "run", str(notebook), "--out", str(run), user=REPORTS_USER, extra=extra)
     runner.say(5, "release")
     release = runner.verb("publish", str(run), "--to", str(releases), user=REPORTS_USER, extra=extra)[
@@ -155,7 +155,7 @@ def _forget(run: Path) -> None:
 def _environment(settings: Settings, extra: Mapping[str, str]) -> dict[str, str]:
     """Nothing of the caller's but the language of her terminal: these verbs run as other users."""
     environment = {
-        "PATH": f"{sys.prefix}/bin:/usr/local/bin:/usr/bin:/bin",
+        "PATH": f"{PREFIX}/bin:/usr/local/bin:/usr/bin:/bin",
         "LANG": "ko_KR.UTF-8" if settings.language == "ko" else "C.UTF-8",
         "HOME": "/nonexistent",
         "TZ": "Asia/Seoul",

@@ -1,12 +1,11 @@
 """Assembly only: what the other modules build is assigned to `c`."""
 
-import sys
-
 from hub_config.home import read_token
 from hub_config.roles import render_custom_scopes, render_roles, server_token_scopes
 from hub_config.runtime import current_people, current_settings
 from hub_config.seats import SeatAuthenticator
 from hub_config.services import proxy_command, render_services
+from hub_config.settings import PYTHON
 from hub_config.spawners import SeatSpawner
 from hub_config.texts import shared_folder
 
@@ -46,7 +45,7 @@ c.JupyterHub.load_roles = render_roles([(room.name, room.team) for room in rooms
 c.JupyterHub.services = render_services(settings)
 
 c.JupyterHub.spawner_class = SeatSpawner
-c.Spawner.cmd = [sys.executable, "-P", "-m", "jupyterhub.singleuser"]
+c.Spawner.cmd = [PYTHON, "-P", "-m", "jupyterhub.singleuser"]
 c.Spawner.default_url = "/lab"
 c.Spawner.disable_user_config = True
 c.Spawner.server_token_scopes = server_token_scopes()

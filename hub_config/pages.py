@@ -7,12 +7,12 @@ language: each is mixed with `PageMixin` when the Hub builds its table of addres
 from __future__ import annotations
 
 import re
-import sys
 from functools import cache, partial
 from pathlib import Path
 from typing import Any
 
 from hub_config.runtime import current_people, current_settings
+from hub_config.settings import PREFIX
 from hub_config.texts import (
     Language,
     catalog,
@@ -32,7 +32,7 @@ def make_stylesheet(tokens: Path | None = None) -> str:
     """workspace.css with those KRDS design tokens that it uses, resolved through their references.
 
     Inlined into each page: no second request, and none of the thousand tokens that nothing here uses."""
-    file = tokens or Path(sys.prefix) / "share" / "civic" / "vendor" / "krds_tokens.css"
+    file = tokens or PREFIX / "share" / "civic" / "vendor" / "krds_tokens.css"
     known = dict(_PROPERTY.findall(file.read_text("utf-8")))
     css = (shared_folder("templates") / "workspace" / "workspace.css").read_text("utf-8")
     used: dict[str, str] = {}

@@ -11,7 +11,6 @@ import os
 import signal
 import socket
 import subprocess
-import sys
 import time
 import urllib.error
 import urllib.request
@@ -24,7 +23,7 @@ import psutil
 
 from hub_config.errors import PartMissing, PortTaken, StartFailed
 from hub_config.home import prepare
-from hub_config.settings import Settings, checkout_path
+from hub_config.settings import PREFIX, PYTHON, Settings, checkout_path
 from hub_config.texts import text
 
 Log = Callable[[str], object]
@@ -111,7 +110,7 @@ def start(settings: Settings, log: Log, *, config: Path = CONFIG, detach: bool =
     `config` is a JupyterHub configuration that loads ours first. Without `detach` the workspace ends with the
     calling process, whatever way that goes. Raises PortTaken, PartMissing, StartFailed; nothing runs then.
     """
-    if not (Path(sys.prefix) / "bin" / "configurable-http-proxy").exists():
+    if not (PREFIX / "bin" / "configurable-http-proxy").exists():
         raise PartMissing(part="configurable-http-proxy")
     check_ports(settings)
     prepare(settings)
@@ -126,7 +125,7 @@ def start(settings: Settings, log: Log, *, config: Path = CONFIG, detach: bool =
         )
     ) as out:
         child = subprocess.Popen(
-            [sys.executable, "-P", "-m", "hub_config.supervise", str(config), *watch],
+            [PYTHON, "-P", "-m", "hub_config.supervise", str(config), *watch],
             cwd=settings.home,
             env=_environment(settings),
             stdin=subprocess.DEVNULL,
@@ -149,7 +148,7 @@ def start(settings: Settings, log: Log, *, config: Path = CONFIG, detach: bool =
 def _environment(settings: Settings) -> dict[str, str]:
     """Not our caller's: a token or a PYTHONSTARTUP in it is no business of the Hub's."""
     environment = {
-        "PATH": f"{sys.prefix}/bin:/usr/local/bin:/usr/bin:/bin",
+        "PATH": f"{PREFIX}/bin:/usr/local/bin:/usr/bin:/bin",
         "LANG": "C.UTF-8",
         "TZ": "Asia/Seoul",
         "HOME": str(settings.home / "hub"),

@@ -3,11 +3,10 @@
 from __future__ import annotations
 
 import os
-import sys
 
 from hub_config.home import VAULT_USER, read_token
 from hub_config.roles import GATEWAY, REPORTS, SCOPES, SITE
-from hub_config.settings import PROXY, SITE_SERVER, Settings
+from hub_config.settings import PREFIX, PROXY, PYTHON, SITE_SERVER, Settings
 
 
 def tethered(command: list[str], uid: int | None = None) -> list[str]:
@@ -15,7 +14,7 @@ def tethered(command: list[str], uid: int | None = None) -> list[str]:
     become = ["--uid", str(uid)] if uid is not None else []
     # -P: without it `-m` would put the current folder, where anyone may have put anything, first on the path.
     return [
-        sys.executable,
+        PYTHON,
         "-P",
         "-m",
         "hub_config.tether",
@@ -28,7 +27,7 @@ def tethered(command: list[str], uid: int | None = None) -> list[str]:
 
 def proxy_command(settings: Settings) -> list[str]:
     """The node proxy, as root under a uid of its own: it faces the network and needs no file."""
-    proxy = os.path.join(sys.prefix, "bin", "configurable-http-proxy")
+    proxy = os.path.join(PREFIX, "bin", "configurable-http-proxy")
     return tethered([proxy], settings.uid_base + PROXY if settings.is_root else None)
 
 
@@ -50,7 +49,7 @@ def _site_environment(settings: Settings) -> dict[str, str]:
 def render_services(settings: Settings) -> list[dict[str, object]]:
     """The services. `reports` has a token and no process yet; `site` has a process and no place in the proxy,
     because the citizen site is another origin."""
-    python = [sys.executable, "-P", "-m"]
+    python = [PYTHON, "-P", "-m"]
     gateway: dict[str, object] = {
         "name": GATEWAY,
         "url": f"http://127.0.0.1:{settings.gateway_port}",

@@ -17,6 +17,11 @@ from pathlib import Path
 from hub_config.errors import SettingInvalid
 from hub_config.texts import Language, known_language
 
+#: Where we are installed, links followed: `.venv` in a closed checkout is a link that other users cannot pass.
+PREFIX = Path(sys.prefix).resolve()
+#: The interpreter of that place, which every process of the workspace is started with.
+PYTHON = str(PREFIX / "bin" / "python")
+
 #: Offsets from CIVIC_UID_BASE (docs/design.md, "Places and identities").
 ROOMS, TEAMS, RUNS, END = 10_000, 20_000, 30_000, 40_000
 #: The last two of the persons' uids: the proxy and the citizen site face the network and need nobody's files,
@@ -110,9 +115,13 @@ class Settings:
 def checkout_path() -> Path | None:
     """The folder that these modules are imported from when they are not installed in this environment.
 
-    Only then must child processes be told where to find them."""
+    Only then must child processes be told where to find them. As root not even then, if the folder is closed to
+    the users that they become: they would find the first module as root and fail at the next one."""
     folder = Path(__file__).resolve().parents[1]
-    return None if folder.is_relative_to(Path(sys.prefix).resolve()) else folder
+    if folder.is_relative_to(PREFIX):
+        return None
+    is_open = all(place.stat().st_mode & 0o005 == 0o005 for place in (folder, *folder.parents))
+    return folder if is_open or os.geteuid() != 0 else None
 
 
 def default_home() -> Path:
@@ -120,7 +129,7 @@ def default_home() -> Path:
 
     The vault side has the same rule (data_access.settings); with two rules the Hub would start beside an empty
     vault."""
-    marker = Path(sys.prefix) / "civic-setup.json"
+    marker = PREFIX / "civic-setup.json"
     if marker.is_file():
         return Path(json.loads(marker.read_text("utf-8"))["state"])
     return Path(__file__).resolve().parents[1] / ".civic"

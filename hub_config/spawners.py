@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import os
-import sys
 from pathlib import Path
 
 from jupyterhub.spawner import LocalProcessSpawner
@@ -11,7 +10,7 @@ from jupyterhub.spawner import LocalProcessSpawner
 from hub_config.home import make_home
 from hub_config.people import Account
 from hub_config.runtime import current_people, current_settings
-from hub_config.settings import Settings, checkout_path
+from hub_config.settings import PREFIX, Settings, checkout_path
 from hub_config.texts import text
 
 #: Threads count, and a kernel with BLAS on many cores has dozens; a runaway fork has thousands.
@@ -26,7 +25,7 @@ def make_seat_environment(settings: Settings, account: Account, home: Path) -> d
         "USER": account.name,
         "LOGNAME": account.name,  # getpass and IPython fall back to passwd, where persons have no line
         "SHELL": "/bin/bash",
-        "PATH": f"{sys.prefix}/bin:/usr/local/bin:/usr/bin:/bin",
+        "PATH": f"{PREFIX}/bin:/usr/local/bin:/usr/bin:/bin",
         "LANG": "C.UTF-8",
         "TZ": "Asia/Seoul",
         "TMPDIR": str(home / ".tmp"),

@@ -20,7 +20,7 @@ from pathlib import Path
 import psutil
 
 from hub_config.processes import adopt_orphans, die_with_parent
-from hub_config.settings import read_settings
+from hub_config.settings import PYTHON, read_settings
 
 #: Seconds: the Hub stops servers (up to 8), services and proxy; past that, everything is killed.
 GRACE = 20.0
@@ -36,7 +36,7 @@ def main(config: str, watch: int | None) -> int:
     write_pid(pid_file)
     me = os.getpid()
     hub = subprocess.Popen(
-        [sys.executable, "-P", "-m", "hub_config.hub", "-f", config],
+        [PYTHON, "-P", "-m", "hub_config.hub", "-f", config],
         cwd=settings.home,
         stdin=subprocess.DEVNULL,
         start_new_session=True,

@@ -19,7 +19,7 @@ DOMAIN = "workspace"
 def shared_folder(name: str) -> Path:
     """`templates` or `notebooks`: beside the checkout, else where the wheel put them under `share/civic`."""
     beside = Path(__file__).resolve().parents[1] / name
-    return beside if beside.is_dir() else Path(sys.prefix) / "share" / "civic" / name
+    return beside if beside.is_dir() else Path(sys.prefix).resolve() / "share" / "civic" / name
 
 
 @cache

@@ -174,9 +174,11 @@ class _Release:
             "demonstration": self.demonstration,
             "my_gu": choice and _choices(choice, language),
             "figures": self._shown_figures(language, choice),
-            "sure": self._per_dataset(_sure, language),
+            # With no person in the records, a promise to each person would be one that nobody can keep.
+            "persons": any(s["unit"]["kind"] == "person" for s in self.statements),
+            "sure": _per_dataset(self.statements, _sure, language),
             "withheld": self._withheld(language),
-            "protected": self._per_dataset(_protected, language),
+            "protected": _per_dataset(self.statements, _protected, language),
             "signed": self._signed(language),
             "date": day_in_words(self.run.record["finished_at"], language),
             "site": f"../../../{language}/index.html",
@@ -202,6 +204,7 @@ class _Release:
                     "subtitle": figure["subtitle"][language],
                     "alt": (figure["alt"] or {}).get(language, ""),
                     "uncertainty": figure["uncertainty"][language],
+                    "counted": _per_dataset(self._of(figure), _counted, language),
                     "drawing": drawing,
                     "srcdoc": _attribute(drawing) if figure["form"] == "map" else "",
                     # Figures of one and the same table share it: shown once, after the last of them.
@@ -234,11 +237,6 @@ class _Release:
             *(lines or [text(language, "report", "withheld.none")]),
             text(language, "report", "withheld.rule"),
         ]
-
-    def _per_dataset(self, line: Any, language: Language) -> list[str]:
-        by_dataset = {s["dataset"]: s for s in self.statements}
-        lines = [line(by_dataset[name], language) for name in sorted(by_dataset, reverse=True)]
-        return [words for words in lines if words]
 
     def _signed(self, language: Language) -> list[str]:
         lines = []
@@ -400,6 +398,20 @@ def _choices(choice: Mapping[str, Any], language: Language) -> list[dict[str, st
     ]
     # Hangul syllables stand in the Unicode table in their alphabetical order, Latin letters in theirs.
     return sorted(lines, key=lambda line: line["label"])
+
+
+def _per_dataset(statements: Sequence[Mapping[str, Any]], line: Any, language: Language) -> list[str]:
+    """One line for each dataset that has something to say."""
+    by_dataset = {s["dataset"]: s for s in statements}
+    lines = [line(by_dataset[name], language) for name in sorted(by_dataset, reverse=True)]
+    return [words for words in lines if words]
+
+
+def _counted(statement: Mapping[str, Any], language: Language) -> str:
+    """Beside each figure, where a reader may take accidents for people: the records name nobody."""
+    if statement["unit"]["kind"] == "person":
+        return ""
+    return text(language, "report", "figure.row", title=_title(statement, language))
 
 
 def _sure(statement: Mapping[str, Any], language: Language) -> str:

@@ -238,7 +238,7 @@ def kernel_environment(room: Path, token: Path, settings: Settings, spoken: Lang
         environment["CIVIC_TEAM"] = settings.team
     if settings.purpose:
         environment["CIVIC_PURPOSE"] = settings.purpose
-    if not package.is_relative_to(sys.prefix):
+    if not package.is_relative_to(Path(sys.prefix).resolve()):
         environment["PYTHONPATH"] = str(
             package
         )  # a checkout that is not installed: the kernel's folder is empty

@@ -4,7 +4,6 @@ import json
 import os
 import shutil
 import subprocess
-import sys
 import sysconfig
 import urllib.request
 from pathlib import Path
@@ -16,6 +15,7 @@ from hub_config import home
 from hub_config.client import Session
 from hub_config.errors import SignInRefused
 from hub_config.people import open_people
+from hub_config.settings import PREFIX, PYTHON
 from tests.hub.conftest import add_people, make_settings, write_config
 from tests.hub.seat import Seat
 
@@ -202,14 +202,14 @@ def test_a_seat_starts_from_an_installation_whose_checkout_is_closed(folder):
     checkout, prefix = folder / "closed", folder / "prefix"
     checkout.mkdir(mode=0o700)
     here = Path(__file__).resolve().parents[2]
-    subprocess.run([sys.executable, "-m", "venv", "--without-pip", prefix], check=True)
+    subprocess.run([PYTHON, "-m", "venv", "--without-pip", prefix], check=True)
     packages = Path(sysconfig.get_path("purelib", vars={"base": str(prefix)}))
-    (packages / "dependencies.pth").write_text(sysconfig.get_path("purelib"))
+    (packages / "dependencies.pth").write_text(str(Path(sysconfig.get_path("purelib")).resolve()))
     shutil.copytree(here / "hub_config", packages / "hub_config")
     (prefix / "share/civic").mkdir(parents=True)
     shutil.copytree(here / "templates", prefix / "share/civic/templates")
     for name in ("share/civic/vendor", "share/jupyter", "share/jupyterhub", "bin/configurable-http-proxy"):
-        (prefix / name).symlink_to(Path(sys.prefix) / name)
+        (prefix / name).symlink_to(PREFIX / name)
     settings = make_settings(folder / "home")
     secrets = add_people(settings)
     script = (

@@ -95,7 +95,7 @@ def note(plan: Plan) -> None:
         SEEN[type(measure).__name__] += 1
 
 
-@settings(max_examples=150, deadline=None, print_blob=True)
+@settings(max_examples=400, deadline=None, print_blob=True)
 @given(plan=plans(), data=rows())
 def test_duckdb_and_the_interpreter_agree_on_the_plan_as_written_and_on_its_canonical_form(
     engine: duckdb.DuckDBPyConnection, plan: Plan, data: list[dict[str, Any]]
