@@ -15,17 +15,22 @@ from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     import pandas as pd
+    from IPython.core.interactiveshell import InteractiveShell
 
     from civic_kernel import charts, errors, maps, methods
+    from civic_kernel.asked import SqlQuestion, cite
     from civic_kernel.client import Client
     from civic_kernel.errors import CivicError
+    from civic_kernel.frames import AnswerFrame
     from civic_kernel.queries import Dataset, count, hour, persons, weekday
 
 __all__ = [
     "CivicError",
     "Client",
+    "answer",
     "catalog",
     "charts",
+    "cite",
     "connect",
     "count",
     "dataset",
@@ -34,6 +39,8 @@ __all__ = [
     "maps",
     "methods",
     "persons",
+    "questions",
+    "sql",
     "weekday",
 ]
 
@@ -42,6 +49,7 @@ _LAZY: dict[str, tuple[str, str | None]] = {
     "CivicError": ("errors", "CivicError"),
     "Client": ("client", "Client"),
     "charts": ("charts", None),
+    "cite": ("asked", "cite"),
     "count": ("queries", "count"),
     "errors": ("errors", None),
     "hour": ("queries", "hour"),
@@ -110,3 +118,31 @@ def dataset(name: str) -> Dataset:
 
     client = connect()
     return Made(client.dataset(name), client)
+
+
+def sql(text: str) -> SqlQuestion:
+    """One SELECT as a question, with `.price()` and `.ask()`; docs/sql.md says what may stand in it."""
+    from civic_kernel.asked import SqlQuestion as Made
+
+    return Made(text, connect())
+
+
+def questions(containing: str = "") -> pd.DataFrame:
+    """What your teams have asked, newest first; `civic.answer(id)` reopens one, free."""
+    from civic_kernel.asked import team_questions
+
+    return team_questions(connect(), containing)
+
+
+def answer(answer_id: str) -> AnswerFrame:
+    """An earlier answer again: the same bytes, at no cost. Raises UnknownAnswer."""
+    from civic_kernel.asked import reopened
+
+    return reopened(connect(), answer_id)
+
+
+def load_ipython_extension(shell: InteractiveShell) -> None:
+    """`%load_ext civic_kernel` brings the cell magic `%%civic`."""
+    from civic_kernel.magics import register
+
+    register(shell)

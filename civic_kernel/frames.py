@@ -19,7 +19,7 @@ from civic_kernel.texts import Language, speaker
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-    from civic_kernel.wire import AnswerBody
+    from civic_kernel.wire import AnswerBody, DatasetDetail
 
 KEY = "civic"
 
@@ -116,6 +116,16 @@ def frame_from_answer(
         "language": language,
     }
     return frame
+
+
+def labelled_frame(answer: AnswerBody, dataset: DatasetDetail, language: Language) -> AnswerFrame:
+    """`frame_from_answer` with the labels and the geography that the dataset's description gives its columns."""
+    return frame_from_answer(
+        answer,
+        language,
+        {c.name: c.label.model_dump() for c in dataset.columns},
+        {c.name: c.geography for c in dataset.columns if c.geography},
+    )
 
 
 def origin_of(frame: pd.DataFrame) -> dict[str, Any]:
