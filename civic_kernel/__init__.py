@@ -22,6 +22,7 @@ if TYPE_CHECKING:
     from civic_kernel.client import Client
     from civic_kernel.errors import CivicError
     from civic_kernel.frames import AnswerFrame
+    from civic_kernel.methods.combine import diff, ratio, total
     from civic_kernel.queries import Dataset, count, hour, persons, weekday
 
 __all__ = [
@@ -34,13 +35,16 @@ __all__ = [
     "connect",
     "count",
     "dataset",
+    "diff",
     "errors",
     "hour",
     "maps",
     "methods",
     "persons",
     "questions",
+    "ratio",
     "sql",
+    "total",
     "weekday",
 ]
 
@@ -51,11 +55,14 @@ _LAZY: dict[str, tuple[str, str | None]] = {
     "charts": ("charts", None),
     "cite": ("asked", "cite"),
     "count": ("queries", "count"),
+    "diff": ("methods.combine", "diff"),
     "errors": ("errors", None),
     "hour": ("queries", "hour"),
     "maps": ("maps", None),
     "methods": ("methods", None),
     "persons": ("queries", "persons"),
+    "ratio": ("methods.combine", "ratio"),
+    "total": ("methods.combine", "total"),
     "weekday": ("queries", "weekday"),
 }
 

@@ -31,6 +31,7 @@ def choices(body: PriceBody, dataset: DatasetDetail, language: Language) -> list
         errors = ", ".join(
             say("error", measure=measure, margin=f"{ceil(price.margin * sqrt(body.rho / nano)):,}")
             for measure, price in body.measures.items()
+            if price.margin is not None
         )
         times = left // nano
         parts = [errors, say("share", percent=percent(Decimal(nano) / left)) if times else say("over")]

@@ -59,6 +59,10 @@ def headline(frame: pd.DataFrame) -> str | None:
     )
     shown = [name for name in origin["measures"] if name in frame.columns]
     parts.extend(say("margin", measure=m, margin=f"{origin['measures'][m]['margin']:,}") for m in shown)
+    gone = origin.get("missing", [])
+    if gone:
+        named = ", ".join(gone[:5]) + (" …" if len(gone) > 5 else "")
+        parts.append(say("missing", n=f"{len(gone):,}", named=named))
     parts.append(say("answer", answer_id=origin["answer_id"]))
     if origin["newer_data"] or origin["newer_policy"]:
         parts.append(say("newer"))
