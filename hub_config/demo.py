@@ -143,7 +143,8 @@ def publish(workspace: Workspace, runner: Runner) -> Path:
     )
     slug = next((line["slug"] for line in built["listed"] if line["release_id"] == release), None)
     if slug is None:
-        raise StepFailed(step="site build", reason="")
+        kept_off = [line["reason"] for line in built["refused"] if line["release_id"] == release]
+        raise StepFailed(step="site build", reason=", ".join(kept_off))
     return home / "public" / "reports" / str(slug) / "ko" / "index.html"
 
 

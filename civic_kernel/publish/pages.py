@@ -85,6 +85,7 @@ def build_release(
             demonstration=release.demonstration,
             policies=sorted(release.policies),
             files=list_files(staged),
+            answered_at=release.answered_at,
         )
         (staged / RECORD_NAME).write_bytes(tables.json_bytes(record))
         staged.chmod(0o755)
@@ -111,6 +112,8 @@ class _Release:
             _refuse("register", language)
         self.answers = _checked_answers(run, self.keys, language)
         self.statements: list[Mapping[str, Any]] = [body["statement"] for body in self.answers]
+        #: The page's date: a run that asks nothing new says nothing new.
+        self.answered_at = max(str(s["issued_at"]) for s in self.statements)
         self.policies = _checked_policies(self.statements, sources.policies, self.keys, on, language)
         # Demonstration keys make a demonstration as surely as made-up data do.
         signers = [key for _, keys in self.policies.values() for key in keys]
@@ -180,7 +183,7 @@ class _Release:
             "withheld": self._withheld(language),
             "protected": _per_dataset(self.statements, _protected, language),
             "signed": self._signed(language),
-            "date": day_in_words(self.run.record["finished_at"], language),
+            "date": day_in_words(self.answered_at, language),
             "site": f"../../../{language}/index.html",
             "status": f"../status/{language}.html",
         }
@@ -272,7 +275,7 @@ class _Release:
             facts.append((say("method.policy", title=published["policy"]["title"][language]), identity))
         facts += [
             (say("method.requirements"), run["requirements_sha256"]),
-            (say("method.finished"), run["finished_at"]),
+            (say("method.answered"), self.answered_at),
         ]
         return {
             "title": page["title"],

@@ -42,12 +42,14 @@ def make_record(
     demonstration: bool,
     policies: list[str],
     files: list[dict[str, Any]],
+    answered_at: str,
 ) -> dict[str, Any]:
-    """The record of one run. The same run gives the same record: its moment is the run's, not today's."""
-    return {
+    """The record of a report. What says the same is the same release, however often it is run: its moment is that
+    of its newest answer, and its slug comes from all the rest of the record, so that a page that reads
+    differently (other answers, another template) gets an address of its own."""
+    record = {
         "kind": "civic-release",
         "report": run["report"],
-        "slug": f"{run['report'].replace('_', '-')}-{run['output_sha256'][:10]}",
         "title": dict(title),
         "author": author,
         "team": run["team"],
@@ -57,8 +59,10 @@ def make_record(
         "policies": policies,
         "notebook_sha256": run["notebook_sha256"],
         "files": files,
-        "created_at": run["finished_at"],
+        "created_at": answered_at,
     }
+    mark = sha256_hex(canonical_bytes(record))[:10]
+    return {**record, "slug": f"{run['report'].replace('_', '-')}-{mark}"}
 
 
 def read_record(folder: Path) -> dict[str, Any]:

@@ -40,7 +40,7 @@ class Demonstration:
         return make_link(self.url, self.secrets[name])
 
 
-@pytest.fixture(scope="session")
+@pytest.fixture(scope="package")
 def demonstration() -> Iterator[Demonstration]:
     with temporary_folder() as folder:
         settings = make_settings(folder / "home", CIVIC_LANGUAGE="en")

@@ -113,7 +113,7 @@ class Running:
         return (self.settings.home / "logs" / "hub.log").read_text("utf-8", "replace")
 
 
-@pytest.fixture(scope="session")
+@pytest.fixture(scope="package")
 def hub():
     with temporary_folder() as folder:
         settings = make_settings(folder / "home")
