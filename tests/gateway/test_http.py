@@ -26,6 +26,8 @@ from tests.factories import (
     make_caller,
 )
 from tests.gateway.serving import served
+from tests.query.test_sql import REFUSED
+from tests.query.test_sql import rows as hostile_rows
 
 PREFIX = "/services/data/v1"
 BODY: dict[str, Any] = {"plan": BY_GU, "team": "bike", "purpose": "research"}
@@ -125,6 +127,21 @@ def test_a_question_in_sql_is_the_same_question_and_free_once_it_was_asked(http:
     first = http.post("/answers", json=same).json()
     assert (first["charged"], http.post("/answers", json=asked).json()["charged"]) == (4_000_000, 0)
     assert "sql" not in json.dumps(first["statement"])
+
+
+def test_hostile_sql_is_refused_with_two_sentences_and_charges_nothing(
+    http: httpx.Client, caplog: pytest.LogCaptureFixture
+) -> None:
+    before = http.get("/ledger").json()
+    with caplog.at_level(logging.DEBUG):
+        for text, _ in hostile_rows(REFUSED):
+            sql = text.replace("…", "SELECT count(*) AS n FROM rides")
+            response = http.post("/answers", json={"sql": sql, "team": "bike", "purpose": "research"})
+            document = response.json()
+            assert (response.status_code, document["code"]) == (400, "sql_refused"), sql
+            assert document["message"].endswith(".") and document["remedy"].endswith(".")
+    assert http.get("/ledger").json() == before
+    assert "passwd" not in caplog.text and "FROM rides" not in caplog.text
 
 
 def test_another_team_gets_the_answer_by_asking_and_never_by_its_id(http: httpx.Client) -> None:
