@@ -22,13 +22,16 @@ if TYPE_CHECKING:
     from civic_kernel.client import Client
     from civic_kernel.errors import CivicError
     from civic_kernel.frames import AnswerFrame
+    from civic_kernel.measures import count, histogram, mean, persons, quantiles, share
+    from civic_kernel.measures import sum_of as sum
     from civic_kernel.methods.combine import diff, ratio, total
-    from civic_kernel.queries import Dataset, count, hour, persons, weekday
+    from civic_kernel.queries import Dataset, band, hour, season, weekday
 
 __all__ = [
     "CivicError",
     "Client",
     "answer",
+    "band",
     "catalog",
     "charts",
     "cite",
@@ -37,13 +40,19 @@ __all__ = [
     "dataset",
     "diff",
     "errors",
+    "histogram",
     "hour",
     "maps",
+    "mean",
     "methods",
     "persons",
+    "quantiles",
     "questions",
     "ratio",
+    "season",
+    "share",
     "sql",
+    "sum",
     "total",
     "weekday",
 ]
@@ -54,16 +63,21 @@ _LAZY: dict[str, tuple[str, str | None]] = {
     "Client": ("client", "Client"),
     "charts": ("charts", None),
     "cite": ("asked", "cite"),
-    "count": ("queries", "count"),
+    "count": ("measures", "count"),
     "diff": ("methods.combine", "diff"),
     "errors": ("errors", None),
     "hour": ("queries", "hour"),
     "maps": ("maps", None),
     "methods": ("methods", None),
-    "persons": ("queries", "persons"),
+    "persons": ("measures", "persons"),
     "ratio": ("methods.combine", "ratio"),
     "total": ("methods.combine", "total"),
     "weekday": ("queries", "weekday"),
+    "band": ("queries", "band"),
+    "season": ("queries", "season"),
+    **{name: ("measures", name) for name in ("histogram", "mean", "quantiles", "share")},
+    # `sum` inside the package is Python's.
+    "sum": ("measures", "sum_of"),
 }
 
 _client: Client | None = None

@@ -3,7 +3,8 @@
 CivicError
 ├── BadRequest            the question itself is wrong
 │   ├── MalformedRequest, PlanInvalid, UnknownColumn, UnknownFunction, ValueOutsideDomain,
-│   │   MeasureRefused, TooManyCells, SpendInvalid, SpendOverMaximum, UnknownPurpose, NotOffered, SqlRefused
+│   │   MeasureRefused, BinsMissing, MarginRefused, TooManyCells, SpendInvalid, SpendOverMaximum,
+│   │   UnknownPurpose, NotOffered, SqlRefused
 │   └── (here only)       ParameterUnknown, ParameterInvalid, TeamMissing, PurposeMissing, SettingInvalid,
 │                         PlanUnreadable, FrameUnsuitable
 ├── NotSignedIn
@@ -123,6 +124,14 @@ class ValueOutsideDomain(BadRequest):
 
 class MeasureRefused(BadRequest):
     code = "measure_refused"
+
+
+class BinsMissing(BadRequest):
+    code = "bins_missing"
+
+
+class MarginRefused(BadRequest):
+    code = "margin_refused"
 
 
 class TooManyCells(BadRequest):

@@ -22,6 +22,8 @@ if TYPE_CHECKING:
     from civic_kernel.wire import AnswerBody, DatasetDetail
 
 KEY = "civic"
+#: Measures whose figures are not whole numbers.
+FRACTIONS = frozenset({"mean", "share", "quantiles"})
 
 
 class AnswerFrame(pd.DataFrame):
@@ -58,7 +60,13 @@ def headline(frame: pd.DataFrame) -> str | None:
         else say("unit_row", minimum=origin["minimum"])
     )
     shown = [name for name in origin["measures"] if name in frame.columns]
-    parts.extend(say("margin", measure=m, margin=f"{origin['measures'][m]['margin']:,}") for m in shown)
+    for name in shown:
+        margin = origin["measures"][name]["margin"]
+        parts.append(
+            say("interval", measure=name)
+            if margin is None
+            else say("margin", measure=name, margin=f"{margin:,}")
+        )
     gone = origin.get("missing", [])
     if gone:
         named = ", ".join(gone[:5]) + (" …" if len(gone) > 5 else "")
@@ -75,18 +83,23 @@ def frame_from_answer(
     labels: dict[str, dict[str, str]] | None = None,
     geography: dict[str, str] | None = None,
 ) -> AnswerFrame:
-    """The answer's table: key columns, then per measure `m, m_low, m_high` (Int64), then `withheld` (bool).
+    """The answer's table: key columns, then per measure `m, m_low, m_high`, then `withheld` (bool).
 
+    Counts and sums are Int64; means, shares and quantiles Float64. A histogram has `m_bin1, m_bin1_low, …`,
+    quantiles `m_q25, …`; which bin and which quantile stand in `attrs["civic"]["figures"]`.
     A withheld cell's numbers are missing (`<NA>`), never 0. `hour` is 0–23 and `weekday` 0 (Monday) to 6.
     """
     s = answer.statement
     data: dict[str, pd.Series[Any]] = {}
     for position, column in enumerate(s.table.columns):
-        values = [row[position] for row in s.table.rows]
+        values: list[Any] = [row[position] for row in s.table.rows]
         if column.role == "flag":
             dtype: str = "bool"
         elif column.role == "key":
             dtype = "int64" if values and all(type(v) is int for v in values) else "str"
+        elif s.mechanism.measures[column.measure or ""].fn in FRACTIONS:
+            # Signed as decimal text, since a signature over a float is one over a guess.
+            dtype, values = "Float64", [None if v is None else float(v) for v in values]
         else:
             dtype = "Int64"
         data[column.name] = pd.Series(values, dtype=dtype)
@@ -114,6 +127,11 @@ def frame_from_answer(
         "measures": {
             name: {"fn": m.fn, "rho": m.rho, "scale": m.scale, "margin": m.margin}
             for name, m in s.mechanism.measures.items()
+        },
+        "figures": {
+            c.name: {"measure": c.measure, "bin": c.bin, "per_cent": c.per_cent}
+            for c in s.table.columns
+            if c.role == "measure"
         },
         "labels": labels or {},
         "geography": geography or {},
@@ -149,10 +167,13 @@ def check_columns(frame: pd.DataFrame, *names: str) -> None:
 
 
 def noise_scale(frame: pd.DataFrame, measure: str) -> float:
-    """σ of the noise in one cell of `measure`, in the measure's unit."""
+    """σ of the noise in one cell of `measure`, in the measure's unit. Raises FrameUnsuitable where the cells have
+    no common one: their figures are ratios of noisy numbers.
+    """
     origin = origin_of(frame)
-    if measure not in origin["measures"]:
-        raise FrameUnsuitable.say(_language(frame), column=measure, known=", ".join(origin["measures"]))
+    common = [name for name, m in origin["measures"].items() if m["fn"] not in FRACTIONS]
+    if measure not in common:
+        raise FrameUnsuitable.say(_language(frame), column=measure, known=", ".join(common))
     return float(origin["measures"][measure]["scale"])
 
 

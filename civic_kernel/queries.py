@@ -24,8 +24,9 @@ from civic_kernel.errors import (
     UnknownFunction,
     ValueOutsideDomain,
 )
+from civic_kernel.measures import Measure
 from civic_kernel.texts import Language, speaker, text
-from civic_kernel.wire import ColumnDetail, DatasetDetail, PriceBody
+from civic_kernel.wire import ColumnDetail, DatasetDetail, MeasurePrice, PriceBody
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -147,46 +148,49 @@ class Column(Comparable):
     def _domain(self) -> list[str] | None:
         return self.detail.values
 
+    def isna(self) -> Filter:
+        """Rows in which the source had no value here; for columns that are summed. In a key it is `other`."""
+        return Filter({"column": self.name, "op": "null"}, self._language)
+
+    def notna(self) -> Filter:
+        """Rows in which the source had a value here; for columns that are summed."""
+        return Filter({"column": self.name, "op": "not_null"}, self._language)
+
 
 class KeyFunction(Comparable):
-    """A key made from the time column. Also good in filters: `civic.hour(rides.started_at) >= 18`."""
+    """A key made from a column. Also good in filters: `civic.hour(rides.started_at) >= 18`."""
 
-    def __init__(self, fn: str, column: Column, domain: range) -> None:
+    def __init__(self, fn: str, column: Column, domain: list[int] | list[str]) -> None:
         super().__init__({"fn": fn, "column": column.name}, column.detail, column._language)
         self.fn = fn
         self.column = column
-        self._values = list(domain)
+        self._values = domain
 
     def __repr__(self) -> str:
         return f"<{self.fn} of {self.column.name}>"
 
-    def _domain(self) -> list[int]:
+    def _domain(self) -> list[int] | list[str]:
         return self._values
 
 
 def hour(column: Column) -> KeyFunction:
     """The hour of day, 0–23, in Asia/Seoul."""
-    return KeyFunction("hour", column, range(24))
+    return KeyFunction("hour", column, list(range(24)))
 
 
 def weekday(column: Column) -> KeyFunction:
     """The day of the week, 0 (Monday) to 6 (Sunday), in Asia/Seoul."""
-    return KeyFunction("weekday", column, range(7))
+    return KeyFunction("weekday", column, list(range(7)))
 
 
-@dataclass(frozen=True)
-class Measure:
-    fn: str
+def season(column: Column) -> KeyFunction:
+    """The season of the month column: spring (March to May), summer, autumn, winter (December to February)."""
+    return KeyFunction("season", column, ["spring", "summer", "autumn", "winter"])
 
 
-def count() -> Measure:
-    """How many rows (rides, accidents)."""
-    return Measure("count")
-
-
-def persons() -> Measure:
-    """How many different persons; refused where the source names none."""
-    return Measure("persons")
+def band(column: Column) -> KeyFunction:
+    """The declared bin of a column that can be summed, such as `10..19`; `other` where the source had no value."""
+    return KeyFunction("band", column, column.detail.bands or [])
 
 
 class Dataset:
@@ -260,7 +264,7 @@ class Question:
     dataset: Dataset
     conditions: tuple[Filter, ...] = ()
     keys: tuple[str | tuple[str, str], ...] = ()
-    measures: tuple[tuple[str, str], ...] = ()
+    measures: tuple[tuple[str, Measure], ...] = ()
 
     def where(self, *conditions: Filter) -> Question:
         for condition in conditions:
@@ -281,7 +285,7 @@ class Question:
                 raise MeasureRefused.say(self._language, measure=measure.fn, known=", ".join(known))
             if name == "withheld" or name.endswith(("_low", "_high")):
                 self._refuse("query.reserved", name=name)
-        return replace(self, measures=(*self.measures, *((n, m.fn) for n, m in measures.items())))
+        return replace(self, measures=(*self.measures, *measures.items()))
 
     @property
     def plan(self) -> dict[str, Any]:
@@ -293,7 +297,7 @@ class Question:
             "dataset": self.dataset.detail.id,
             "where": None if not nodes else nodes[0] if len(nodes) == 1 else {"and": nodes},
             "by": [k if isinstance(k, str) else {"fn": k[0], "column": k[1]} for k in self.keys],
-            "measures": {name: {"fn": fn} for name, fn in self.measures},
+            "measures": {name: measure.node for name, measure in self.measures},
         }
 
     def price(self, spend: Spend = None, *, team: str | None = None, purpose: str | None = None) -> Price:
@@ -405,11 +409,17 @@ class Price:
             rows.append((say("left"), self._left()))
         if b.more_such is not None and not b.stored:
             rows.append((say("more"), say("more_such", n=f"{b.more_such:,}")))
-        rows.extend(
-            (say("margin", measure=name), say("plus_minus", margin=f"{m.margin:,}"))
-            for name, m in b.measures.items()
-        )
+        rows.extend((say("margin", measure=name), self._margin(m)) for name, m in b.measures.items())
         return rows + when_low(b, self.dataset, self.language)
+
+    def _margin(self, measure: MeasurePrice) -> str:
+        say = speaker(self.language, "kernel", "price.")
+        if measure.margin is not None:
+            return say("plus_minus", margin=f"{measure.margin:,}")
+        if measure.expected is None:
+            return say("depends")
+        unit = " %p" if measure.fn == "quantiles" else ""
+        return say("expected", margin=measure.expected.margin + unit, cell=f"{measure.expected.cell:,}")
 
     def _left(self) -> str:
         """What the team has left in its tightest period, as a part of its cap where that is known."""

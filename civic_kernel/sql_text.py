@@ -8,17 +8,22 @@ from typing import Any
 
 _DATE = re.compile(r"\d{4}-\d{2}-\d{2}")
 _SIGNS = {"eq": "=", "ne": "<>", "lt": "<", "le": "<=", "gt": ">", "ge": ">="}
-_MEASURES = {"count": "count(*)", "persons": "count(DISTINCT person)"}
+_MEASURES: dict[str, tuple[str, set[str]]] = {
+    "count": ("count(*)", {"fn"}),
+    "persons": ("count(DISTINCT person)", {"fn"}),
+    "sum": ("sum({column})", {"fn", "column"}),
+    "mean": ("avg({column})", {"fn", "column"}),
+}
 
 
 def sql_of(plan: dict[str, Any]) -> str | None:
-    """One SELECT that the gateway reads as `plan`; None where SQL has no words for it (weights, newer measures)."""
+    """One SELECT that the gateway reads as `plan`; None for weights, shares, histograms and quantiles."""
     measures: list[str] = []
     for name, measure in plan["measures"].items():
-        written = _MEASURES.get(measure.get("fn"))
-        if written is None or set(measure) != {"fn"}:
+        written, fields = _MEASURES.get(str(measure.get("fn")), ("", set()))
+        if set(measure) != fields:
             return None
-        measures.append(f"{written} AS {name}")
+        measures.append(f"{written.format(**measure)} AS {name}")
     keys = [_key(key) for key in plan["by"]]
     where = "" if plan["where"] is None else f" WHERE {_filter(plan['where'])}"
     group = f" GROUP BY {', '.join(keys)}" if keys else ""
@@ -38,6 +43,8 @@ def _filter(node: dict[str, Any]) -> str:
         case {"not": part}:
             return f"NOT ({_filter(part)})"
     key, op = _key(node["column"]), node["op"]
+    if op in ("null", "not_null"):
+        return f"{key} IS {'NOT ' if op == 'not_null' else ''}NULL"
     if op == "in":
         return f"{key} IN ({', '.join(map(_value, node['values']))})"
     if op == "between":

@@ -45,13 +45,24 @@ class Catalog(Wire):
     datasets: list[CatalogRow]
 
 
+class Clip(Wire):
+    low: int
+    high: int
+    unit: str
+
+
 class ColumnDetail(Wire):
+    """`clip`, `bins` (edges) and `bands` (the bins as values of a key) are a measure column's."""
+
     name: str
     type: Literal["key", "time", "measure", "period"]
     label: Labels
     values: list[str] | None = None
     other: bool = False
     geography: str | None = None
+    clip: Clip | None = None
+    bins: list[int] | None = None
+    bands: list[str] | None = None
 
 
 class Unit(Wire):
@@ -100,14 +111,24 @@ class DatasetDetail(Wire):
     teams: list[TeamLeft] = Field(default_factory=list)
 
 
+class Expected(Wire):
+    """The half-width of a measure whose error depends on the cell, at the size `cell` that the asker named."""
+
+    margin: str
+    cell: int
+
+
 class MeasurePrice(Wire):
-    """`margin` is the half-width of the 95 % interval of one cell, in the measure's own unit."""
+    """`margin` is the half-width of the 95 % interval of one cell, in the measure's own unit; None where it differs
+    from cell to cell (`mean`, `share`, `quantiles`). `scale` is None where a measure has two mechanisms (`mean`).
+    """
 
     fn: str
     rho: int
-    sensitivity_squared: int
-    scale: str
-    margin: int
+    sensitivity_squared: int | None
+    scale: str | None
+    margin: int | None
+    expected: Expected | None = None
 
 
 class PriceBody(Wire):
@@ -129,6 +150,9 @@ class TableColumn(Wire):
     name: str
     role: Literal["key", "measure", "low", "high", "flag"]
     measure: str | None = None
+    #: First and last integer of a histogram's bin; the place of a quantile.
+    bin: list[int] | None = None
+    per_cent: int | None = None
 
 
 class Table(Wire):

@@ -3,7 +3,8 @@
 CivicError
 ├── BadRequest            400  the question itself is wrong
 │   ├── MalformedRequest, PlanInvalid, UnknownColumn, UnknownFunction, ValueOutsideDomain,
-│   │   MeasureRefused, TooManyCells, SpendInvalid, SpendOverMaximum, UnknownPurpose, NotOffered, SqlRefused
+│   │   MeasureRefused, BinsMissing, MarginRefused, TooManyCells, SpendInvalid, SpendOverMaximum,
+│   │   UnknownPurpose, NotOffered, SqlRefused
 ├── NotSignedIn           401
 ├── Forbidden             403  NotAllowed, TeamNotYours
 ├── Absent                404  UnknownDataset, UnknownAnswer, UnknownRelease, NotFound
@@ -103,6 +104,18 @@ class MeasureRefused(BadRequest):
     """The measure has no meaning for this privacy unit. Facts: `measure`."""
 
     code = "measure_refused"
+
+
+class BinsMissing(BadRequest):
+    """Histograms, quantiles and bands need bins that the signed policy declares. Facts: `column`."""
+
+    code = "bins_missing"
+
+
+class MarginRefused(BadRequest):
+    """This measure's margin depends on the size of a cell, and none was named. Facts: `measure`."""
+
+    code = "margin_refused"
 
 
 class TooManyCells(BadRequest):

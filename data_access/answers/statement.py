@@ -4,12 +4,15 @@ from __future__ import annotations
 
 from datetime import datetime
 from itertools import product
+from typing import assert_never
 
+from data_access.answers.estimates import estimates
 from data_access.canonical import Json, canonical_bytes
 from data_access.clock import timestamp
 from data_access.policy import Policy
 from data_access.pricing import Quote
-from data_access.query.nodes import Persons, key_name
+from data_access.query import Count, Figure, Histogram, Mean, Persons, Quantiles, Share, Sum
+from data_access.query.nodes import key_name
 
 
 def make_statement(
@@ -23,37 +26,25 @@ def make_statement(
     data_version: int,
     now: datetime,
 ) -> bytes:
-    """Canonical bytes of the statement. `noisy` has one list of `bound.cells` integers for each measure.
+    """Canonical bytes of the statement. `noisy` has one list of `bound.cells` integers for each column of each
+    vector of the plan.
 
     Small negative counts are kept: cutting them at zero would bias every sum over sparse cells upwards.
     """
     bound = quote.bound
     columns: list[Json] = [{"name": key_name(key), "role": "key", "measure": None} for key in bound.plan.by]
-    for name, _ in bound.plan.measures:
-        columns.append({"name": name, "role": "measure", "measure": name})
-        columns.append({"name": f"{name}_low", "role": "low", "measure": name})
-        columns.append({"name": f"{name}_high", "role": "high", "measure": name})
+    shown = [(name, found) for name, _ in bound.plan.measures for found in estimates(quote, name, noisy)]
+    for name, found in shown:
+        columns += _headings(name, found.figure)
     columns.append({"name": "withheld", "role": "flag", "measure": None})
-    margins = {name: mechanism.margin for name, mechanism in quote.mechanisms}
     rows: list[Json] = []
     for place, keys in enumerate(product(*bound.domains)):
         withheld = _is_withheld(quote, policy, noisy, place)
         row: list[Json] = list(keys)
-        for name, _ in bound.plan.measures:
-            value = noisy[name][place]
-            margin = margins[name]
-            row += [None, None, None] if withheld else [value, value - margin, value + margin]
+        for _, found in shown:
+            row += [None] * 3 if withheld else [found.values[place], found.lows[place], found.highs[place]]
         rows.append([*row, withheld])
-    mechanisms: dict[str, Json] = {
-        name: {
-            "fn": bound.document["measures"][name]["fn"],
-            "rho": mechanism.rho.nano,
-            "sensitivity_squared": mechanism.sensitivity_squared,
-            "scale": mechanism.scale,
-            "margin": mechanism.margin,
-        }
-        for name, mechanism in quote.mechanisms
-    }
+    mechanisms: dict[str, Json] = {name: measure_document(quote, name) for name, _ in bound.plan.measures}
     statement: dict[str, Json] = {
         "kind": "civic-answer",
         "dataset": policy.dataset,
@@ -84,11 +75,63 @@ def make_statement(
     return canonical_bytes(statement)
 
 
+def _headings(name: str, figure: Figure) -> list[Json]:
+    """The three columns of one figure; a bin's first and last integer and a quantile's place stand beside."""
+    more: dict[str, Json] = {}
+    if figure.bin is not None:
+        more["bin"] = list(figure.bin)
+    if figure.per_cent is not None:
+        more["per_cent"] = figure.per_cent
+    return [
+        {"name": figure.name + suffix, "role": role, "measure": name, **more}
+        for role, suffix in (("measure", ""), ("low", "_low"), ("high", "_high"))
+    ]
+
+
+def measure_document(quote: Quote, name: str) -> dict[str, Json]:
+    """How one measure is protected: price, Δ², σ, and the half-width where it is the same for every cell.
+
+    A mean has two mechanisms, so its own Δ² and σ are None and stand under `parts`.
+    """
+    draws = quote.of(name)
+    measure = dict(quote.bound.plan.measures)[name]
+    document: dict[str, Json] = {
+        "fn": quote.bound.document["measures"][name]["fn"],
+        "rho": sum(draw.mechanism.rho.nano for draw in draws),
+        "sensitivity_squared": None,
+        "scale": None,
+        "margin": None,
+    }
+    if len(draws) == 1:
+        document["sensitivity_squared"] = draws[0].mechanism.sensitivity_squared
+        document["scale"] = draws[0].mechanism.scale
+    else:
+        document["parts"] = [
+            {
+                "part": draw.vector.part,
+                "rho": draw.mechanism.rho.nano,
+                "sensitivity_squared": draw.mechanism.sensitivity_squared,
+                "scale": draw.mechanism.scale,
+            }
+            for draw in draws
+        ]
+    match measure:
+        case Count() | Persons() | Sum() | Histogram():
+            document["margin"] = draws[0].mechanism.margin
+        case Mean() | Share():
+            document["interval"] = "fieller"
+        case Quantiles():
+            document["interval"] = "woodruff"
+        case _:
+            assert_never(measure)
+    return document
+
+
 def _is_withheld(quote: Quote, policy: Policy, noisy: dict[str, list[int]], place: int) -> bool:
     """By noisy `persons` where they are asked, else by noisy `count` over the row bound: post-processing only."""
-    persons = [name for name, m in quote.bound.plan.measures if isinstance(m, Persons)]
+    measures = quote.bound.plan.measures
+    persons = [name for name, measure in measures if isinstance(measure, Persons)]
     if persons:
         return any(noisy[name][place] < policy.minimum for name in persons)
-    return any(
-        noisy[name][place] < policy.minimum * policy.row_bound for name, _ in quote.bound.plan.measures
-    )
+    counts = [name for name, measure in measures if isinstance(measure, Count)]
+    return any(noisy[name][place] < policy.minimum * policy.row_bound for name in counts)

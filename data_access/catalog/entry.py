@@ -4,10 +4,16 @@ from __future__ import annotations
 
 from enum import StrEnum
 from pathlib import Path
-from typing import Annotated, Literal
+from typing import Annotated, Any, Literal
 
 import yaml
-from pydantic import Field, ValidationError, model_validator
+from pydantic import (
+    Field,
+    SerializerFunctionWrapHandler,
+    ValidationError,
+    model_serializer,
+    model_validator,
+)
 
 from data_access.canonical import document_hash
 from data_access.documents import Closed, Labels, Name
@@ -37,8 +43,21 @@ class Column(Closed):
     required: bool = False
 
 
+class NumberClass(Closed):
+    """One class of a number: those under `below` that no earlier class took. The last has none and takes the rest.
+
+    `below` is a decimal text, since a hash over a float is one over a guess.
+    """
+
+    name: str
+    below: str | None = Field(None, pattern=r"^-?[0-9]{1,9}(\.[0-9]{1,6})?$")
+
+
 class LookupDerivation(Closed):
-    """The value of `value` in public table `table` where its unique `key` equals `column`."""
+    """The value of `value` in public table `table` where its unique `key` equals `column`: a column of the file, an
+    earlier derived one, or a timestamp, which is looked up by its day (`2026-09-01`). A number becomes the name of
+    its class in `classes`, so that it can be a key.
+    """
 
     op: Literal["lookup"]
     table: Name
@@ -46,6 +65,24 @@ class LookupDerivation(Closed):
     key: Name
     value: Name
     label: Labels
+    classes: tuple[NumberClass, ...] = ()
+
+    @model_validator(mode="after")
+    def _classes_go_up(self) -> LookupDerivation:
+        ends = [float(c.below) for c in self.classes if c.below is not None]
+        if self.classes and (len(ends) != len(self.classes) - 1 or self.classes[-1].below is not None):
+            raise ValueError("every class but the last says what it is below")
+        if ends != sorted(set(ends)) or len({c.name for c in self.classes}) != len(self.classes):
+            raise ValueError("classes go up and have names of their own")
+        return self
+
+    @model_serializer(mode="wrap")
+    def _without_empty_classes(self, default: SerializerFunctionWrapHandler) -> dict[str, Any]:
+        """What is not declared is not written: entries signed before there were classes keep their hash."""
+        document: dict[str, Any] = default(self)
+        if not self.classes:
+            del document["classes"]
+        return document
 
 
 class PartDerivation(Closed):
@@ -100,13 +137,18 @@ class Dataset(Closed):
             raise ValueError("at most one column names the person")
         if set(self.derived) & set(self.columns):
             raise ValueError("a derived column repeats a source column's name")
-        for derivation in self.derived.values():
-            if derivation.column not in self.columns:
-                raise ValueError("a derivation reads an unknown column")
+        known = {name for name, column in self.columns.items() if column.type is not ColumnType.PERSON}
+        for name, derivation in self.derived.items():
+            if derivation.column not in known:
+                raise ValueError("a derivation reads an unknown column, a later one or the person")
+            known.add(name)
             if isinstance(derivation, LookupDerivation):
                 table = self.public_tables.get(derivation.table)
                 if table is None or derivation.key != table.key or derivation.value not in table.columns:
                     raise ValueError("a lookup names an unknown table, key or value")
+                numbers = (ColumnType.INTEGER, ColumnType.DECIMAL)
+                if derivation.classes and table.columns[derivation.value].type not in numbers:
+                    raise ValueError("classes are of a number")
         return self
 
     @property

@@ -16,6 +16,7 @@ from dataclasses import dataclass
 from decimal import Decimal
 from typing import Any
 
+import numpy as np
 from sqlalchemy import Connection
 
 from data_access.answers import Shelf, StoredAnswer, make_statement
@@ -37,7 +38,7 @@ from data_access.flows.governing import Governing, InForce
 from data_access.ledger import Book, Reservation, question_hash
 from data_access.ledger.book import Left, RetryKey
 from data_access.policy import Lane, Policy, schema_of
-from data_access.pricing import Quote, decode_spend, quote, share_of
+from data_access.pricing import Quote, decode_cell, decode_spend, quote, share_of
 from data_access.privacy.mechanisms import Noise
 from data_access.query import bind, decode_plan
 from data_access.query.cells import Cells, dense
@@ -77,6 +78,8 @@ class PriceTag:
     quote: Quote
     left: dict[str, Left]
     stored: StoredAnswer | None
+    #: The size of cell that the asker named, for the measures whose error depends on it.
+    cell: int | None
 
     @property
     def tightest(self) -> Left:
@@ -169,6 +172,7 @@ class Answering:
                 decided.quote,
                 self._book.left(connection, decided.policy, request.team, decided.quote.periods),
                 None if request.fresh else self._shelf.find(connection, decided.quote),
+                decode_cell(request.spend),
             )
 
     def answer(self, asker: Asker, request: Request) -> Answered:
@@ -273,10 +277,14 @@ class Answering:
         return dense(decided.quote.bound, {name: columns[name].to_pylist() for name in columns.column_names})
 
     def _protect(self, decided: _Decided, exact: Cells) -> dict[str, list[int]]:
-        return {
-            name: self._noise.add(exact.measures[name], mechanism)
-            for name, mechanism in decided.quote.mechanisms
-        }
+        noisy: dict[str, list[int]] = {}
+        for draw in decided.quote.draws:
+            columns = draw.vector.columns
+            # One mechanism, one vector: all bins of all cells are drawn for together.
+            drawn = self._noise.add(np.concatenate([exact.columns[name] for name in columns]), draw.mechanism)
+            cells = exact.bound.cells
+            noisy |= {name: drawn[i * cells : (i + 1) * cells] for i, name in enumerate(columns)}
+        return noisy
 
     def _commit(
         self, decided: _Decided, reservation: Reservation, view: View, noisy: dict[str, list[int]]

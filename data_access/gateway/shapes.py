@@ -7,13 +7,14 @@ from typing import Any
 from pydantic import BaseModel, ConfigDict, Field
 from sqlalchemy import Connection
 
-from data_access.answers import StoredAnswer
+from data_access.answers import StoredAnswer, measure_document
 from data_access.compose import Parts
 from data_access.errors import CivicError
 from data_access.flows.answering import Answered, Asker, PriceTag, Request
 from data_access.flows.governing import InForce, reason_closed
 from data_access.parties import Register, Signature
-from data_access.policy import Policy
+from data_access.policy import Policy, UnitKind, schema_of
+from data_access.pricing import margin_at
 from data_access.privacy.budget import Rho
 from data_access.query.nodes import KeyFunction
 from data_access.query.schema import PERIOD_KEY
@@ -93,8 +94,8 @@ def dataset_document(parts: Parts, connection: Connection, asker: Asker, dataset
         "periods": list(policy.periods()),
         "time_column": force.entry.time_column,
         "columns": _columns(force),
-        "functions": [fn.value for fn in KeyFunction],
-        "measures": ["count", "persons"] if policy.unit.kind.value == "person" else ["count"],
+        "functions": [fn.value for fn in KeyFunction if fn is not KeyFunction.BAND or _has_bins(policy)],
+        "measures": _measures(policy),
         "precisions": {name: Rho.parse(amount).nano for name, amount in policy.precisions.items()},
         "default_spend": Rho.parse(policy.default_spend).nano,
         "max_spend": Rho.parse(policy.max_spend).nano,
@@ -104,10 +105,22 @@ def dataset_document(parts: Parts, connection: Connection, asker: Asker, dataset
     }
 
 
+def _has_bins(policy: Policy) -> bool:
+    return any(clip.bins for clip in policy.clips.values())
+
+
+def _measures(policy: Policy) -> list[str]:
+    """The measures that some column of this dataset can be asked by."""
+    offered = ["count", *(["persons"] if policy.unit.kind is UnitKind.PERSON else []), "share"]
+    offered += ["sum", "mean"] if policy.clips else []
+    return offered + (["histogram", "quantiles"] if _has_bins(policy) else [])
+
+
 def _columns(force: InForce) -> list[dict[str, Any]]:
     labels = {name: c.label for name, c in force.entry.columns.items()}
     labels |= {name: d.label for name, d in force.entry.derived.items()}
     policy = force.policy
+    schema = schema_of(policy, force.entry)
     columns: list[dict[str, Any]] = [
         {
             "name": PERIOD_KEY,
@@ -136,6 +149,20 @@ def _columns(force: InForce) -> list[dict[str, Any]]:
             "geography": domain.geography,
         }
         for name, domain in policy.keys.items()
+    ]
+    columns += [
+        {
+            "name": name,
+            "type": "measure",
+            "label": labels[name].model_dump(),
+            "values": None,
+            "other": False,
+            "geography": None,
+            "clip": {"low": clip.low, "high": clip.high, "unit": clip.unit},
+            "bins": list(clip.bins) or None,
+            "bands": list(schema.measures[name].bands) if clip.bins else None,
+        }
+        for name, clip in policy.clips.items()
     ]
     return columns
 
@@ -171,14 +198,8 @@ def price_document(tag: PriceTag, team: str) -> dict[str, Any]:
         "periods": list(quote.periods),
         "cells": quote.bound.cells,
         "measures": {
-            name: {
-                "fn": quote.bound.document["measures"][name]["fn"],
-                "rho": mechanism.rho.nano,
-                "sensitivity_squared": mechanism.sensitivity_squared,
-                "scale": mechanism.scale,
-                "margin": mechanism.margin,
-            }
-            for name, mechanism in quote.mechanisms
+            name: measure_document(quote, name) | {"expected": _expected(tag, name)}
+            for name, _ in quote.bound.plan.measures
         },
         "team": team,
         "left": {period: max(0, rest.nano) for period, rest in tag.left.items()},
@@ -187,6 +208,13 @@ def price_document(tag: PriceTag, team: str) -> dict[str, Any]:
         "stored": tag.stored.id if tag.stored else None,
         "free": tag.stored is not None,
     }
+
+
+def _expected(tag: PriceTag, name: str) -> dict[str, Any] | None:
+    """The half-width that depends on a cell's size, at the size that the asker named; None where none is named."""
+    measure = dict(tag.quote.bound.plan.measures)[name]
+    margin = margin_at(measure, tag.quote.of(name), tag.cell) if tag.cell is not None else None
+    return None if margin is None else {"margin": f"{margin:.6g}", "cell": tag.cell, "named_by": "asker"}
 
 
 def answer_document(answered: Answered) -> dict[str, Any]:

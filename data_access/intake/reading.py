@@ -86,22 +86,42 @@ def _read_rows(
     path: Path, dataset: Dataset, public: Mapping[str, Mapping[str, pa.Array]], converter: Converter
 ) -> pa.Table:
     sheet = _read_sheet(path, dataset, dataset.columns, converter)
-    columns = {name: coded.rows() for name, coded in sheet.columns.items()}
+    columns = dict(sheet.columns)
     for name, derivation in dataset.derived.items():
-        coded = sheet.columns[derivation.column]
+        coded = columns[derivation.column]
         match derivation:
             case LookupDerivation():
-                table = public[derivation.table]
-                keys = table[derivation.key].cast(pa.string())
-                found = pc.index_in(coded.values.cast(pa.string()), value_set=keys)
-                values = table[derivation.value].cast(pa.string()).take(found)
+                values = _looked_up(coded.values, derivation, public[derivation.table])
             case PartDerivation():
                 values = pa.array(
-                    [_part(text, derivation.part) for text in coded.values.cast(pa.string()).to_pylist()],
+                    [
+                        None if text is None else _part(text, derivation.part)
+                        for text in coded.values.cast(pa.string()).to_pylist()
+                    ],
                     pa.string(),
                 )
-        columns[name] = coded.with_values(values).rows()
-    return pa.table(columns, schema=row_schema(dataset))
+        columns[name] = coded.with_values(values)
+    return pa.table({name: coded.rows() for name, coded in columns.items()}, schema=row_schema(dataset))
+
+
+def _looked_up(values: pa.Array, derivation: LookupDerivation, table: Mapping[str, pa.Array]) -> pa.Array:
+    """The derivation's text for each of `values`, null where the table has no such key or no value there."""
+    keys = table[derivation.key].cast(pa.string())
+    found = table[derivation.value]
+    if derivation.classes:
+        ends = np.array([float(c.below) for c in derivation.classes if c.below is not None])
+        # A class begins at the end of the one before: 0.1 is not below 0.1.
+        numbers = found.cast(pa.float64()).to_numpy(zero_copy_only=False)
+        names = pa.array([c.name for c in derivation.classes])
+        places = pa.array(np.searchsorted(ends, numbers, side="right"), mask=np.isnan(numbers))
+        found = names.take(places)
+    found = found.cast(pa.string())
+    if pa.types.is_timestamp(values.type):
+        # Some hundred days instead of a million moments.
+        days = values.cast(pa.date32(), safe=False).dictionary_encode()
+        of_day = found.take(pc.index_in(days.dictionary.cast(pa.string()), value_set=keys))
+        return of_day.take(days.indices)
+    return found.take(pc.index_in(values.cast(pa.string()), value_set=keys))
 
 
 def _part(text: str, part: int) -> str | None:

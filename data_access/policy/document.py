@@ -9,10 +9,18 @@ import re
 from collections.abc import Hashable
 from datetime import UTC, datetime
 from enum import StrEnum
+from itertools import pairwise
 from typing import Annotated, Any, Literal
 
 import yaml
-from pydantic import AfterValidator, Field, ValidationError, model_validator
+from pydantic import (
+    AfterValidator,
+    Field,
+    SerializerFunctionWrapHandler,
+    ValidationError,
+    model_serializer,
+    model_validator,
+)
 
 from data_access.canonical import document_hash
 from data_access.documents import Closed, Day, Labels, Name
@@ -80,11 +88,34 @@ class KeyDomain(Closed):
 
 
 class Clip(Closed):
-    """Bounds in `unit`; values outside count as the bound."""
+    """Bounds in `unit`; values outside count as the bound. `bins` are the edges, from `low` to `high`, over which
+    histograms, quantiles and bands are asked.
+    """
 
-    low: int
-    high: int
+    # A billion rows of a billion still fit into the engine's 64 bits: a sum that wraps around would be an answer.
+    low: int = Field(ge=-(10**9), le=10**9)
+    high: int = Field(ge=-(10**9), le=10**9)
     unit: str
+    bins: tuple[int, ...] = Field((), max_length=101)
+
+    @model_validator(mode="after")
+    def _ordered(self) -> Clip:
+        if self.low >= self.high:
+            raise ValueError("a clip's low lies under its high")
+        if self.bins:
+            if (self.bins[0], self.bins[-1]) != (self.low, self.high):
+                raise ValueError("bins begin at the clip's low and end at its high")
+            if any(low >= high for low, high in pairwise(self.bins)):
+                raise ValueError("edges of bins go up")
+        return self
+
+    @model_serializer(mode="wrap")
+    def _without_empty_bins(self, default: SerializerFunctionWrapHandler) -> dict[str, Any]:
+        """Bins that are not declared are not written: policies signed before there were any keep their hash."""
+        document: dict[str, Any] = default(self)
+        if not self.bins:
+            del document["bins"]
+        return document
 
 
 class Cap(Closed):
@@ -138,8 +169,6 @@ class Policy(Closed):
             raise ValueError("a row unit has the row bound 1")
         if self.first_period > self.last_period:
             raise ValueError("first_period comes after last_period")
-        if any(clip.low >= clip.high for clip in self.clips.values()):
-            raise ValueError("a clip's low lies under its high")
         named = [team for cap in self.caps if cap.teams != "others" for team in cap.teams]
         if len(named) != len(set(named)) or sum(cap.teams == "others" for cap in self.caps) > 1:
             raise ValueError("a team stands under one cap")

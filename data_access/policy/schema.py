@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from data_access.catalog import Dataset
 from data_access.policy.document import Policy, UnitKind
-from data_access.query.schema import KeyColumn, Schema
+from data_access.query.schema import KeyColumn, MeasureColumn, Schema
 
 
 def schema_of(policy: Policy, entry: Dataset) -> Schema:
@@ -14,4 +14,5 @@ def schema_of(policy: Policy, entry: Dataset) -> Schema:
         time_column=entry.time_column,
         periods=policy.periods(),
         counts_persons=policy.unit.kind is UnitKind.PERSON,
+        measures={n: MeasureColumn(n, clip.low, clip.high, clip.bins) for n, clip in policy.clips.items()},
     )

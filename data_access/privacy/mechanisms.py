@@ -20,7 +20,7 @@ if TYPE_CHECKING:
 
 _SCALE_STEP = Decimal("1e-9")
 #: The two-sided 95 % point of the normal distribution, rounded up.
-_Z95 = Decimal("1.959963985")
+Z95 = Decimal("1.959963985")
 #: Beyond this σ the discrete tail and the normal one agree to less than a unit.
 _EXACT_TAIL = 50
 
@@ -67,9 +67,9 @@ def check_price(mechanism: Gaussian) -> None:
         raise AssertionError("the mechanism costs more than its price")
 
 
-def scale_for_margin(margin: int) -> Decimal:
+def scale_for_margin(margin: int | Decimal) -> Decimal:
     """σ at which the 95 % half-width is `margin`."""
-    return Decimal(margin) / _Z95
+    return Decimal(margin) / Z95
 
 
 def rho_for_scale(sensitivity_squared: int, scale: Decimal) -> Rho:
@@ -82,7 +82,7 @@ def margin95(scale: Decimal) -> int:
     """Half-width of the 95 % interval of a discrete Gaussian with σ = `scale`."""
     if scale > _EXACT_TAIL:
         # P(|X| ≤ w) is the normal mass of ±(w + ½) to far below a unit here.
-        return max(0, math.ceil(_Z95 * scale - Decimal("0.5")))
+        return max(0, math.ceil(Z95 * scale - Decimal("0.5")))
     sigma = float(scale)
     reach = math.ceil(12 * sigma) + 2
     weights = [math.exp(-((x / sigma) ** 2) / 2) for x in range(reach + 1)]

@@ -2,6 +2,7 @@
 
 from data_access.query.binding import BoundPlan, bind
 from data_access.query.codec import decode_plan, encode_plan
+from data_access.query.measures import Figure, Vector, figures
 from data_access.query.nodes import (
     And,
     Between,
@@ -12,15 +13,21 @@ from data_access.query.nodes import (
     Filter,
     FunctionKey,
     GroupKey,
+    Histogram,
     In,
     KeyFunction,
+    Mean,
     Measure,
+    Missing,
     Not,
     Or,
     Persons,
     Plan,
+    Quantiles,
+    Share,
+    Sum,
 )
-from data_access.query.schema import KeyColumn, Schema
+from data_access.query.schema import KeyColumn, MeasureColumn, Schema
 
 __all__ = [
     "And",
@@ -30,19 +37,29 @@ __all__ = [
     "Compare",
     "Comparison",
     "Count",
+    "Figure",
     "Filter",
     "FunctionKey",
     "GroupKey",
+    "Histogram",
     "In",
     "KeyColumn",
     "KeyFunction",
+    "Mean",
     "Measure",
+    "MeasureColumn",
+    "Missing",
     "Not",
     "Or",
     "Persons",
     "Plan",
+    "Quantiles",
     "Schema",
+    "Share",
+    "Sum",
+    "Vector",
     "bind",
     "decode_plan",
     "encode_plan",
+    "figures",
 ]

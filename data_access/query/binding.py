@@ -14,6 +14,7 @@ from typing import Any, assert_never
 
 from data_access.canonical import canonical_bytes, content_id
 from data_access.errors import (
+    BinsMissing,
     MeasureRefused,
     PlanInvalid,
     TooManyCells,
@@ -22,6 +23,7 @@ from data_access.errors import (
 )
 from data_access.query.canonical_form import PERIOD, canonical_plan
 from data_access.query.codec import encode_plan
+from data_access.query.measures import Vector, figures, vectors
 from data_access.query.nodes import (
     FUNCTION_VALUES,
     And,
@@ -29,19 +31,28 @@ from data_access.query.nodes import (
     ColumnKey,
     Compare,
     Comparison,
+    Count,
     Filter,
     FunctionKey,
     GroupKey,
+    Histogram,
     In,
+    KeyFunction,
+    Mean,
+    Measure,
+    Missing,
     Not,
     Or,
     Persons,
     Plan,
+    Quantiles,
+    Share,
+    Sum,
     Value,
     key_name,
 )
 from data_access.query.periods import charged_periods
-from data_access.query.schema import PERIOD_KEY, Schema
+from data_access.query.schema import PERIOD_KEY, MeasureColumn, Schema
 
 MAX_CELLS = 100_000
 #: Years outside these are no question about a city, and their neighbouring days would leave the calendar.
@@ -69,6 +80,11 @@ class BoundPlan:
         """The public values of each key, in the order of `plan.by`."""
         return tuple(_domain(key, self.schema) for key in self.plan.by)
 
+    @cached_property
+    def vectors(self) -> tuple[Vector, ...]:
+        """What is computed, and by which mechanisms it is protected, in the order of the measures."""
+        return tuple(v for name, measure in self.plan.measures for v in vectors(name, measure, self.schema))
+
     @property
     def cells(self) -> int:
         return prod(len(domain) for domain in self.domains)
@@ -80,7 +96,7 @@ class BoundPlan:
 
 
 def bind(plan: Plan, schema: Schema) -> BoundPlan:
-    """Raises UnknownColumn, ValueOutsideDomain, MeasureRefused, TooManyCells or PlanInvalid."""
+    """Raises UnknownColumn, ValueOutsideDomain, MeasureRefused, BinsMissing, TooManyCells or PlanInvalid."""
     for key in plan.by:
         _check_key(key, schema)
         if isinstance(key, ColumnKey) and key.column == schema.time_column:
@@ -89,16 +105,62 @@ def bind(plan: Plan, schema: Schema) -> BoundPlan:
     if plan.where is not None:
         _check_filter(plan.where, schema, domains)
     for name, measure in plan.measures:
-        if isinstance(measure, Persons) and not schema.counts_persons:
-            raise MeasureRefused(measure=name)
+        _check_measure(name, measure, plan, schema, domains)
     bound = BoundPlan(canonical_plan(plan, domains), schema)
-    if bound.cells > MAX_CELLS:
-        raise TooManyCells(cells=bound.cells, maximum=MAX_CELLS)
+    _check_headings(bound)
+    # A histogram has a number for each bin of each cell, and each is drawn, stored and sent.
+    numbers = bound.cells * max(len(vector.columns) for vector in bound.vectors)
+    if numbers > MAX_CELLS:
+        raise TooManyCells(cells=numbers, maximum=MAX_CELLS)
     return bound
+
+
+def _check_measure(
+    name: str, measure: Measure, plan: Plan, schema: Schema, domains: dict[GroupKey, tuple[Value, ...]]
+) -> None:
+    match measure:
+        case Count():
+            return
+        case Persons():
+            if not schema.counts_persons:
+                raise MeasureRefused(measure=name)
+        case Sum(column) | Mean(column):
+            _measure_column(column, schema)
+        case Histogram(column) | Quantiles(column):
+            if not _measure_column(column, schema).edges:
+                raise BinsMissing(column=column)
+        case Share(where, within):
+            if where is not None:
+                _check_filter(where, schema, domains)
+            elif not set(within) < set(plan.by) or len(set(within)) != len(within):
+                raise PlanInvalid(where="share: `within` names some of the keys of `by`, not all of them")
+        case _:
+            assert_never(measure)
+
+
+def _measure_column(name: str, schema: Schema) -> MeasureColumn:
+    found = schema.measures.get(name)
+    if found is None:
+        raise UnknownColumn(
+            column=name, dataset=schema.dataset, known=", ".join(sorted(schema.measures)) or "-"
+        )
+    return found
+
+
+def _check_headings(bound: BoundPlan) -> None:
+    """A histogram's `m_bin1` may be what the asker calls another measure."""
+    headings = [key_name(key) for key in bound.plan.by] + ["withheld"]
+    for name, measure in bound.plan.measures:
+        for figure in figures(name, measure, bound.schema):
+            headings += [figure.name, f"{figure.name}_low", f"{figure.name}_high"]
+    if len(set(headings)) != len(headings):
+        raise PlanInvalid(where="column names of the answer are distinct")
 
 
 def _domain(key: GroupKey, schema: Schema) -> tuple[Value, ...]:
     match key:
+        case FunctionKey(KeyFunction.BAND, column):
+            return _measure_column(column, schema).bands
         case FunctionKey(fn):
             return FUNCTION_VALUES[fn]
         case ColumnKey(column):
@@ -114,7 +176,13 @@ def _check_key(key: GroupKey, schema: Schema) -> None:
     name = key.column
     is_time = name == schema.time_column
     if isinstance(key, FunctionKey):
-        if not is_time:
+        if key.fn is KeyFunction.BAND:
+            if not _measure_column(name, schema).edges:
+                raise BinsMissing(column=name)
+        elif key.fn is KeyFunction.SEASON:
+            if name != PERIOD_KEY:
+                raise PlanInvalid(where=f"{key_name(key)} reads the period, {PERIOD_KEY}")
+        elif not is_time:
             raise PlanInvalid(where=f"{key_name(key)} reads the time column {schema.time_column}")
     elif not is_time and schema.column(name) is None:
         raise UnknownColumn(column=name, dataset=schema.dataset, known=schema.known)
@@ -127,6 +195,8 @@ def _check_filter(node: Filter, schema: Schema, domains: dict[GroupKey, tuple[Va
                 _check_filter(part, schema, domains)
         case Not(part):
             _check_filter(part, schema, domains)
+        case Missing(column):
+            _measure_column(column, schema)
         case Compare(key) | In(key) | Between(key):
             _check_key(key, schema)
             if isinstance(key, ColumnKey) and key.column == schema.time_column:
@@ -144,7 +214,9 @@ def _check_filter(node: Filter, schema: Schema, domains: dict[GroupKey, tuple[Va
 
 def _has_order(node: Compare | Between, key: GroupKey) -> bool:
     is_equality = isinstance(node, Compare) and node.op is Comparison.EQ
-    return is_equality or isinstance(key, FunctionKey) or key.column == PERIOD_KEY
+    if isinstance(key, FunctionKey):
+        return is_equality or key.fn in (KeyFunction.HOUR, KeyFunction.WEEKDAY)
+    return is_equality or key.column == PERIOD_KEY
 
 
 def _values(node: Compare | In | Between) -> tuple[Value, ...]:

@@ -1,11 +1,12 @@
 """Equal questions become equal bytes, so that asking again in other words is free and teaches nothing.
 
-Every rewrite here keeps the set of rows (no column of a private view that a filter may name is ever null, so
-two-valued logic holds): `not` pushed down to the comparisons, `and`/`or` flattened, sorted and rid of repeats,
-every comparison over a finite domain written as `in`, several `in` of one key joined into one, dates written
-as `ge` and `lt`, a filter that passes everything left out. It does not decide equivalence of all filters: two
-forms that stay apart cost twice, and nothing worse. Order of keys and of measures carries no meaning; the
-client puts its columns back as asked.
+Every rewrite here keeps the set of rows (two-valued logic holds: no column of a private view that a filter may
+compare is ever null, and where one may be, the only question is whether it is): `not` pushed down to the
+comparisons, `and`/`or` flattened, sorted and rid of repeats, every comparison over a finite domain written as
+`in`, several `in` of one key joined into one, seasons written as months, dates written as `ge` and `lt`, a filter
+that passes everything left out. It does not decide equivalence of all filters: two forms that stay apart cost
+twice, and nothing worse. Order of keys and of measures carries no meaning; the client puts its columns back as
+asked.
 """
 
 from __future__ import annotations
@@ -17,6 +18,7 @@ from math import gcd
 from typing import assert_never
 
 from data_access.canonical import canonical_bytes
+from data_access.errors import PlanInvalid
 from data_access.query.codec import encode_filter
 from data_access.query.nodes import (
     And,
@@ -24,13 +26,22 @@ from data_access.query.nodes import (
     ColumnKey,
     Compare,
     Comparison,
+    Count,
     Filter,
+    FunctionKey,
     GroupKey,
     In,
+    KeyFunction,
+    Measure,
+    Missing,
     Not,
     Or,
+    Persons,
     Plan,
+    Quantiles,
+    Share,
     Value,
+    season_of,
 )
 from data_access.query.nodes import key_name as _key_name
 from data_access.query.schema import PERIOD_KEY
@@ -46,13 +57,43 @@ def canonical_plan(plan: Plan, domains: Domains) -> Plan:
     where = None if plan.where is None else _simple(plan.where, domains, holds=True)
     # Weights 2:2 are weights 1:1.
     divisor = gcd(*(measure.weight for _, measure in plan.measures))
-    measures = [(name, replace(measure, weight=measure.weight // divisor)) for name, measure in plan.measures]
-    return Plan(
-        dataset=plan.dataset,
-        where=_nothing(domains) if where is False else None if where is True or where is None else where,
-        by=tuple(sorted(plan.by, key=_key_name)),
-        measures=tuple(sorted(measures, key=lambda entry: entry[0])),
-    )
+    measures = [
+        (name, replace(_simple_measure(measure, domains), weight=measure.weight // divisor))
+        for name, measure in plan.measures
+    ]
+    if not any(isinstance(measure, Count | Persons) for _, measure in measures):
+        # What cells are withheld by. It is paid for, so it stands in the answer, under the first free name.
+        taken = {name for name, _ in measures} | {_key_name(key) for key in plan.by}
+        measures.append((next(name for name in _COUNT_NAMES if name not in taken), Count()))
+    try:
+        return Plan(
+            dataset=plan.dataset,
+            where=_nothing(domains) if where is False else None if where is True or where is None else where,
+            by=tuple(sorted(plan.by, key=_key_name)),
+            measures=tuple(sorted(measures, key=lambda entry: entry[0])),
+        )
+    except ValueError as fault:
+        # The count that was added is a ninth measure, or its interval has the name of another.
+        raise PlanInvalid(where=str(fault)) from None
+
+
+#: One more than a plan has names.
+_COUNT_NAMES = ("count", *(f"count_{number}" for number in range(2, 20)))
+
+
+def _simple_measure(measure: Measure, domains: Domains) -> Measure:
+    match measure:
+        case Quantiles(at=at):
+            return replace(measure, at=tuple(sorted(at)))
+        case Share(None, within):
+            return replace(measure, within=tuple(sorted(within, key=_key_name)))
+        case Share(where) if where is not None:
+            simple = _simple(where, domains, holds=True)
+            if isinstance(simple, bool):
+                raise PlanInvalid(where="share: its condition holds for all rows or for none")
+            return replace(measure, where=simple)
+        case _:
+            return measure
 
 
 def _nothing(domains: Domains) -> Filter:
@@ -68,6 +109,12 @@ def _simple(node: Filter, domains: Domains, *, holds: bool) -> Filter | bool:
             # De Morgan: the opposite of a conjunction is the disjunction of the opposites.
             kind = And if isinstance(node, And) is holds else Or
             return _joined(kind, [_simple(part, domains, holds=holds) for part in parts], domains)
+        case Missing(column, missing):
+            return Missing(column, missing is holds)
+        case Compare(FunctionKey(KeyFunction.SEASON)) | In(FunctionKey(KeyFunction.SEASON)):
+            # As months, so that the months that it excludes are not charged.
+            kept = [p for p in domains[PERIOD] if matches(node, season_of(str(p))) is holds]
+            return _listed(PERIOD, kept, domains)
         case Compare(key) | In(key) | Between(key) if key in domains:
             return _listed(key, [v for v in domains[key] if matches(node, v) is holds], domains)
         case Compare(key, op, value):

@@ -17,11 +17,12 @@ from data_access.query.nodes import Value, key_name
 class Cells:
     """Exact values before noise. Never leaves the vault side.
 
-    `measures[name]` is int64 of length `bound.cells`, in row-major order of `bound.domains`.
+    `columns[name]` is int64 of length `bound.cells`, in row-major order of `bound.domains`, for each column of
+    each of `bound.vectors`.
     """
 
     bound: BoundPlan
-    measures: dict[str, NDArray[np.int64]]
+    columns: dict[str, NDArray[np.int64]]
 
     def keys(self) -> Iterable[tuple[Value, ...]]:
         return itertools.product(*self.bound.domains)
@@ -45,12 +46,12 @@ def dense(bound: BoundPlan, columns: dict[str, Sequence[object]]) -> Cells:
         except KeyError:
             raise AssertionError("the view holds a value outside its domain") from None
         flat = flat * length + index
-    measures: dict[str, NDArray[np.int64]] = {}
-    for name, _ in bound.plan.measures:
-        grid = np.zeros(bound.cells, dtype=np.int64)
-        grid[flat] = np.asarray(columns[name], dtype=np.int64)
-        measures[name] = grid
-    return Cells(bound, measures)
+    grids: dict[str, NDArray[np.int64]] = {}
+    for vector in bound.vectors:
+        for name in vector.columns:
+            grids[name] = np.zeros(bound.cells, dtype=np.int64)
+            grids[name][flat] = np.asarray(columns[name], dtype=np.int64)
+    return Cells(bound, grids)
 
 
 def _plain(value: object) -> Value:

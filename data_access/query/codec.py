@@ -16,13 +16,19 @@ from data_access.query.nodes import (
     Filter,
     FunctionKey,
     GroupKey,
+    Histogram,
     In,
     KeyFunction,
+    Mean,
     Measure,
+    Missing,
     Not,
     Or,
     Persons,
     Plan,
+    Quantiles,
+    Share,
+    Sum,
     Value,
 )
 
@@ -33,7 +39,16 @@ _MAX_NODES = 1000
 _MAX_VALUES = 1000
 #: Words that are kept for later lanes (DESIGN, section 2), so that nobody takes them for a typing error.
 _RESERVED = ("rows", "official_table", "extract", "grid")
-_MEASURES: dict[str, type[Count] | type[Persons]] = {"count": Count, "persons": Persons}
+#: Each measure and the words that it takes beside `fn` and `weight`.
+_MEASURES: dict[str, frozenset[str]] = {
+    "count": frozenset(),
+    "persons": frozenset(),
+    "sum": frozenset({"column"}),
+    "mean": frozenset({"column"}),
+    "share": frozenset({"where", "within"}),
+    "histogram": frozenset({"column"}),
+    "quantiles": frozenset({"column", "at"}),
+}
 
 
 def decode_plan(document: Any) -> Plan:
@@ -52,7 +67,7 @@ def decode_plan(document: Any) -> Plan:
             dataset=_text(fields.get("dataset"), "dataset"),
             where=None if where is None else _filter(where, "where", 0, budget),
             by=tuple(_key(entry, f"by[{i}]") for i, entry in enumerate(by)),
-            measures=tuple((name, _measure(m, f"measures.{name}")) for name, m in measures.items()),
+            measures=tuple((name, _measure(m, f"measures.{name}", budget)) for name, m in measures.items()),
         )
     except ValueError as fault:
         # The node's own sentence names a rule of the grammar, never what the asker wrote.
@@ -72,6 +87,9 @@ def _filter(document: Any, where: str, depth: int, budget: Iterator[int]) -> Fil
             case {"not": part}:
                 return Not(_filter(part, f"{where}.not", depth + 1, budget))
     op = _text(fields.get("op"), f"{where}.op")
+    if op in ("null", "not_null"):
+        _only(fields, {"column", "op"}, where)
+        return Missing(_text(fields.get("column"), f"{where}.column"), op == "null")
     many = op in ("in", "between")
     _only(fields, {"column", "op", "values" if many else "value"}, where)
     key = _key(fields.get("column"), f"{where}.column")
@@ -109,16 +127,43 @@ def _key(document: Any, where: str) -> GroupKey:
     return FunctionKey(function, _text(fields.get("column"), f"{where}.column"))
 
 
-def _measure(document: Any, where: str) -> Measure:
+def _measure(document: Any, where: str, budget: Iterator[int]) -> Measure:
     fields = _object(document, where)
-    _only(fields, {"fn", "weight"}, where)
-    kind = _MEASURES.get(_text(fields.get("fn"), f"{where}.fn"))
-    if kind is None:
+    name = _text(fields.get("fn"), f"{where}.fn")
+    if name not in _MEASURES:
         raise UnknownFunction(function=where[:80], known=", ".join(_MEASURES))
+    _only(fields, {"fn", "weight", *_MEASURES[name]}, where)
     weight = fields.get("weight", 1)
     if type(weight) is not int:
         _invalid(f"{where}.weight")
-    return kind(weight=weight)
+    match name:
+        case "count":
+            return Count(weight)
+        case "persons":
+            return Persons(weight)
+        case "share":
+            condition = fields.get("where")
+            within = _list(fields.get("within", []), f"{where}.within")
+            return Share(
+                None if condition is None else _filter(condition, f"{where}.where", 0, budget),
+                tuple(_key(key, f"{where}.within[{i}]") for i, key in enumerate(within)),
+                weight,
+            )
+    column = _text(fields.get("column"), f"{where}.column")
+    match name:
+        case "sum":
+            return Sum(column, weight)
+        case "mean":
+            return Mean(column, weight)
+        case "histogram":
+            return Histogram(column, weight)
+        case "quantiles":
+            at = _list(fields.get("at", [25, 50, 75]), f"{where}.at")
+            if any(type(q) is not int for q in at):
+                _invalid(f"{where}.at")
+            return Quantiles(column, tuple(at), weight)
+        case _:
+            raise AssertionError("every measure is decoded")
 
 
 def _object(document: Any, where: str) -> dict[str, Any]:
@@ -175,6 +220,8 @@ def encode_filter(node: Filter) -> dict[str, Any]:
             return {"column": _encode_key(key), "op": "in", "values": list(values)}
         case Between(key, low, high):
             return {"column": _encode_key(key), "op": "between", "values": [low, high]}
+        case Missing(column, holds):
+            return {"column": column, "op": "null" if holds else "not_null"}
         case And(parts):
             return {"and": [encode_filter(part) for part in parts]}
         case Or(parts):
@@ -196,11 +243,26 @@ def _encode_key(key: GroupKey) -> str | dict[str, str]:
 
 
 def _encode_measure(measure: Measure) -> dict[str, Any]:
+    fields: dict[str, Any]
     match measure:
-        case Count(weight):
-            name = "count"
-        case Persons(weight):
-            name = "persons"
+        case Count():
+            fields = {"fn": "count"}
+        case Persons():
+            fields = {"fn": "persons"}
+        case Sum(column):
+            fields = {"fn": "sum", "column": column}
+        case Mean(column):
+            fields = {"fn": "mean", "column": column}
+        case Share(where, within):
+            fields = {"fn": "share"}
+            if where is None:
+                fields["within"] = [_encode_key(key) for key in within]
+            else:
+                fields["where"] = encode_filter(where)
+        case Histogram(column):
+            fields = {"fn": "histogram", "column": column}
+        case Quantiles(column, at):
+            fields = {"fn": "quantiles", "column": column, "at": list(at)}
         case _:
             assert_never(measure)
-    return {"fn": name} if weight == 1 else {"fn": name, "weight": weight}
+    return fields if measure.weight == 1 else fields | {"weight": measure.weight}

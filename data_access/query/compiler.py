@@ -10,7 +10,9 @@ import ibis
 import ibis.expr.types as ir
 
 from data_access.query.binding import BoundPlan
+from data_access.query.measures import vectors
 from data_access.query.nodes import (
+    SEASONS,
     And,
     Between,
     ColumnKey,
@@ -20,13 +22,20 @@ from data_access.query.nodes import (
     Filter,
     FunctionKey,
     GroupKey,
+    Histogram,
     In,
     KeyFunction,
+    Mean,
     Measure,
+    Missing,
     Not,
     Or,
     Persons,
+    Quantiles,
+    Share,
+    Sum,
     key_name,
+    season_of,
 )
 from data_access.query.schema import PERIOD_KEY, Schema
 
@@ -37,7 +46,7 @@ UNIT = "unit"
 
 
 def compile_sql(bound: BoundPlan, dialect: str = "duckdb") -> str:
-    """One row for each non-empty cell: key columns by name, then one integer per measure."""
+    """One row for each non-empty cell: key columns by name, then the columns of `bound.vectors`, integers."""
     return str(ibis.to_sql(expression(bound), dialect=dialect))
 
 
@@ -45,17 +54,21 @@ def expression(bound: BoundPlan) -> ir.Table:
     """The unbound Ibis expression of the plan over a private view."""
     schema = bound.schema
     columns = {PERIOD: "string", schema.time_column: "timestamp"} | dict.fromkeys(schema.keys, "string")
+    columns |= dict.fromkeys(schema.measures, "int64")
     if schema.counts_persons:
         columns[UNIT] = "int64"
     table = ibis.table(columns, name=VIEW)
     if bound.plan.where is not None:
         table = table.filter(_predicate(bound.plan.where, table, schema))
-    keys = {key_name(key): _value(key, table) for key in bound.plan.by}
-    measures = {name: _aggregate(measure, table) for name, measure in bound.plan.measures}
+    keys = {key_name(key): _value(key, table, schema) for key in bound.plan.by}
+    measures: dict[str, Any] = {}
+    for name, measure in bound.plan.measures:
+        names = [column for vector in vectors(name, measure, schema) for column in vector.columns]
+        measures |= zip(names, _aggregates(measure, table, schema), strict=True)
     return table.group_by(**keys).aggregate(**measures) if keys else table.aggregate(**measures)
 
 
-def _value(key: GroupKey, table: ir.Table) -> Any:
+def _value(key: GroupKey, table: ir.Table, schema: Schema) -> Any:
     match key:
         case ColumnKey(column):
             return table[PERIOD if column == PERIOD_KEY else column]
@@ -63,18 +76,48 @@ def _value(key: GroupKey, table: ir.Table) -> Any:
             return table[column].hour()
         case FunctionKey(KeyFunction.WEEKDAY, column):
             return table[column].day_of_week.index()
+        case FunctionKey(KeyFunction.SEASON):
+            month = table[PERIOD].substr(5, 2)
+            listed = {
+                season: [f"{n:02}" for n in range(1, 13) if season_of(f"0000-{n:02}") == season]
+                for season in SEASONS
+            }
+            return ibis.cases(*((month.isin(months), season) for season, months in listed.items()))
+        case FunctionKey(KeyFunction.BAND, column):
+            known = schema.measures[column]
+            *bands, other = known.bands
+            value = table[column]
+            ends = [(value <= high, band) for (_, high), band in zip(known.bins, bands, strict=True)]
+            return ibis.cases((value.isnull(), other), *ends)
         case _:
             raise AssertionError("every key function is compiled")
 
 
-def _aggregate(measure: Measure, table: ir.Table) -> Any:
+def _aggregates(measure: Measure, table: ir.Table, schema: Schema) -> list[Any]:
+    """In the order of the columns of `vectors`. A cell has rows, but perhaps none with a value: that sum is 0."""
     match measure:
-        case Count():
-            return table.count()
+        case Count() | Share(None):
+            return [table.count()]
         case Persons():
-            return table[UNIT].nunique()
+            return [table[UNIT].nunique()]
+        case Sum(column):
+            return [_sum(table[column])]
+        case Mean(column):
+            known = schema.measures[column]
+            # Twice the distance from the clip's middle, which may lie on a half: whole numbers only.
+            return [table[column].count(), _sum(table[column] * 2 - (known.low + known.high))]
+        case Share(where) if where is not None:
+            condition = _predicate(where, table, schema)
+            return [table.count(where=condition), table.count(where=~condition)]
+        case Histogram(column) | Quantiles(column):
+            bins = schema.measures[column].bins
+            return [table.count(where=table[column].between(low, high)) for low, high in bins]
         case _:
-            assert_never(measure)
+            raise AssertionError("every measure is compiled")
+
+
+def _sum(column: Any) -> Any:
+    return column.sum().cast("int64").fill_null(0)
 
 
 def _predicate(node: Filter, table: ir.Table, schema: Schema) -> Any:
@@ -85,14 +128,16 @@ def _predicate(node: Filter, table: ir.Table, schema: Schema) -> Any:
             return reduce(lambda a, b: a | b, (_predicate(p, table, schema) for p in parts))
         case Not(part):
             return ~_predicate(part, table, schema)
+        case Missing(column, holds):
+            return table[column].isnull() if holds else table[column].notnull()
         case Compare(ColumnKey(column)) | Between(ColumnKey(column)) if column == schema.time_column:
             return _dates(node, table)
         case In(key, values):
-            return _value(key, table).isin(list(values))
+            return _value(key, table, schema).isin(list(values))
         case Between(key, low, high):
-            return _value(key, table).between(low, high)
+            return _value(key, table, schema).between(low, high)
         case Compare(key, op, value):
-            return _compare(_value(key, table), op, value)
+            return _compare(_value(key, table, schema), op, value)
         case _:
             assert_never(node)
 

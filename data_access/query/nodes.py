@@ -28,17 +28,27 @@ class Comparison(StrEnum):
 
 
 class KeyFunction(StrEnum):
-    """Allow-listed transforms of the time column."""
+    """Allow-listed transforms: of the time column, of the period, of a clipped column with declared bins."""
 
     HOUR = "hour"
     WEEKDAY = "weekday"
+    SEASON = "season"
+    BAND = "band"
 
 
-#: The public domain of each transform: hours 0–23, weekdays 0 (Monday) – 6.
-FUNCTION_VALUES: dict[KeyFunction, tuple[int, ...]] = {
+SEASONS = ("spring", "summer", "autumn", "winter")
+#: The public domain of each transform that has one for every dataset: hours 0–23, weekdays 0 (Monday) – 6, the
+#: meteorological seasons. The bands of a column are the signed policy's.
+FUNCTION_VALUES: dict[KeyFunction, tuple[Value, ...]] = {
     KeyFunction.HOUR: tuple(range(24)),
     KeyFunction.WEEKDAY: tuple(range(7)),
+    KeyFunction.SEASON: SEASONS,
 }
+
+
+def season_of(period: str) -> str:
+    """Of `YYYY-MM`: spring is March to May, and so on; December counts to the winter of its own year's end."""
+    return SEASONS[(int(period[5:7]) - 3) % 12 // 3]
 
 
 @dataclass(frozen=True)
@@ -59,8 +69,8 @@ class FunctionKey:
 
     @property
     def name(self) -> str:
-        """The column name of the answer's table: `hour`."""
-        return self.fn.value
+        """The column name of the answer's table: `hour`; `minutes_band`, since several columns have bands."""
+        return f"{self.column}_band" if self.fn is KeyFunction.BAND else self.fn.value
 
 
 GroupKey = ColumnKey | FunctionKey
@@ -93,6 +103,20 @@ class Between:
 
 
 @dataclass(frozen=True)
+class Missing:
+    """Whether the source had no value in a clipped column (`holds` False: whether it had one).
+
+    Only there: in a key column a missing value is the key `other`, which the other comparisons name.
+    """
+
+    column: str
+    holds: bool
+
+    def __post_init__(self) -> None:
+        check_name(self.column)
+
+
+@dataclass(frozen=True)
 class And:
     parts: tuple[Filter, ...]
 
@@ -113,7 +137,7 @@ class Not:
     part: Filter
 
 
-Filter = Compare | In | Between | And | Or | Not
+Filter = Compare | In | Between | Missing | And | Or | Not
 
 
 def _check_parts(parts: tuple[Filter, ...]) -> None:
@@ -135,7 +159,74 @@ class Persons:
     weight: int = 1
 
 
-Measure = Count | Persons
+@dataclass(frozen=True)
+class Sum:
+    """The sum of a clipped column over the cell's rows; a missing value adds nothing."""
+
+    column: str
+    weight: int = 1
+
+    def __post_init__(self) -> None:
+        check_name(self.column)
+
+
+@dataclass(frozen=True)
+class Mean:
+    """The mean of a clipped column over the cell's rows that have a value."""
+
+    column: str
+    weight: int = 1
+
+    def __post_init__(self) -> None:
+        check_name(self.column)
+
+
+@dataclass(frozen=True)
+class Share:
+    """Without `where`: the cell's rows as a part of all rows that agree with it in the keys `within`. With it:
+    the part of the cell's own rows that also meet `where`.
+
+    Both totals are sums of cells that a row falls into once: keys have `other`, and a row meets a condition or
+    it does not. So no total has to be bought beside the cells (answers/estimates.py).
+    """
+
+    where: Filter | None = None
+    within: tuple[GroupKey, ...] = ()
+    weight: int = 1
+
+    def __post_init__(self) -> None:
+        if self.where is not None and self.within:
+            raise ValueError("a share has `where` or `within`, not both")
+
+
+@dataclass(frozen=True)
+class Histogram:
+    """How many rows of the cell fall into each declared bin of a clipped column."""
+
+    column: str
+    weight: int = 1
+
+    def __post_init__(self) -> None:
+        check_name(self.column)
+
+
+@dataclass(frozen=True)
+class Quantiles:
+    """Quantiles of a clipped column at whole per cents, read off its histogram over the declared bins."""
+
+    column: str
+    at: tuple[int, ...] = (25, 50, 75)
+    weight: int = 1
+
+    def __post_init__(self) -> None:
+        check_name(self.column)
+        if not 1 <= len(self.at) <= 9 or any(not 1 <= q <= 99 for q in self.at):
+            raise ValueError("quantiles are 1 to 9 whole per cents from 1 to 99")
+        if len(set(self.at)) != len(self.at):
+            raise ValueError("a quantile is named once")
+
+
+Measure = Count | Persons | Sum | Mean | Share | Histogram | Quantiles
 
 
 @dataclass(frozen=True)

@@ -11,7 +11,7 @@ from datetime import date, timedelta
 from typing import assert_never
 
 from data_access.query.canonical_form import matches
-from data_access.query.nodes import And, Between, ColumnKey, Compare, Comparison, Filter, In, Not, Or
+from data_access.query.nodes import And, Between, ColumnKey, Compare, Comparison, Filter, In, Missing, Not, Or
 from data_access.query.schema import PERIOD_KEY, Schema
 
 
@@ -46,7 +46,7 @@ def _possible(node: Filter, period: str, schema: Schema) -> _Possible:
             if column == schema.time_column:
                 return _possible_dates(node, period)
             return _Possible(True, True)
-        case Compare() | In() | Between():
+        case Compare() | In() | Between() | Missing():
             return _Possible(True, True)
         case _:
             assert_never(node)

@@ -20,41 +20,80 @@ from data_access.query.nodes import (
     Filter,
     FunctionKey,
     GroupKey,
+    Histogram,
     In,
     KeyFunction,
+    Mean,
+    Measure,
+    Missing,
     Not,
     Or,
     Persons,
+    Quantiles,
+    Share,
+    Sum,
     Value,
 )
+from data_access.query.schema import Schema
 
 Row = Mapping[str, Any]
 
 
 def interpret(bound: BoundPlan, rows: Iterable[Row]) -> dict[tuple[Value, ...], dict[str, int]]:
-    """Exact measures of each non-empty cell, by the values of `plan.by`."""
+    """Exact integers of each non-empty cell (the columns of `bound.vectors`), by the values of `plan.by`."""
+    schema = bound.schema
     found: dict[tuple[Value, ...], list[Row]] = {}
     for row in rows:
-        if bound.plan.where is None or _holds(bound.plan.where, row):
-            cell = tuple(_read(key, row) for key in bound.plan.by)
+        if bound.plan.where is None or _holds(bound.plan.where, row, schema):
+            cell = tuple(_read(key, row, schema) for key in bound.plan.by)
             found.setdefault(cell, []).append(row)
     return {
-        cell: {name: _measure(measure, members) for name, measure in bound.plan.measures}
+        cell: {
+            column: value
+            for name, measure in bound.plan.measures
+            for column, value in _measure(name, measure, members, schema)
+        }
         for cell, members in found.items()
     }
 
 
-def _measure(measure: Count | Persons, members: list[Row]) -> int:
+def _measure(name: str, measure: Measure, members: list[Row], schema: Schema) -> Iterable[tuple[str, int]]:
     match measure:
-        case Count():
-            return len(members)
+        case Count() | Share(None):
+            yield name, len(members)
         case Persons():
-            return len({row["unit"] for row in members})
+            yield name, len({row["unit"] for row in members})
+        case Sum(column):
+            yield name, sum(_present(column, members))
+        case Mean(column):
+            clip = schema.measures[column]
+            values = _present(column, members)
+            yield f"{name}:rows", len(values)
+            yield f"{name}:centred", sum((value - clip.low) - (clip.high - value) for value in values)
+        case Share(where):
+            assert where is not None
+            yes = [row for row in members if _holds(where, row, schema)]
+            yield f"{name}:yes", len(yes)
+            yield f"{name}:no", len(members) - len(yes)
+        case Histogram(column) | Quantiles(column):
+            edges = schema.measures[column].edges
+            places = [_bin(value, edges) for value in _present(column, members)]
+            for number in range(len(edges) - 1):
+                yield f"{name}:{number}", places.count(number)
         case _:
             assert_never(measure)
 
 
-def _read(key: GroupKey, row: Row) -> Value:
+def _present(column: str, members: list[Row]) -> list[int]:
+    return [row[column] for row in members if row[column] is not None]
+
+
+def _bin(value: int, edges: tuple[int, ...]) -> int:
+    """The number of inner edges that `value` has reached."""
+    return sum(edge <= value for edge in edges[1:-1])
+
+
+def _read(key: GroupKey, row: Row, schema: Schema) -> Value:
     match key:
         case ColumnKey("month"):
             return str(row["period"])
@@ -65,25 +104,48 @@ def _read(key: GroupKey, row: Row) -> Value:
             return int(row[column].hour)
         case FunctionKey(KeyFunction.WEEKDAY, column):
             return int(row[column].weekday())
+        case FunctionKey(KeyFunction.SEASON):
+            month = row["period"][-2:]
+            for season, months in _SEASONS.items():
+                if month in months:
+                    return season
+            raise AssertionError("a month of the calendar")
+        case FunctionKey(KeyFunction.BAND, column):
+            if row[column] is None:
+                return "other"
+            edges = schema.measures[column].edges
+            place = _bin(row[column], edges)
+            last = edges[place + 1] - (place < len(edges) - 2)
+            return f"{edges[place]}..{last}"
         case _:
             raise AssertionError("every key function is interpreted")
 
 
-def _holds(node: Filter, row: Row) -> bool:
+_SEASONS = {
+    "spring": ("03", "04", "05"),
+    "summer": ("06", "07", "08"),
+    "autumn": ("09", "10", "11"),
+    "winter": ("12", "01", "02"),
+}
+
+
+def _holds(node: Filter, row: Row, schema: Schema) -> bool:
     match node:
         case And(parts):
-            return all(_holds(part, row) for part in parts)
+            return all(_holds(part, row, schema) for part in parts)
         case Or(parts):
-            return any(_holds(part, row) for part in parts)
+            return any(_holds(part, row, schema) for part in parts)
         case Not(part):
-            return not _holds(part, row)
+            return not _holds(part, row, schema)
+        case Missing(column, holds):
+            return (row[column] is None) == holds
         case In(key, values):
-            return _read(key, row) in values
+            return _read(key, row, schema) in values
         case Between(key, low, high):
-            value = _comparable(_read(key, row), low)
+            value = _comparable(_read(key, row, schema), low)
             return bool(_comparable(low, low) <= value <= _comparable(high, low))
         case Compare(key, op, bound):
-            left, right = _comparable(_read(key, row), bound), _comparable(bound, bound)
+            left, right = _comparable(_read(key, row, schema), bound), _comparable(bound, bound)
             match op:
                 case Comparison.EQ:
                     return bool(left == right)

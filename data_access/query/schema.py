@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
+from itertools import pairwise
 
 #: The name under which every dataset offers its period as a key.
 PERIOD_KEY = "month"
@@ -24,6 +25,33 @@ class KeyColumn:
 
 
 @dataclass(frozen=True)
+class MeasureColumn:
+    """A column whose values lie in the signed clip [`low`, `high`], as integers, or are missing.
+
+    `edges` are those of the declared bins, from `low` to `high`; empty where the policy declares none. A value on
+    an inner edge belongs to the bin above it, `high` to the last.
+    """
+
+    name: str
+    low: int
+    high: int
+    edges: tuple[int, ...] = ()
+
+    @property
+    def bins(self) -> tuple[tuple[int, int], ...]:
+        """First and last integer of each bin."""
+        last = len(self.edges) - 2
+        return tuple(
+            (low, high if i == last else high - 1) for i, (low, high) in enumerate(pairwise(self.edges))
+        )
+
+    @property
+    def bands(self) -> tuple[str, ...]:
+        """The bins as key values, `0..4`; a missing value is `other`."""
+        return (*(f"{low}..{high}" for low, high in self.bins), OTHER)
+
+
+@dataclass(frozen=True)
 class Schema:
     dataset: str
     keys: Mapping[str, KeyColumn]
@@ -31,6 +59,7 @@ class Schema:
     periods: tuple[str, ...]
     #: Whether `persons` has a meaning: the unit is a person.
     counts_persons: bool
+    measures: Mapping[str, MeasureColumn] = field(default_factory=dict)
 
     def column(self, name: str) -> KeyColumn | None:
         if name == PERIOD_KEY:

@@ -25,7 +25,7 @@ from sqlglot.errors import ErrorLevel, ParseError, SqlglotError
 
 from data_access.errors import Phrase, SqlRefused
 from data_access.query.codec import decode_plan
-from data_access.query.nodes import KeyFunction, Plan
+from data_access.query.nodes import ColumnKey, FunctionKey, KeyFunction, Plan, key_name
 
 logging.getLogger("sqlglot").setLevel(logging.CRITICAL + 1)
 
@@ -108,6 +108,8 @@ _ALLOWED: dict[type[exp.Expr], frozenset[str]] = {
     exp.Group: frozenset({"expressions"}),
     exp.Alias: frozenset({"this", "alias"}),
     exp.Count: frozenset({"this", "big_int"}),
+    exp.Sum: frozenset({"this"}),
+    exp.Avg: frozenset({"this"}),
     exp.Star: frozenset(),
     exp.Distinct: frozenset({"expressions"}),
     exp.Literal: frozenset({"this", "is_string"}),
@@ -123,6 +125,8 @@ _ALLOWED: dict[type[exp.Expr], frozenset[str]] = {
     exp.GTE: _COMPARED,
     exp.Between: frozenset({"this", "low", "high"}),
     exp.In: frozenset({"this", "expressions"}),
+    exp.Is: _COMPARED,
+    exp.Null: frozenset(),
     exp.Cast: frozenset({"this", "to"}),
     exp.DataType: frozenset({"this"}),
 }
@@ -164,7 +168,6 @@ _KINDS: tuple[tuple[type[exp.Expr] | tuple[type[exp.Expr], ...], Why], ...] = (
     ((exp.Cube, exp.Rollup, exp.GroupingSets), Why.GROUPING),
     ((exp.Order, exp.Ordered, exp.Limit, exp.Offset, exp.Fetch), Why.SORT),
     (exp.Filter, Why.COUNT_FORM),
-    ((exp.Null, exp.Is), Why.NULL),
     ((exp.Like, exp.ILike, exp.RegexpLike, exp.SimilarTo, exp.Glob), Why.PATTERN),
     ((exp.Case, exp.If), Why.CASE),
     (exp.Cast, Why.CAST),
@@ -263,7 +266,7 @@ def _document(tree: exp.Select) -> dict[str, Any]:
             measures[name] = measure
         else:
             key = _key(node)
-            if alias is not None and alias != (key if isinstance(key, str) else key["fn"]):
+            if alias is not None and alias != _heading(key):
                 _refuse(Why.KEY_ALIAS)
             keys.append(key)
     if not measures:
@@ -290,9 +293,22 @@ def _count(node: exp.Expr) -> dict[str, Any]:
     _refuse(Why.COUNT_FORM)
 
 
+def _of_column(fn: str) -> Callable[[exp.Expr], dict[str, Any]]:
+    def measure(node: exp.Expr) -> dict[str, Any]:
+        if not isinstance(node.this, exp.Column):
+            _refuse_function(_function_name(node))
+        return {"fn": fn, "column": _name(node.this.this)}
+
+    return measure
+
+
 #: Each aggregate that may be written: node type -> its measure in the plan; how it is written stands in `_FORMS`.
-_AGGREGATES: dict[type[exp.Expr], Callable[[exp.Expr], dict[str, Any]]] = {exp.Count: _count}
-_FORMS = ("count(*)", f"count(DISTINCT {PERSON})")
+_AGGREGATES: dict[type[exp.Expr], Callable[[exp.Expr], dict[str, Any]]] = {
+    exp.Count: _count,
+    exp.Sum: _of_column("sum"),
+    exp.Avg: _of_column("mean"),
+}
+_FORMS = ("count(*)", f"count(DISTINCT {PERSON})", "sum(…)", "avg(…)")
 
 
 def _key(node: exp.Expr) -> str | dict[str, str]:
@@ -309,6 +325,12 @@ def _key(node: exp.Expr) -> str | dict[str, str]:
     if isinstance(node, exp.Star):
         _refuse(Why.STAR)
     _refuse(Why.SELECT_LIST)
+
+
+def _heading(key: str | dict[str, str]) -> str:
+    """The key's column in the answer."""
+    node = ColumnKey(key) if isinstance(key, str) else FunctionKey(KeyFunction(key["fn"]), key["column"])
+    return key_name(node)
 
 
 def _key_function(node: exp.Expr) -> KeyFunction | None:
@@ -365,6 +387,8 @@ def _filter(node: exp.Expr) -> dict[str, Any]:
         case exp.And() | exp.Or():
             word = "and" if isinstance(node, exp.And) else "or"
             return {word: [_filter(part) for part in _joined(node)]}
+        case exp.Is() if isinstance(node.expression, exp.Null):
+            return {"column": _key(node.this), "op": "null"}
         case exp.In():
             return {
                 "column": _key(node.this),
@@ -409,4 +433,6 @@ def _value(node: exp.Expr) -> str | int:
             _refuse(Why.CAST)
         case exp.Cast():
             _refuse(Why.CAST)
+        case exp.Null():
+            _refuse(Why.NULL)
     _refuse(Why.VALUE)

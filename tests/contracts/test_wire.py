@@ -16,7 +16,8 @@ from starlette.testclient import TestClient
 from civic_kernel import errors as kernel_errors
 from civic_kernel.client import Client
 from civic_kernel.errors import BudgetExhausted, CivicError, TeamNotYours, UnknownColumn, UnknownDataset
-from civic_kernel.queries import Dataset, count, persons
+from civic_kernel.measures import count, histogram, mean, persons, quantiles, share, sum_of
+from civic_kernel.queries import Dataset, Price, band, season
 from data_access.compose import Parts, compose
 from data_access.demo.prepare import install_catalog, prepare
 from data_access.flows.answering import Asker
@@ -98,6 +99,62 @@ def test_a_question_is_priced_asked_and_answered_again(client: Client, rides: Da
     again = client.answer(body["answer_id"])
     assert again.statement.periods == [MONTH] and again.charged == 0
     assert client.price(question.plan, {"precision": "normal"}).free
+
+
+def test_every_measure_and_key_is_asked_priced_and_framed(client: Client, rides: Dataset) -> None:
+    detail = rides.detail
+    assert set(detail.measures) == {"count", "persons", "share", "sum", "mean", "histogram", "quantiles"}
+    assert set(detail.functions) == {"hour", "weekday", "season", "band"}
+    minutes = next(c for c in detail.columns if c.name == "minutes")
+    assert minutes.type == "measure" and minutes.bins and minutes.clip and minutes.clip.high == 60
+    question = (
+        rides.by(season(rides.month), band(rides.minutes))
+        .where(rides.month == "2025-11", rides.minutes.notna(), band(rides.minutes) != "other")
+        .agg(
+            rides=count(),
+            total=sum_of(rides.minutes),
+            average=mean(rides.minutes),
+            women=share(rides.sex == "F"),
+            part=share(within=[season(rides.month)]),
+            spread=histogram(rides.minutes),
+            middle=quantiles(rides.minutes, [50]),
+        )
+    )
+    price = client.price(question.plan, {"rho": "0.1", "cell": 1000})
+    assert price.measures["total"].margin and price.measures["total"].expected is None
+    for name in ("average", "women", "part", "middle"):
+        offered = price.measures[name]
+        assert offered.margin is None and offered.expected and offered.expected.cell == 1000
+    assert "1,000" in str(Price(price, detail, "en"))
+    frame = question.ask("0.1")
+    assert len(frame) == 4 * 9
+    assert list(frame.columns[:2]) == ["minutes_band", "season"]
+    assert {"spread_bin1", "spread_bin8_high", "middle_q50", "average_low"} <= set(frame.columns)
+    kept = frame[~frame["withheld"]]
+    for name in ("average", "women", "part", "middle_q50"):
+        assert str(frame[name].dtype) == "Float64"
+        assert ((kept[f"{name}_low"] <= kept[name]) & (kept[name] <= kept[f"{name}_high"])).all()
+    assert str(frame["total"].dtype) == "Int64"
+    assert frame.attrs["civic"]["figures"]["spread_bin1"]["bin"] == [0, 4]
+    assert "average" in repr(frame).splitlines()[0]
+
+
+def test_rain_and_the_size_of_a_gu_come_from_public_tables(client: Client, rides: Dataset) -> None:
+    columns = {c.name: c.values for c in rides.detail.columns}
+    assert columns["rain"] == ["dry", "light", "heavy"]
+    question = rides.by(rides.rain, rides.start_gu_size).where(rides.month == "2025-12").agg(rides=count())
+    # Each key's classes and `other`; which row falls where is tests/vault/test_public_tables_are_joined_at_load.py.
+    assert len(question.ask("0.01")) == 4 * 4
+
+
+def test_a_margin_that_needs_a_size_is_refused_and_given_with_one(client: Client, rides: Dataset) -> None:
+    question = rides.by(rides.sex).where(rides.month == MONTH).agg(m=mean(rides.minutes))
+    with pytest.raises(kernel_errors.MarginRefused):
+        client.price(question.plan, {"margin": {"m": 2}})
+    priced = client.price(question.plan, {"margin": {"m": "20.5"}, "cell": 1000})
+    expected = priced.measures["m"].expected
+    assert expected and float(expected.margin) <= 20.5 * 1.001
+    assert priced.measures["count"].margin, "the count that cells are withheld by is priced and shown"
 
 
 def test_the_teams_earlier_answers_are_understood(client: Client, rides: Dataset) -> None:

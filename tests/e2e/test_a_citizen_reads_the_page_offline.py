@@ -34,7 +34,7 @@ def test_the_page_asks_for_nothing_and_shows_map_chart_table_and_csv(demonstrati
     assert page.locator("html").get_attribute("lang") == language
     frame = page.frame_locator("iframe").first
     page.locator("iframe").first.scroll_into_view_if_needed()
-    frame.locator("path.leaflet-interactive").nth(24).wait_for(timeout=20_000)
+    frame.locator("path.leaflet-interactive").nth(24).wait_for(timeout=60_000)
     assert page.locator("svg[role=img], figure svg").count() >= 2
     assert page.locator("table tbody tr").count() >= 25
     for link in page.locator("a[href$='.csv']").all():
@@ -52,7 +52,7 @@ def test_axe_finds_nothing_in_the_page_or_in_the_maps_frame(demonstration, block
     page.set_viewport_size({"width": width, "height": 900})
     page.goto((folder(demonstration) / language / "index.html").as_uri())
     page.locator("iframe").first.scroll_into_view_if_needed()
-    page.frame_locator("iframe").first.locator("path.leaflet-interactive").first.wait_for(timeout=20_000)
+    page.frame_locator("iframe").first.locator("path.leaflet-interactive").first.wait_for(timeout=60_000)
     assert len(page.frames) >= 2
     assert violations(page) == []
     assert page.evaluate("document.documentElement.scrollWidth") <= width
@@ -62,7 +62,7 @@ def test_a_planted_violation_is_found_in_the_page_and_in_the_frame(demonstration
     page = blocked.page
     page.goto((folder(demonstration) / "ko" / "index.html").as_uri())
     page.locator("iframe").first.scroll_into_view_if_needed()
-    page.frame_locator("iframe").first.locator("path.leaflet-interactive").first.wait_for(timeout=20_000)
+    page.frame_locator("iframe").first.locator("path.leaflet-interactive").first.wait_for(timeout=60_000)
     for frame in page.frames:
         frame.evaluate("document.body.insertAdjacentHTML('beforeend', '<img src=\"data:,\">')")
     found = [rule for _, rule in violations(page)]

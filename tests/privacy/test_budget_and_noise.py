@@ -192,15 +192,15 @@ def _bound(**measures: dict[str, Any]) -> Any:
 def test_a_wanted_margin_is_met_and_not_by_far(margin: int, weight: int) -> None:
     policy = make_policy(RIDES, max_spend="900", budget="1000", default_spend="0.01")
     bound = _bound(a={"fn": "count"}, b={"fn": "persons", "weight": weight})
-    found = dict(quote(bound, policy, SpendMargin({"a": margin})).mechanisms)
-    assert found["a"].margin <= margin
-    assert found["a"].margin >= margin - 1 - margin // 100 or margin < 3
+    (draw,) = quote(bound, policy, SpendMargin({"a": Decimal(margin)})).of("a")
+    assert draw.mechanism.margin <= margin
+    assert draw.mechanism.margin >= margin - 1 - margin // 100 or margin < 3
 
 
 def test_shares_follow_the_weights_and_stay_within_the_whole() -> None:
     bound = _bound(a={"fn": "count", "weight": 3}, b={"fn": "count"})
     spend = quote(bound, POLICY, SpendRho(Rho(10_000_001)))
-    assert [mechanism.rho.nano for _, mechanism in spend.mechanisms] == [7_500_000, 2_500_000]
+    assert [draw.mechanism.rho.nano for draw in spend.draws] == [7_500_000, 2_500_000]
     assert spend.rho.nano == 10_000_001
 
 

@@ -7,7 +7,8 @@ from typing import Any
 
 from hypothesis import strategies as st
 
-from data_access.query import KeyColumn, Plan, Schema, decode_plan
+from data_access.errors import PlanInvalid
+from data_access.query import KeyColumn, MeasureColumn, Plan, Schema, bind, decode_plan
 
 PERIODS = ("2026-01", "2026-02", "2026-12")
 GU = ("강남구", "중구", "o'구")
@@ -18,17 +19,26 @@ SCHEMA = Schema(
     time_column="at",
     periods=PERIODS,
     counts_persons=True,
+    # An odd sum of the ends, so that the clip's middle lies on a half; one bin of a single number.
+    measures={
+        "minutes": MeasureColumn("minutes", 0, 11, (0, 1, 5, 11)),
+        "change": MeasureColumn("change", -3, 2),
+    },
 )
 HOUR = {"fn": "hour", "column": "at"}
 WEEKDAY = {"fn": "weekday", "column": "at"}
+SEASON = {"fn": "season", "column": "month"}
+BAND = {"fn": "band", "column": "minutes"}
 _DOMAINS: list[tuple[Any, tuple[Any, ...], bool]] = [
     ("gu", (*GU, "other"), False),
     ("sex", SEX, False),
     ("month", PERIODS, True),
     (HOUR, tuple(range(24)), True),
     (WEEKDAY, tuple(range(7)), True),
+    (SEASON, ("spring", "summer", "autumn", "winter"), False),
+    (BAND, ("0..0", "1..4", "5..11", "other"), False),
 ]
-_KEYS = ["gu", "sex", "month", HOUR, WEEKDAY]
+_KEYS = ["gu", "sex", "month", HOUR, WEEKDAY, SEASON, BAND]
 #: Days in, between and beside the periods, with the ends of months.
 _DAYS = st.sampled_from(
     [
@@ -44,6 +54,11 @@ def comparisons(draw: st.DrawFn) -> dict[str, Any]:
         op = draw(st.sampled_from(["ge", "lt", "between"]))
         days = [draw(_DAYS), draw(_DAYS)]
         return {"column": "at", "op": op} | ({"values": days} if op == "between" else {"value": days[0]})
+    if draw(st.integers(0, 7)) == 0:
+        return {
+            "column": draw(st.sampled_from(["minutes", "change"])),
+            "op": draw(st.sampled_from(["null", "not_null"])),
+        }
     # The operation first, so that none is rare.
     op = draw(st.sampled_from(["le", "gt", "lt", "ge", "between", "eq", "ne", "in"]))
     column, domain, _ = draw(st.sampled_from([d for d in _DOMAINS if d[2] or op in ("eq", "ne", "in")]))
@@ -68,26 +83,65 @@ def filters() -> st.SearchStrategy[dict[str, Any]]:
 
 
 @st.composite
-def documents(draw: st.DrawFn) -> dict[str, Any]:
+def measures(draw: st.DrawFn, by: list[Any]) -> dict[str, Any]:
+    kind = draw(st.sampled_from(["count", "persons", "sum", "mean", "share", "histogram", "quantiles"]))
+    measure: dict[str, Any] = {"fn": kind}
+    match kind:
+        case "sum" | "mean":
+            measure["column"] = draw(st.sampled_from(["minutes", "change"]))
+        case "histogram":
+            measure["column"] = "minutes"
+        case "quantiles":
+            measure["column"] = "minutes"
+            measure["at"] = draw(st.lists(st.integers(1, 99), min_size=1, max_size=3, unique=True))
+        case "share":
+            if by and draw(st.booleans()):
+                measure["within"] = draw(st.lists(st.sampled_from(by), max_size=len(by) - 1, unique_by=str))
+            else:
+                # Not all months and not none: a condition that holds always or never is refused.
+                measure["where"] = {
+                    "and": [
+                        draw(filters()),
+                        {"column": "sex", "op": "eq", "value": draw(st.sampled_from(SEX))},
+                    ]
+                }
+    if draw(st.booleans()):
+        measure["weight"] = draw(st.integers(1, 1000))
+    return measure
+
+
+@st.composite
+def _documents(draw: st.DrawFn) -> dict[str, Any]:
     by = draw(st.lists(st.sampled_from(range(len(_KEYS))), max_size=2, unique=True))
     names = draw(
         st.lists(st.sampled_from(["n", "who", "period", "at", "unit"]), min_size=1, max_size=3, unique=True)
     )
-    measures: dict[str, Any] = {}
-    for name in names:
-        measures[name] = {"fn": draw(st.sampled_from(["count", "persons"]))}
-        if draw(st.booleans()):
-            measures[name]["weight"] = draw(st.integers(1, 1000))
+    keys = [_KEYS[place] for place in by]
+    chosen = {name: draw(measures(keys)) for name in names}
     return {
         "dataset": "rides",
         "where": draw(st.none() | filters() | filters() | filters()),
-        "by": [_KEYS[place] for place in by],
-        "measures": measures,
+        "by": keys,
+        "measures": chosen,
     }
+
+
+def documents() -> st.SearchStrategy[dict[str, Any]]:
+    return _documents().filter(_is_bound)
 
 
 def plans() -> st.SearchStrategy[Plan]:
     return documents().map(decode_plan)
+
+
+def _is_bound(document: dict[str, Any]) -> bool:
+    """Only a share whose condition turns out to hold for all rows or for none is refused."""
+    try:
+        bind(decode_plan(document), SCHEMA)
+    except PlanInvalid as refusal:
+        assert str(refusal.facts["where"]).startswith("share: its condition")
+        return False
+    return True
 
 
 @st.composite
@@ -107,6 +161,8 @@ def rows(draw: st.DrawFn) -> list[dict[str, Any]]:
                 "at": first + timedelta(hours=hours),
                 "gu": draw(st.sampled_from([*GU, "other"])),
                 "sex": draw(st.sampled_from(SEX)),
+                "minutes": draw(st.none() | st.integers(0, 11)),
+                "change": draw(st.none() | st.integers(-3, 2)),
             }
         )
     return found

@@ -10,9 +10,9 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from data_access.errors import CivicError
-from data_access.query import KeyColumn, Schema, bind, decode_plan
+from data_access.query import KeyColumn, MeasureColumn, Schema, bind, decode_plan
 from data_access.query.compiler import compile_sql
-from tests.query.strategies import HOUR, SCHEMA
+from tests.query.strategies import BAND, HOUR, PERIODS, SCHEMA, SEASON
 
 PLAN: dict[str, Any] = {"dataset": "rides", "by": ["gu"], "measures": {"n": {"fn": "count"}}}
 
@@ -25,6 +25,13 @@ def code_of(document: Any, schema: Schema = SCHEMA) -> str | None:
         assert len(str(refusal.facts)) < 1000, "a hostile name must not fill a log"
         return refusal.code
     return None
+
+
+MISSING: dict[str, Any] = {"column": "minutes", "op": "null"}
+
+
+def measured(**measure: Any) -> dict[str, Any]:
+    return PLAN | {"measures": {"n": measure}}
 
 
 def where(column: Any, op: Any, **value: Any) -> dict[str, Any]:
@@ -77,6 +84,53 @@ def where(column: Any, op: Any, **value: Any) -> dict[str, Any]:
         (where("at", "lt", value="3000-01-01"), None),
         (where("at", "lt", value="0001-01-01"), "plan_invalid"),
         (where("at", "ge", value=20260101), "plan_invalid"),
+        (measured(fn="sum", column="minutes"), None),
+        (measured(fn="sum"), "plan_invalid"),
+        (measured(fn="sum", column="gu"), "unknown_column"),
+        (measured(fn="sum", column="at"), "unknown_column"),
+        (measured(fn="sum", column="unit"), "unknown_column"),
+        (measured(fn="sum", column="minutes", at=[50]), "plan_invalid"),
+        (measured(fn="sum", column='minutes"'), "plan_invalid"),
+        (measured(fn="count", column="minutes"), "plan_invalid"),
+        (measured(fn="histogram", column="change"), "bins_missing"),
+        (measured(fn="quantiles", column="change"), "bins_missing"),
+        (measured(fn="histogram", column="minutes", bins=[0, 1, 2]), "plan_invalid"),
+        (measured(fn="quantiles", column="minutes", at=[]), "plan_invalid"),
+        (measured(fn="quantiles", column="minutes", at=[0]), "plan_invalid"),
+        (measured(fn="quantiles", column="minutes", at=[50, 50]), "plan_invalid"),
+        (measured(fn="quantiles", column="minutes", at=[True]), "plan_invalid"),
+        (measured(fn="quantiles", column="minutes", at=[0.5]), "plan_invalid"),
+        (measured(fn="share"), None),
+        (measured(fn="share", within=["gu"]), "plan_invalid"),
+        (measured(fn="share", within=["sex"]), "plan_invalid"),
+        (measured(fn="share") | {"by": []}, "plan_invalid"),
+        (measured(fn="share", within=[], where=MISSING), None),
+        (measured(fn="share", within=["gu"], where=MISSING), "plan_invalid"),
+        (measured(fn="share", where={"or": [MISSING, {"not": MISSING}]}), None),
+        (
+            measured(fn="share", where={"column": "month", "op": "in", "values": list(PERIODS)}),
+            "plan_invalid",
+        ),
+        (measured(fn="share", where={"column": "secret", "op": "null"}), "unknown_column"),
+        (PLAN | {"where": MISSING | {"column": "gu"}}, "unknown_column"),
+        (PLAN | {"where": MISSING | {"column": "at"}}, "unknown_column"),
+        (PLAN | {"where": MISSING | {"value": 1}}, "plan_invalid"),
+        (PLAN | {"by": [{"fn": "band", "column": "change"}]}, "bins_missing"),
+        (PLAN | {"by": [{"fn": "band", "column": "gu"}]}, "unknown_column"),
+        (PLAN | {"by": [{"fn": "season", "column": "at"}]}, "plan_invalid"),
+        (where(BAND, "lt", value="1..4"), "plan_invalid"),
+        (where(BAND, "eq", value="1..5"), "value_outside_domain"),
+        (where(SEASON, "between", values=["spring", "winter"]), "plan_invalid"),
+        (where("minutes", "gt", value=5), "unknown_column"),
+        (PLAN | {"measures": {f"n{i}": {"fn": "count"} for i in range(8)}}, None),
+        (
+            PLAN | {"measures": {f"n{i}": {"fn": "sum", "column": "minutes"} for i in range(8)}},
+            "plan_invalid",
+        ),
+        (
+            PLAN | {"measures": {"n": {"fn": "histogram", "column": "minutes"}, "n_bin2": {"fn": "count"}}},
+            "plan_invalid",
+        ),
         ({"dataset": "rides"}, "plan_invalid"),
         ([], "plan_invalid"),
         (None, "plan_invalid"),
@@ -103,6 +157,18 @@ def test_a_hundred_thousand_cells_are_allowed_and_one_more_is_not() -> None:
 
     assert plan(100) is None
     assert plan(101) == "too_many_cells"
+
+
+def test_a_histogram_counts_with_each_of_its_bins() -> None:
+    places = {"a": KeyColumn("a", tuple(map(str, range(1000))), False)}
+
+    def code(bins: int) -> str | None:
+        clip = {"x": MeasureColumn("x", 0, bins, tuple(range(bins + 1)))}
+        document = PLAN | {"by": ["a"], "measures": {"n": {"fn": "histogram", "column": "x"}}}
+        return code_of(document, Schema("rides", places, "at", SCHEMA.periods, True, clip))
+
+    assert code(100) is None
+    assert code(101) == "too_many_cells"
 
 
 def _nested(depth: int, word: str) -> dict[str, Any]:

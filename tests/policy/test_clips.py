@@ -1,0 +1,45 @@
+"""Bins are part of what is signed, and a policy that declares none is signed in the words it always had."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+from pydantic import ValidationError
+
+from data_access.catalog.entry import parse_entry
+from data_access.policy import Policy
+from tests.factories import CATALOG, make_policy
+
+ENTRY = parse_entry(CATALOG["rides"], "rides.yaml")
+
+
+def policy(**clip: Any) -> Policy:
+    return make_policy(ENTRY, clips={"minutes": {"low": 0, "high": 60, "unit": "minute"} | clip})
+
+
+def test_bins_are_signed_and_none_leave_no_word() -> None:
+    plain, binned = policy(), policy(bins=[0, 10, 60])
+    assert plain.document()["clips"] == {"minutes": {"low": 0, "high": 60, "unit": "minute"}}
+    assert binned.document()["clips"]["minutes"]["bins"] == [0, 10, 60]
+    assert plain.hash() != binned.hash()
+    assert Policy.model_validate(binned.document(), strict=False) == binned
+
+
+@pytest.mark.parametrize(
+    "clip",
+    [
+        {"bins": [0, 10]},
+        {"bins": [5, 60]},
+        {"bins": [0, 10, 10, 60]},
+        {"bins": [0, 20, 10, 60]},
+        {"bins": [0, 0.5, 60]},
+        {"bins": [0, *range(1, 101), 60]},
+        {"low": 60},
+        {"high": 10**9 + 1},
+    ],
+    ids=str,
+)
+def test_bins_that_do_not_cover_the_clip_once_are_refused(clip: dict[str, Any]) -> None:
+    with pytest.raises(ValidationError):
+        policy(**clip)
