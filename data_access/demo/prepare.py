@@ -14,7 +14,6 @@ from pathlib import Path
 import yaml
 
 from data_access.canonical import canonical_bytes
-from data_access.catalog.entry import Dataset
 from data_access.compose import Parts
 from data_access.demo.city import CityFiles, build_city
 from data_access.demo.parties import DemoKeys, demo_keys, demo_register
@@ -67,10 +66,21 @@ def _accept_register(parts: Parts, keys: DemoKeys) -> None:
 
 
 def _sign_and_activate(parts: Parts, keys: DemoKeys, dataset: str) -> None:
+    """The shipped policy in force: as version 1, or as the next version where an earlier release shipped another."""
     path = parts.settings.policies_folder / f"{dataset}.yaml"
-    if not path.exists():
-        path.parent.mkdir(parents=True, exist_ok=True)
-        write_policy(path, (HERE / "policies" / f"{dataset}.yaml"), parts.governing.catalog[dataset])
+    path.parent.mkdir(parents=True, exist_ok=True)
+    template = HERE / "policies" / f"{dataset}.yaml"
+    wanted = yaml.safe_load(template.read_text("utf-8"))
+    # What the signatures will be for, layout of the files included.
+    wanted["catalog"] = parts.governing.catalog[dataset].hash()
+    there = yaml.safe_load(path.read_text("utf-8")) if path.exists() else None
+    if there is None or {**there, "version": 1} != {**wanted, "version": 1}:
+        wanted["version"] = 1 if there is None else int(there["version"]) + 1
+        # Signatures first: between the two steps the policy is unsigned, never wrongly signed.
+        signatures_path(path).unlink(missing_ok=True)
+        staged = path.with_name(f".{path.name}.new")
+        staged.write_text(yaml.safe_dump(wanted, allow_unicode=True, sort_keys=False), "utf-8")
+        os.replace(staged, path)
     policy, signatures = read_policy(path)
     if not signatures:
         data = canonical_bytes(policy.document())
@@ -79,19 +89,11 @@ def _sign_and_activate(parts: Parts, keys: DemoKeys, dataset: str) -> None:
     parts.governing.activate(policy, signatures)
 
 
-def write_policy(path: Path, template: Path, entry: Dataset) -> None:
-    """The template with the hash of the catalog entry that the signatures will be for."""
-    document = yaml.safe_load(template.read_text("utf-8")) | {"catalog": entry.hash()}
-    staged = path.with_name(f".{path.name}.new")
-    staged.write_text(yaml.safe_dump(document, allow_unicode=True, sort_keys=False), "utf-8")
-    os.replace(staged, path)
-
-
 def _load(parts: Parts, dataset: str, city: CityFiles, progress: Progress) -> None:
     with parts.database.reading() as connection:
         force = parts.governing.in_force(connection, dataset)
         loaded = find_version(connection, force.policy.lineage)
-    if loaded is not None:
+    if loaded is not None and loaded.catalog_hash == force.policy.catalog:
         make_missing_view(parts.vault, force.entry, force.policy)
         return
     files = list(city.rides) if dataset == "bike_rides" else [city.accidents]
