@@ -37,7 +37,7 @@ def choices(body: PriceBody, dataset: DatasetDetail, language: Language) -> list
         parts = [errors, say("share", percent=percent(Decimal(nano) / left)) if times else say("over")]
         if times:
             parts.append(say("times", n=f"{times:,}"))
-        rows.append((text(language, "kernel", f"choice.{name}"), " · ".join(parts)))
+        rows.append((text(language, "kernel", f"choice.{name}"), " · ".join(filter(None, parts))))
     return rows
 
 

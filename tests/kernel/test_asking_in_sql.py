@@ -156,6 +156,12 @@ def test_a_price_shows_what_each_precision_would_give_and_take() -> None:
     assert "대략" in price_of(130000000, "ko")._repr_html_()
 
 
+def test_a_measure_whose_error_depends_on_the_cell_promises_none() -> None:
+    mean = {"fn": "mean", "rho": 10000000, "sensitivity_squared": None, "scale": None, "margin": None}
+    card = price_of(130000000, measures={"minutes": mean})._repr_html_()
+    assert ">1.9 % of what is left · 52 times<" in card
+
+
 def test_a_low_budget_says_what_still_fits_and_who_decides() -> None:
     said = str(price_of(9000000))
     assert "Still possible: rough (3 times)" in said
