@@ -16,7 +16,8 @@ from civic_kernel.sql_text import sql_of
 from data_access.errors import CivicError, Phrase, SqlRefused
 from data_access.gateway.failures import envelope
 from data_access.query import bind, decode_plan
-from data_access.query.sql import MAX_CHARACTERS, Why, decode_sql
+from data_access.query.sql import decode_sql
+from data_access.query.sql_form import MAX_CHARACTERS, Why
 from data_access.texts import LANGUAGES, _catalog
 from tests.query.strategies import SCHEMA, documents
 
