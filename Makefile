@@ -4,12 +4,12 @@ SETUP = $(PYTHON) setup_env.py --for
 RUN = .venv/bin
 
 .DEFAULT_GOAL := help
-.PHONY: help demo report test check fix docs clean
+.PHONY: help demo report test test-postgres check fix docs clean
 
 help: ## say what can be made
-	@for name in help demo report test check fix docs $(BENCHES) clean; do \
+	@for name in help demo report test test-postgres check fix docs $(BENCHES) clean; do \
 	  sed -n "s/^$$name:.*## \(.*\)/  make $$name|\1/p" Makefile; \
-	done | while IFS='|' read -r name text; do printf '%-15s %s\n' "  $$name" "$$text"; done
+	done | while IFS='|' read -r name text; do printf '%-22s %s\n' "  $$name" "$$text"; done
 
 demo: ## the workspace with a synthetic city, until Ctrl-C
 	@$(SETUP) demo
@@ -22,6 +22,10 @@ report: ## one report from signing to publishing, without a browser; prints wher
 test: ## the whole test suite
 	@$(SETUP) test
 	@$(RUN)/python -m pytest -q $(ARGS)
+
+test-postgres: ## the vault side's tests with its database on PostgreSQL instead of SQLite
+	@$(SETUP) test
+	@$(RUN)/python -m pytest -q --database postgresql tests/ledger tests/audit tests/releasing tests/policy tests/gateway $(ARGS)
 
 check: ## style, types and contracts: the quick part of the tests
 	@$(SETUP) test

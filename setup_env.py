@@ -505,12 +505,14 @@ def make_system_users() -> None:
             fail("the system user %s could not be made: %s" % (user, said))
 
 
-def browser_lacks() -> List[str]:
-    """Debian packages that the browser tests still need."""
+def tests_lack() -> List[str]:
+    """Debian packages that the tests still need: a browser with fonts, and a database server."""
     fonts = ("/usr/share/fonts/**/NotoSansCJK*", "/usr/local/share/fonts/**/NotoSansCJK*")
     lacking = [] if shutil.which("chromium") else ["chromium"]
     if not any(glob.glob(pattern, recursive=True) for pattern in fonts):
         lacking.append("fonts-noto-cjk")
+    if not (shutil.which("initdb") or glob.glob("/usr/lib/postgresql/*/bin/initdb")):
+        lacking.append("postgresql")
     return lacking
 
 
@@ -586,10 +588,10 @@ def set_up(purpose: str) -> None:
     if AS_ROOT:
         make_system_users()
     if purpose == "test":
-        lacking = browser_lacks()
+        lacking = tests_lack()
         said = apt_install(*lacking) if lacking else None
         if said is not None:
-            print("Browser tests are skipped without %s: %s" % (" and ".join(lacking), said))
+            print("Tests that need %s are skipped: %s" % (" and ".join(lacking), said))
     if is_done(prefix, marker, key, level) and marker.get("project") == project:
         link_checkout(prefix)
         return

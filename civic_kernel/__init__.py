@@ -26,6 +26,7 @@ if TYPE_CHECKING:
     from civic_kernel.measures import sum_of as sum
     from civic_kernel.methods.combine import diff, ratio, total
     from civic_kernel.queries import Dataset, band, hour, season, weekday
+    from civic_kernel.twins import Twin
 
 __all__ = [
     "CivicError",
@@ -54,6 +55,7 @@ __all__ = [
     "sql",
     "sum",
     "total",
+    "twin",
     "weekday",
 ]
 
@@ -167,3 +169,13 @@ def load_ipython_extension(shell: InteractiveShell) -> None:
     from civic_kernel.magics import register
 
     register(shell)
+
+
+def twin(name: str, rows: int = 100_000, seed: int = 0) -> Twin:
+    """Dummy rows of the dataset `name`, made from signed metadata alone; asked like the dataset, free.
+
+    The same `seed` gives the same rows. Raises UnknownDataset.
+    """
+    from civic_kernel.twins import make_twin
+
+    return make_twin(connect(), name, rows, seed)

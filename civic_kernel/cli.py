@@ -1,6 +1,7 @@
 """`civic`: one command whose verbs live in all three sides.
 
-Verbs are entry points of the group `civic.commands`. They are listed by name and imported only when called:
+Verbs are entry points of the group `civic.commands`; one named `data.twin` is the verb `twin` of the group
+`data`, so that a group may have verbs of more than one side. They are listed by name and imported only when called:
 the analyst side's machine has no DuckDB, the vault's no IPython, and `civic --help` must not need either.
 """
 
@@ -37,12 +38,23 @@ class Commands(click.Group):
         return {point.name: point for point in entry_points(group=GROUP)}
 
     def list_commands(self, ctx: click.Context) -> list[str]:
-        return sorted(self._points())
+        return sorted({name.partition(".")[0] for name in self._points()})
 
     def get_command(self, ctx: click.Context, cmd_name: str) -> click.Command | None:
-        point = self._points().get(cmd_name)
-        if point is None:
+        points = self._points()
+        added = {name.partition(".")[2]: p for name, p in points.items() if name.startswith(f"{cmd_name}.")}
+        if cmd_name not in points or "." in cmd_name:
             return None
+        command = self._load(points[cmd_name], cmd_name)
+        if added and isinstance(command, click.Group):
+            # A copy: the group itself belongs to the module that made it.
+            composed = click.Group(cmd_name, commands=dict(command.commands), help=command.help)
+            for verb, point in added.items():
+                composed.add_command(self._load(point, cmd_name), verb)
+            return composed
+        return command
+
+    def _load(self, point: EntryPoint, cmd_name: str) -> click.Command:
         try:
             command = point.load()
         except ModuleNotFoundError as missing:
@@ -65,7 +77,7 @@ class Commands(click.Group):
     def resolve_command(
         self, ctx: click.Context, args: list[str]
     ) -> tuple[str | None, click.Command | None, list[str]]:
-        if args and args[0] not in self._points() and not args[0].startswith("-"):
+        if args and args[0] not in self.list_commands(ctx) and not args[0].startswith("-"):
             names = self.list_commands(ctx)
             known = ", ".join(get_close_matches(args[0], names, n=3) or names)
             language = _language()

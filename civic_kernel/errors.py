@@ -6,18 +6,18 @@ CivicError
 │   │   MeasureRefused, BinsMissing, MarginRefused, TooManyCells, SpendInvalid, SpendOverMaximum,
 │   │   UnknownPurpose, NotOffered, SqlRefused
 │   └── (here only)       ParameterUnknown, ParameterInvalid, TeamMissing, PurposeMissing, SettingInvalid,
-│                         PlanUnreadable, FrameUnsuitable
+│                         PlanUnreadable, FrameUnsuitable, KeptUnreadable, KeyUnreadable
 ├── NotSignedIn
 ├── Forbidden             NotAllowed, TeamNotYours
 ├── Absent                UnknownDataset, UnknownAnswer, UnknownRelease, NotFound
 ├── Conflict              BudgetExhausted, KeyReused, AnswerInProgress, ApprovalInvalid,
-│                         ApprovalByAuthor
+│                         ApprovalByAuthor, WitnessInvalid, WitnessTooOften
 ├── DatasetClosed         PolicyMissing, PolicyMalformed, PolicyHalfSigned, PolicyEdited, PolicyExpired,
 │                         PolicyRolledBack, PolicyLineageChanged, PolicyCatalogChanged,
 │                         PolicyDemoKey, RegisterInvalid, IsolationMissing, NoData
 ├── LoadRefused           LoadHeader, LoadValue, LoadEncoding, LoadTruncated, LoadEmpty, LoadFileMissing
 ├── Unavailable           HubUnavailable, LedgerUnavailable, AuditBroken, VaultKeyWrong, VaultDamaged
-│   └── (here only)       GatewayUnreachable, BadAnswer, VendorMissing
+│   └── (here only)       GatewayUnreachable, BadAnswer, VendorMissing, RecordsUnreadable
 ├── InternalFault
 └── ReportFailed (here only)
                           RunFailed, KernelDied, RunTimeout, ScreenRefused, AltTextMissing, NotPublishable
@@ -219,6 +219,14 @@ class ApprovalByAuthor(Conflict):
     code = "approval_by_author"
 
 
+class WitnessInvalid(Conflict):
+    code = "witness_invalid"
+
+
+class WitnessTooOften(Conflict):
+    code = "witness_too_often"
+
+
 class DatasetClosed(CivicError):
     exit_code = 6
 
@@ -373,6 +381,18 @@ class FrameUnsuitable(BadRequest):
     code = "frame_unsuitable"
 
 
+class KeptUnreadable(BadRequest):
+    """The file of kept heads, or the head given, is not one. Facts: none."""
+
+    code = "kept_unreadable"
+
+
+class KeyUnreadable(BadRequest):
+    """No Ed25519 key in that file, or a wrong passphrase. Facts: none (a path is not for a log)."""
+
+    code = "key_unreadable"
+
+
 class GatewayUnreachable(Unavailable):
     """No connection, or none that lasted. Facts: none (an address is not for a reader)."""
 
@@ -389,6 +409,12 @@ class VendorMissing(Unavailable):
     """Leaflet is not where set-up puts it. Facts: `file`."""
 
     code = "vendor_missing"
+
+
+class RecordsUnreadable(Unavailable):
+    """A public record is missing or has another shape than the documented one. Facts: none."""
+
+    code = "records_unreadable"
 
 
 class ReportFailed(CivicError):

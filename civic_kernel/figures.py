@@ -69,6 +69,8 @@ def origin_note(frame: pd.DataFrame, language: Language) -> str:
     origin = frame.attrs.get(KEY)
     if origin is None:
         return text(language, "kernel", "figure.origin_unknown")
+    if origin.get("made_up"):
+        return text(language, "kernel", "figure.made_up")
     return text(language, "kernel", "figure.synthetic") if origin["synthetic"] else ""
 
 

@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Any
 
 import pandas as pd
 
-from civic_kernel.errors import FrameUnsuitable
+from civic_kernel.errors import BadAnswer, FrameUnsuitable
 from civic_kernel.texts import Language, speaker
 
 if TYPE_CHECKING:
@@ -53,7 +53,8 @@ def headline(frame: pd.DataFrame) -> str | None:
         return None
     language: Language = origin["language"]
     say = speaker(language, "kernel", "frame.")
-    parts = [say("synthetic")] if origin["synthetic"] else []
+    # Before everything else: of a twin nothing is true, whatever the real data are.
+    parts = [say("made_up")] if origin.get("made_up") else [say("synthetic")] if origin["synthetic"] else []
     parts.append(
         say("unit_person", minimum=origin["minimum"])
         if origin["unit"] == "person"
@@ -97,7 +98,9 @@ def frame_from_answer(
             dtype: str = "bool"
         elif column.role == "key":
             dtype = "int64" if values and all(type(v) is int for v in values) else "str"
-        elif s.mechanism.measures[column.measure or ""].fn in FRACTIONS:
+        elif column.measure not in s.mechanism.measures:
+            raise BadAnswer.say(language)
+        elif s.mechanism.measures[column.measure].fn in FRACTIONS:
             # Signed as decimal text, since a signature over a float is one over a guess.
             dtype, values = "Float64", [None if v is None else float(v) for v in values]
         else:
@@ -112,6 +115,7 @@ def frame_from_answer(
         "policy_hash": s.policy_hash,
         "policy_version": s.policy_version,
         "synthetic": s.synthetic,
+        "made_up": s.kind == "civic-twin",
         "lane": s.lane,
         "unit": s.unit.kind,
         "row_bound": s.row_bound,

@@ -32,6 +32,7 @@ if TYPE_CHECKING:
     import pandas as pd
 
     from civic_kernel.frames import AnswerFrame
+    from civic_kernel.twins import Twin
 
 Value = str | int
 #: A named precision, a margin ("±50 rides"), a ρ, or the contract's own `{"margin": {"rides": 50}}`.
@@ -243,6 +244,12 @@ class Dataset:
                 self._client.language, column=name, dataset=self._detail.id, known=", ".join(close)
             )
         return self._columns[name]
+
+    def twin(self, rows: int = 100_000, seed: int = 0) -> Twin:
+        """Dummy rows of this dataset to rehearse on: the same ways of asking, free, and true of nobody."""
+        from civic_kernel.twins import make_twin
+
+        return make_twin(self._client, self._detail.id, rows, seed)
 
     def where(self, *conditions: Filter) -> Question:
         """A question on the rows that meet all `conditions`."""

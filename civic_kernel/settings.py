@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import json
 import os
+import sys
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -62,6 +64,26 @@ def read_settings(environ: Mapping[str, str] | None = None) -> Settings:
         language=language,
         token=_read_token(env, language),
     )
+
+
+def public_records(environ: Mapping[str, str] | None = None) -> str | None:
+    """Where the public records are if nobody says: the gateway's address, else the folder that the workspace set up
+    here publishes, else None.
+    """
+    env = os.environ if environ is None else environ
+    address = env.get("CIVIC_GATEWAY_URL", "").rstrip("/")
+    if address:
+        return address
+    home = env.get("CIVIC_HOME")
+    if not home:
+        note = Path(sys.prefix) / "civic-setup.json"
+        beside = Path(__file__).resolve().parents[1] / ".civic"
+        try:
+            home = json.loads(note.read_text("utf-8"))["state"] if note.is_file() else str(beside)
+        except (OSError, ValueError, KeyError, TypeError):
+            return None
+    folder = Path(str(home)) / "public" / "records"
+    return str(folder) if folder.is_dir() else None
 
 
 def _read_token(env: Mapping[str, str], language: Language) -> Token:

@@ -172,9 +172,9 @@ class Mechanism(Wire):
 
 
 class Statement(Wire):
-    """What the gateway signed."""
+    """What the gateway signed; or, as `civic-twin`, the same of made-up rows, which nobody ever signs."""
 
-    kind: Literal["civic-answer"]
+    kind: Literal["civic-answer", "civic-twin"]
     dataset: str
     dataset_title: Labels
     data_version: int
@@ -259,6 +259,8 @@ def parse_answer(body: Any, gateway_keys: Mapping[str, str], language: Language)
     from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PublicKey
 
     answer = parse(AnswerBody, body, language)
+    if answer.statement.kind != "civic-answer":
+        raise BadAnswer.say(language)
     try:
         signed = rfc8785.dumps(body["statement"])
         # The id's rule (prefix, base32, 26 characters) is part of the contract; see DESIGN.md section 4.

@@ -1,4 +1,4 @@
-"""The vault side's verbs: `civic data|policy|ledger|audit|demo …`.
+"""The vault side's verbs: `civic data|policy|demo-city …`.
 
 Run as root, a verb becomes `civic-vault` before it opens anything: what root creates in the vault, the gateway
 could not read. Every refusal is one sentence and what to do next; `--json` prints one document and nothing
@@ -266,53 +266,6 @@ def policy_register(file: Path) -> dict[str, Any]:
     with workspace(create=True) as parts:
         parts.governing.accept_register(register, signatures)
     return {"hash": register.hash(), "say": text(language(), "cli", "register_accepted")}
-
-
-@click.group()
-def ledger() -> None:
-    """The privacy budget: every period, every charge."""
-
-
-@ledger.command("show")
-@verb
-def ledger_show() -> list[dict[str, object]]:
-    """Budgets and charges, in order."""
-    from data_access.ledger.book import public_ledger
-
-    with workspace() as parts, parts.database.reading() as connection:
-        return public_ledger(connection)
-
-
-@click.group()
-def audit() -> None:
-    """The chain of signed events."""
-
-
-@audit.command("show")
-@click.option("--after", default=0, help="Only events after this place.")
-@verb
-def audit_show(after: int) -> list[dict[str, Any]]:
-    """Events as they are signed."""
-    from data_access.audit.chain import read_events
-
-    with workspace() as parts, parts.database.reading() as connection:
-        return [event.document() for event in read_events(connection, after)]
-
-
-@audit.command("verify")
-@verb
-def audit_verify() -> dict[str, Any]:
-    """Re-check order, hashes and signatures of the whole chain."""
-    from data_access.audit import check_chain
-    from data_access.audit.chain import read_events
-
-    with workspace() as parts, parts.database.reading() as connection:
-        head = check_chain(read_events(connection), parts.key.public)
-    return {
-        "seq": head.seq,
-        "hash": head.hash,
-        "say": text(language(), "cli", "chain_whole", seq=head.seq, hash=head.hash),
-    }
 
 
 @click.group()

@@ -17,6 +17,7 @@ from data_access.flows.answering import Answering
 from data_access.flows.governing import Governing
 from data_access.flows.loading import Vault
 from data_access.flows.releasing import Releasing
+from data_access.flows.witnessing import Witnessing
 from data_access.ledger import Book
 from data_access.parties import SigningKey
 from data_access.privacy.mechanisms import DiscreteGaussianNoise, Noise
@@ -42,6 +43,7 @@ class Parts:
     engine: Engine
     answering: Answering
     releasing: Releasing
+    witnessing: Witnessing
 
     @property
     def gateway_public_key(self) -> str:
@@ -79,16 +81,18 @@ def compose(
     if create:
         for folder in (settings.home / "db", settings.vault_folder, settings.keys_folder):
             folder.mkdir(mode=0o700, parents=True, exist_ok=True)
+    key = gateway_key(settings.keys_folder, create=create)
+    catalog = load_catalog(settings.catalog_folder)
+    # Last of what may refuse: nothing is left open behind a refusal.
     database = Database(settings.database_url, create=create)
     database.migrate()
-    key = gateway_key(settings.keys_folder, create=create)
     chain = Chain(key, clock)
     keys = KeyStore(settings.keys_folder)
     governing = Governing(
         database=database,
         chain=chain,
         clock=clock,
-        catalog=load_catalog(settings.catalog_folder),
+        catalog=catalog,
         pending=settings.policies_folder,
         isolated=settings.isolated,
     )
@@ -117,4 +121,5 @@ def compose(
             clock=clock,
         ),
         releasing=Releasing(database, governing, shelf, chain, clock, key),
+        witnessing=Witnessing(database, governing, chain, clock),
     )

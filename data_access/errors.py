@@ -9,7 +9,7 @@ CivicError
 ├── Forbidden             403  NotAllowed, TeamNotYours
 ├── Absent                404  UnknownDataset, UnknownAnswer, UnknownRelease, NotFound
 ├── Conflict              409  BudgetExhausted, KeyReused, AnswerInProgress, ApprovalInvalid,
-│                              ApprovalByAuthor
+│                              ApprovalByAuthor, WitnessInvalid, WitnessTooOften
 ├── DatasetClosed         423  PolicyMissing, PolicyMalformed, PolicyHalfSigned, PolicyEdited, PolicyExpired,
 │                              PolicyRolledBack, PolicyLineageChanged,
 │                              PolicyCatalogChanged, PolicyDemoKey, RegisterInvalid, IsolationMissing, NoData
@@ -235,6 +235,19 @@ class ApprovalInvalid(Conflict):
 
 class ApprovalByAuthor(Conflict):
     code = "approval_by_author"
+
+
+class WitnessInvalid(Conflict):
+    """No valid witness key signed it, or it names no event of this chain."""
+
+    code = "witness_invalid"
+
+
+class WitnessTooOften(Conflict):
+    """One key has signed as many heads as it may in a day: each adds an event that everybody keeps for ever."""
+
+    code = "witness_too_often"
+    status = 429
 
 
 class DatasetClosed(CivicError):

@@ -50,6 +50,8 @@ class SpendMargin:
 
     margins: Mapping[str, Decimal]
     cell: int | None = None
+    #: Those of `margins` that were asked for as per cent of `cell`.
+    relative: frozenset[str] = frozenset()
 
 
 @dataclass(frozen=True)
@@ -105,7 +107,7 @@ def decode_spend(document: Any, policy: Policy) -> Spend:
             except ValueError:
                 raise SpendInvalid() from None
         case {"margin": dict(margins)} if margins:
-            return SpendMargin({name: _margin(margin) for name, margin in margins.items()}, cell)
+            return _decode_margins(margins, cell)
         case {"precision": str(name)} if name in PRECISIONS and PRECISIONS[name] in policy.precisions:
             return SpendPrecision(PRECISIONS[name])
         case _:
@@ -122,17 +124,28 @@ def decode_cell(document: Any) -> int | None:
     return cell
 
 
-def _margin(value: Any) -> Decimal:
-    """A whole number, or a decimal fraction as text: a mean is wanted to half a minute."""
-    try:
-        margin = (
-            Decimal(value) if type(value) is int or (isinstance(value, str) and len(value) <= 20) else None
-        )
-    except InvalidOperation:
-        margin = None
-    if margin is None or not margin.is_finite() or not Decimal("1e-6") <= margin <= 10**18:
-        raise SpendInvalid()
-    return margin
+def _decode_margins(margins: dict[str, Any], cell: int | None) -> SpendMargin:
+    """Whole numbers; decimal fractions as text, since a mean is wanted to half a minute; `"5%"` of `cell`."""
+    found: dict[str, Decimal] = {}
+    relative: set[str] = set()
+    for name, wanted in margins.items():
+        if type(wanted) is not int and (not isinstance(wanted, str) or len(wanted) > 20):
+            raise SpendInvalid()
+        try:
+            margin = Decimal(str(wanted).removesuffix("%"))
+        except InvalidOperation:
+            raise SpendInvalid() from None
+        if not margin.is_finite():
+            raise SpendInvalid()
+        if isinstance(wanted, str) and wanted.endswith("%"):
+            if cell is None:
+                raise MarginRefused(measure=name[:40])
+            relative.add(name)
+            margin = margin * cell / 100
+        if not Decimal("1e-6") <= margin <= 10**18:
+            raise SpendInvalid()
+        found[name] = margin
+    return SpendMargin(found, cell, frozenset(relative))
 
 
 def quote(bound: BoundPlan, policy: Policy, spend: Spend) -> Quote:
@@ -228,9 +241,12 @@ def _total(bound: BoundPlan, policy: Policy, spend: Spend) -> Rho:
             return rho
         case SpendPrecision(precision):
             return Rho.parse(policy.precisions[precision])
-        case SpendMargin(margins, cell):
+        case SpendMargin(margins, cell, relative):
             measures = dict(bound.plan.measures)
             if not set(margins) <= set(measures):
+                raise SpendInvalid()
+            # A size is a number of rows or persons: a part of it is no margin of minutes or of a ratio.
+            if any(not isinstance(measures[name], Count | Persons | Histogram) for name in relative):
                 raise SpendInvalid()
             weights = sum(measure.weight for measure in measures.values())
             needed = 0

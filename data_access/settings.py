@@ -17,7 +17,8 @@ class Settings(BaseModel):
     model_config = ConfigDict(frozen=True)
 
     home: Path
-    database_url: str
+    #: May hold a password.
+    database_url: str = Field(repr=False)
     bind: str = "127.0.0.1"
     gateway_port: int = Field(8012, ge=1, le=65535)
     public_port: int = Field(8013, ge=1, le=65535)

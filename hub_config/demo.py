@@ -134,6 +134,7 @@ def publish(workspace: Workspace, runner: Runner) -> Path:
     ]
     runner.say(6, "approve")
     runner.verb("demo-city", "approve", release)
+    _witness(settings, runner)
     runner.say(7, "site")
     built = runner.verb(
         *("site", "build", "--from", str(releases), "--to", str(home / "public")),
@@ -146,6 +147,15 @@ def publish(workspace: Workspace, runner: Runner) -> Path:
         kept_off = [line["reason"] for line in built["refused"] if line["release_id"] == release]
         raise StepFailed(step="site build", reason=", ".join(kept_off))
     return home / "public" / "reports" / str(slug) / "ko" / "index.html"
+
+
+def _witness(settings: Settings, runner: Runner) -> None:
+    """Both sides' computers sign the chain's head, as they do at each release. Here both are this machine, which a
+    real party's never is."""
+    folder = settings.home / "demo"
+    for side in ("city", "cso"):
+        key, keep = folder / "keys" / f"{side}.witness.demo.pem", folder / f"heads-{side}.jsonl"
+        runner.verb("audit", "witness", settings.site_url, "--key", str(key), "--keep", str(keep))
 
 
 def _forget(run: Path) -> None:

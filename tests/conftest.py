@@ -4,7 +4,11 @@ template       that of `workspace`, made once and closed: copy it, never change 
 workspace      a workspace without isolation: register accepted, rides signed for (synthetic) and loaded, no noise
 real_workspace the same with isolation, and nothing governed yet: for policies that do not say `synthetic`
 clock          the workspace's clock
+sqlite_only    skips where the workspace's database is no file
 chromium       a real browser for one module: its event loop must not outlive it, or every later asyncio.run fails
+
+`--database postgresql` puts every workspace's database on a PostgreSQL server (`make test-postgres`): the same
+tests, the same promises. `postgresql` is that server, for tests that need it whichever option is given.
 
 Makers (keys, registers, policies, files, questions) are functions of tests/factories.py.
 """
@@ -20,6 +24,7 @@ import pytest
 from playwright.sync_api import Browser, sync_playwright
 
 from tests.factories import FakeClock, Workspace, copy_workspace, make_workspace
+from tests.postgresql import Server, find_programs, serving
 
 #: Debian's. Without the last five it looks up its maker's hosts at every start.
 FLAGS = [
@@ -44,23 +49,50 @@ def chromium() -> Iterator[Browser]:
         browser.close()
 
 
+def pytest_addoption(parser: pytest.Parser) -> None:
+    parser.addoption("--database", choices=("sqlite", "postgresql"), default="sqlite")
+
+
 @pytest.fixture(scope="session")
-def template(tmp_path_factory: pytest.TempPathFactory) -> Workspace:
-    made = make_workspace(tmp_path_factory.mktemp("template") / "home")
+def postgresql() -> Iterator[Server]:
+    programs = find_programs()
+    if programs is None:
+        # As with the browser: set-up installs it where it can.
+        (pytest.fail if os.environ.get("CI") == "true" else pytest.skip)("there is no PostgreSQL here")
+    with serving(programs) as server:
+        yield server
+
+
+@pytest.fixture(scope="session")
+def server(request: pytest.FixtureRequest) -> Server | None:
+    """Where workspaces have their databases; None for files of SQLite."""
+    chosen = request.config.getoption("--database") == "postgresql"
+    return request.getfixturevalue("postgresql") if chosen else None
+
+
+@pytest.fixture
+def sqlite_only(server: Server | None) -> None:
+    if server is not None:
+        pytest.skip("about the file of SQLite")
+
+
+@pytest.fixture(scope="session")
+def template(tmp_path_factory: pytest.TempPathFactory, server: Server | None) -> Workspace:
+    made = make_workspace(tmp_path_factory.mktemp("template") / "home", server=server)
     made.parts.close()
     return made
 
 
 @pytest.fixture
-def workspace(template: Workspace, tmp_path: Path) -> Iterator[Workspace]:
-    made = copy_workspace(template, tmp_path / "home")
+def workspace(template: Workspace, tmp_path: Path, server: Server | None) -> Iterator[Workspace]:
+    made = copy_workspace(template, tmp_path / "home", server=server)
     yield made
     made.parts.close()
 
 
 @pytest.fixture
-def real_workspace(tmp_path: Path) -> Iterator[Workspace]:
-    made = make_workspace(tmp_path / "home", isolated=True, governed=False)
+def real_workspace(tmp_path: Path, server: Server | None) -> Iterator[Workspace]:
+    made = make_workspace(tmp_path / "home", isolated=True, governed=False, server=server)
     yield made
     made.parts.close()
 

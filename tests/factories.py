@@ -16,6 +16,7 @@ from typing import Any
 
 import yaml
 from numpy.typing import NDArray
+from sqlalchemy import text
 
 from data_access.catalog.entry import Dataset, parse_entry
 from data_access.compose import Parts, Settings, compose
@@ -28,6 +29,7 @@ from data_access.parties import Key, Party, Register, SigningKey
 from data_access.parties.register import SIDES, Side
 from data_access.policy import Policy
 from data_access.privacy.mechanisms import Gaussian, Noise
+from tests.postgresql import Server
 
 NOW = datetime(2026, 11, 23, 4, 5, 6, tzinfo=UTC)
 PERIODS = ("2026-08", "2026-09", "2026-10")
@@ -233,6 +235,10 @@ class Workspace:
     parts: Parts
     isolated: bool
 
+    @property
+    def database_url(self) -> str:
+        return self.parts.settings.database_url
+
     def entry(self, dataset: str = "rides") -> Dataset:
         return self.parts.governing.catalog[dataset]
 
@@ -241,7 +247,9 @@ class Workspace:
         self.parts.close()
         self.isolated = self.isolated if isolated is None else isolated
         self.parts = compose(
-            make_settings(self.home, self.isolated), clock=self.clock, noise=noise or ZeroNoise()
+            make_settings(self.home, self.isolated, self.database_url),
+            clock=self.clock,
+            noise=noise or ZeroNoise(),
         )
 
     def accept(self, register: Register, *signers: SigningKey) -> None:
@@ -254,9 +262,9 @@ class Workspace:
         signatures = tuple(key.sign(policy.document()) for key in chosen)
         self.parts.governing.activate(policy, signatures)
         with self.parts.database.reading() as connection:
-            loaded = connection.exec_driver_sql(
-                "SELECT count(*) FROM versions WHERE lineage = ?", (policy.lineage,)
-            ).scalar()
+            loaded = connection.scalar(
+                text("SELECT count(*) FROM versions WHERE lineage = :lineage"), {"lineage": policy.lineage}
+            )
         if loaded:
             make_missing_view(self.parts.vault, self.entry(policy.dataset), policy)
         return policy
@@ -283,24 +291,32 @@ class Workspace:
     def spent(self, dataset: str = "rides", period: str = PERIODS[0]) -> int:
         """Every nano-ρ charged to one period."""
         with self.parts.database.reading() as connection:
-            found = connection.exec_driver_sql(
-                "SELECT coalesce(sum(nano), 0) FROM charges WHERE lineage = ? AND period = ?",
-                (f"test-{dataset}", period),
-            ).scalar()
+            found = connection.scalar(
+                text("SELECT sum(nano) FROM charges WHERE lineage = :lineage AND period = :period"),
+                {"lineage": f"test-{dataset}", "period": period},
+            )
         return int(found or 0)
 
     def execute(self, statement: str, *values: Any) -> None:
         """As somebody would who opened the database with a tool of his own, the triggers dropped."""
         with self.parts.database.transaction() as tx:
-            for (name,) in tx.connection.exec_driver_sql(
-                "SELECT name FROM sqlite_master WHERE type = 'trigger'"
-            ).all():
-                tx.connection.exec_driver_sql(f"DROP TRIGGER {name}")
+            if tx.connection.dialect.name == "sqlite":
+                found = tx.connection.exec_driver_sql("SELECT name FROM sqlite_master WHERE type = 'trigger'")
+                drops = [f"DROP TRIGGER {name}" for (name,) in found.all()]
+            else:
+                found = tx.connection.exec_driver_sql(
+                    "SELECT tgname, tgrelid::regclass FROM pg_trigger WHERE NOT tgisinternal"
+                )
+                drops = [f"DROP TRIGGER {name} ON {table}" for name, table in found.all()]
+                statement = statement.replace("?", "%s")
+            for drop in drops:
+                tx.connection.exec_driver_sql(drop)
             tx.connection.exec_driver_sql(statement, values)
 
 
-def make_settings(home: Path, isolated: bool) -> Settings:
-    return Settings(home=home, database_url=f"sqlite:///{home / 'db' / 'vault.sqlite'}", isolated=isolated)
+def make_settings(home: Path, isolated: bool, database_url: str | None = None) -> Settings:
+    url = database_url or f"sqlite:///{home / 'db' / 'vault.sqlite'}"
+    return Settings(home=home, database_url=url, isolated=isolated)
 
 
 def make_workspace(
@@ -310,14 +326,16 @@ def make_workspace(
     isolated: bool = False,
     catalog: Mapping[str, str] | None = None,
     governed: bool = True,
+    server: Server | None = None,
 ) -> Workspace:
     """A workspace; with `governed` a register is accepted, and rides are signed for and loaded."""
-    for name, text in (catalog or CATALOG).items():
+    for name, written in (catalog or CATALOG).items():
         path = home / "catalog" / f"{name}.yaml"
         path.parent.mkdir(parents=True, exist_ok=True)
-        path.write_text(text, "utf-8")
+        path.write_text(written, "utf-8")
     clock = FakeClock()
-    parts = compose(make_settings(home, isolated), clock=clock, noise=noise or ZeroNoise(), create=True)
+    settings = make_settings(home, isolated, server.create() if server else None)
+    parts = compose(settings, clock=clock, noise=noise or ZeroNoise(), create=True)
     made = Workspace(home, clock, make_keys(demo=False), make_keys(demo=True), parts, isolated)
     if governed:
         made.accept(make_register(made.keys, made.demo_keys))
@@ -348,9 +366,12 @@ def table(answered: Answered) -> dict[tuple[Any, ...], dict[str, Any]]:
     }
 
 
-def copy_workspace(template: Workspace, home: Path, *, noise: Noise | None = None) -> Workspace:
-    """`template`'s folder copied and composed anew: loading takes a second, copying nothing."""
+def copy_workspace(
+    template: Workspace, home: Path, *, noise: Noise | None = None, server: Server | None = None
+) -> Workspace:
+    """`template`'s folder and database copied and composed anew: loading takes a second, copying nothing."""
     shutil.copytree(template.home, home)
     clock = FakeClock()
-    parts = compose(make_settings(home, template.isolated), clock=clock, noise=noise or ZeroNoise())
+    url = server.create(template.database_url) if server else None
+    parts = compose(make_settings(home, template.isolated, url), clock=clock, noise=noise or ZeroNoise())
     return Workspace(home, clock, template.keys, template.demo_keys, parts, template.isolated)

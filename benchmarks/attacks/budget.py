@@ -33,7 +33,9 @@ Plan = dict[str, Any]
 class ForgetfulShelf(Shelf):
     """Weak on purpose: never finds what was answered before."""
 
-    def find(self, connection: Connection, quote: Quote) -> StoredAnswer | None:
+    def find(
+        self, connection: Connection, quote: Quote, policies: frozenset[str] | None = None
+    ) -> StoredAnswer | None:
         return None
 
 

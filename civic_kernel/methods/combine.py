@@ -294,6 +294,6 @@ def derived_origin(origin: dict[str, Any], keys: Sequence[str], *others: dict[st
     kept["answer_id"] = ", ".join(dict.fromkeys(ids))
     kept["measures"] = {}
     kept["keys"] = list(keys)
-    for flag in ("synthetic", "newer_data", "newer_policy"):
-        kept[flag] = any(o[flag] for o in (origin, *others))
+    for flag in ("synthetic", "made_up", "newer_data", "newer_policy"):
+        kept[flag] = any(bool(o.get(flag)) for o in (origin, *others))
     return kept

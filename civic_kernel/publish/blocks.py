@@ -121,7 +121,7 @@ def figure(
             "uncertainty": _both(uncertainty, name),
             "drawing": drawing and {language: part["markup"] for language, part in drawing.items()},
             "table": _table(table, columns, digits),
-            **_provenance(sources or [table]),
+            **_provenance(sources or [table], table),
         }
     )
 
@@ -219,18 +219,19 @@ def _cell(value: Any, digits: int) -> Any:
     return value if isinstance(value, bool | int) else str(value)
 
 
-def _provenance(frames: Sequence[pd.DataFrame]) -> dict[str, Any]:
+def _provenance(frames: Sequence[pd.DataFrame], table: pd.DataFrame) -> dict[str, Any]:
     """Which signed answers the values came from. A frame that does not know is somebody's own numbers.
 
     The words for the privacy unit ride along, so that a figure about recorded accidents never says "person".
     """
-    from civic_kernel.frames import origin_of
+    from civic_kernel.frames import KEY, origin_of
 
     origins = [origin_of(frame) for frame in frames]
     answers = {identity for origin in origins for identity in origin["answer_id"].split(", ")}
     return {
         "answers": sorted(answers),
-        "made_up": any(bool(origin.get("made_up")) for origin in origins),
+        # The table too: naming real answers as its sources must not wash a twin's figures clean.
+        "made_up": any(bool(origin.get("made_up")) for origin in [*origins, table.attrs.get(KEY, {})]),
     }
 
 

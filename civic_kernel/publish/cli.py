@@ -86,12 +86,16 @@ def build(gateway: str | None, folder: Path, public: Path, staging: Path, as_jso
     from civic_kernel.errors import NotPublishable
     from civic_kernel.publish.gateway import PublicGateway
     from civic_kernel.publish.site import build_site
+    from civic_kernel.verify.records import read_records
 
     settings = read_settings()
     source = PublicGateway(gateway or settings.gateway_url, settings.token, settings.language)
+    records = read_records(gateway or settings.gateway_url, settings.language)
     folders = sorted(path for path in folder.iterdir() if path.is_dir() and not path.name.startswith("."))
     try:
-        built = build_site(source.releases(), folders, source.sources().parties, public, staging)
+        built = build_site(
+            source.releases(), folders, source.sources().parties, public, staging, records=records
+        )
     except ValueError:
         reason = text(settings.language, "report", "publish.register")
         raise NotPublishable.say(settings.language, reason=reason) from None

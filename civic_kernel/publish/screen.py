@@ -20,7 +20,7 @@ from urllib.parse import quote
 
 from civic_kernel.errors import ScreenRefused
 from civic_kernel.publish.blocks import ANSWER_MIME, BLOCK_MIME
-from civic_kernel.texts import Language, text
+from civic_kernel.texts import LANGUAGES, Language, text
 
 
 @dataclass(frozen=True)
@@ -140,6 +140,9 @@ def _check_block(data: Mapping[str, Any], where: str, known: Known, language: La
         refuse("unsourced", where, language)
     drawings = data.get("drawing") or {}
     for markup in drawings.values():
+        # A drawing of a twin says so in itself; beside a table of real answers that is all there is to see.
+        if any(text(spoken, "kernel", "figure.made_up") in markup for spoken in LANGUAGES):
+            refuse("made_up", where, language)
         reason = reason_in_drawing(markup, data["form"])
         if reason is not None:
             refuse(reason, where, language)

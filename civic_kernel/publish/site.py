@@ -4,6 +4,7 @@
     public/{ko,en}/index.html               all reports
     public/reports/<slug>/{ko,en}/…         one release: renamed into place whole, then never changed
     public/reports/<slug>/status/{ko,en}.html   approvals and what came afterwards; replaced file by file
+    public/records/*.json                   ledger, events, head, register, policies, witnesses: `civic ledger verify`
 
 A kill at any moment leaves whole pages: a release's folder appears by one rename, every other file by one
 replace, and the lists that lead to a release are written after it. Nothing of the gateway's word is believed:
@@ -30,6 +31,7 @@ from civic_kernel.publish.record import RECORD_NAME, altered_files, check_record
 from civic_kernel.publish.tables import json_bytes
 from civic_kernel.texts import LANGUAGES, Language, templates_root, text
 from civic_kernel.verify.documents import Key, canonical_bytes, check_approvals, read_register, sha256_hex
+from civic_kernel.verify.records import Records, record_bytes
 
 
 @dataclass(frozen=True)
@@ -58,8 +60,11 @@ def build_site(
     staging: Path,
     *,
     on: date | None = None,
+    records: Records | None = None,
 ) -> Built:
     """Put every approved release on the site `public`, from whichever of `folders` holds its very bytes.
+
+    With `records` their files are put beside the reports, and the lists say when each side last signed the chain.
 
     `releases` are `{"release_id", "record", "approvals"}` as the gateway gives them; `folders` are release
     folders. `staging` must be on `public`'s file system and not be served. Raises ValueError where the
@@ -84,7 +89,7 @@ def build_site(
             continue
         listed.append(found)
     listed.sort(key=lambda line: (str(line.record["created_at"]), line.id), reverse=True)
-    _write_lists(listed, public, staging)
+    _write_lists(listed, public, staging, records)
     return Built(listed, refused)
 
 
@@ -143,7 +148,11 @@ def _same_record(folder: Path, found: Listed) -> bool:
 # --- pages of the site's own ---
 
 
-def _write_lists(listed: Sequence[Listed], public: Path, staging: Path) -> None:
+def _write_lists(listed: Sequence[Listed], public: Path, staging: Path, records: Records | None) -> None:
+    if records is not None:
+        # The head last: a reader who comes in between finds more than it promises, never less.
+        for name, document in sorted(records.documents().items(), key=lambda line: line[0] == "head"):
+            _replace(public / "records" / f"{name}.json", record_bytes(document), staging)
     for line in listed:
         folder = public / "reports" / line.record["slug"] / "status"
         for language in LANGUAGES:
@@ -151,11 +160,11 @@ def _write_lists(listed: Sequence[Listed], public: Path, staging: Path) -> None:
         approvals = {"release_id": line.id, "approvals": list(line.approvals)}
         _replace(folder / "approvals.json", json_bytes(approvals), staging)
     for language in LANGUAGES:
-        _replace(public / language / "index.html", _index_page(listed, language), staging)
+        _replace(public / language / "index.html", _index_page(listed, language, records), staging)
     _replace(public / "index.html", _front_page(), staging)
 
 
-def _index_page(listed: Sequence[Listed], language: Language) -> bytes:
+def _index_page(listed: Sequence[Listed], language: Language, records: Records | None) -> bytes:
     reports = [
         {
             "title": line.record["title"][language],
@@ -166,7 +175,20 @@ def _index_page(listed: Sequence[Listed], language: Language) -> bytes:
         for line in listed
     ]
     demonstration = any(line.record["demonstration"] for line in listed)
-    return _render("index.html.j2", language, reports=reports, demonstration=demonstration)
+    watched = [_watched(line, language) for line in records.witnesses.get("sides", ())] if records else []
+    return _render("index.html.j2", language, reports=reports, demonstration=demonstration, watched=watched)
+
+
+def _watched(line: Mapping[str, Any], language: Language) -> str:
+    """When one side's own computer last signed the chain of events, and on how many days it did not."""
+    say = partial(text, language, "citizen")
+    side = say(f"status.side.{'city' if line['side'] == 'city' else 'cso'}")
+    if not line["last"]:
+        return say("site.witness.none", side=side)
+    last = day_in_words(f"{line['last']}T00:00:00Z", language)
+    missed = len(line["missed"])
+    words = say("site.witness.missed", count=missed) if missed else say("site.witness.whole")
+    return f"{say('site.witness.last', side=side, date=last)} {words}"
 
 
 def _status_page(line: Listed, language: Language) -> bytes:

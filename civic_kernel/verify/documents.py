@@ -64,16 +64,23 @@ def read_register(published: Mapping[str, Any], on: date) -> dict[str, Key]:
     party prints outside the site say that.
     """
     try:
-        document = published["register"]
-        parties = {party["id"]: party for party in document["parties"]}
-        keys = {key.id: key for key in (_key(line, parties) for line in document["keys"])}
-        signatures = list(published["signatures"])
-    except (KeyError, TypeError, AttributeError, binascii.Error):
+        document, signatures = published["register"], list(published["signatures"])
+    except (KeyError, TypeError):
         raise ValueError("the register is malformed") from None
+    keys = read_keys(document)
     signed = {key.side for key in valid_signers(document, signatures, keys, on)}
     if signed != {"city", "cso"}:
         raise ValueError("the register lacks a signature")
     return keys
+
+
+def read_keys(document: Mapping[str, Any]) -> dict[str, Key]:
+    """The keys that a register lists, by id, whoever signed it. Raises ValueError."""
+    try:
+        parties = {party["id"]: party for party in document["parties"]}
+        return {key.id: key for key in (_key(line, parties) for line in document["keys"])}
+    except (KeyError, TypeError, AttributeError, binascii.Error):
+        raise ValueError("the register is malformed") from None
 
 
 def _key(line: Mapping[str, Any], parties: Mapping[str, Any]) -> Key:

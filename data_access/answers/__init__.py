@@ -1,6 +1,17 @@
 """Stored signed answers: asked once, free for ever, the same bytes."""
 
+from data_access.answers.joined import join_statement
+from data_access.answers.rolling import RollUp, keep_cells, roll_up
 from data_access.answers.shelf import Shelf, StoredAnswer
 from data_access.answers.statement import make_statement, measure_document
 
-__all__ = ["Shelf", "StoredAnswer", "make_statement", "measure_document"]
+__all__ = [
+    "RollUp",
+    "Shelf",
+    "StoredAnswer",
+    "join_statement",
+    "keep_cells",
+    "make_statement",
+    "measure_document",
+    "roll_up",
+]

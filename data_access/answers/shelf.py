@@ -16,6 +16,7 @@ from data_access.db.answers import answers
 from data_access.errors import UnknownAnswer
 from data_access.parties import Signature, SigningKey
 from data_access.pricing import Quote
+from data_access.query import BoundPlan
 
 
 @dataclass(frozen=True)
@@ -27,6 +28,8 @@ class StoredAnswer:
     team: str
     policy_hash: str
     data_version: int
+    #: What a question of this precision costs in each period: this answer serves every wish up to it.
+    nano: int
     statement: bytes
     signature: Signature
 
@@ -43,9 +46,13 @@ class Shelf:
         self._key = key
         self._clock = clock
 
-    def find(self, connection: Connection, quote: Quote) -> StoredAnswer | None:
-        """The newest answer to the same plan with at least the precision that is asked for."""
-        row = connection.execute(
+    def find(
+        self, connection: Connection, quote: Quote, policies: frozenset[str] | None = None
+    ) -> StoredAnswer | None:
+        """The newest answer to the same plan with at least the precision that is asked for; with `policies`
+        (hashes) only one that was given under one of them.
+        """
+        wanted = (
             select(answers)
             .where(
                 answers.c.dataset == quote.bound.plan.dataset,
@@ -54,7 +61,10 @@ class Shelf:
             )
             .order_by(answers.c.nano.desc(), answers.c.edition.desc())
             .limit(1)
-        ).first()
+        )
+        if policies is not None:
+            wanted = wanted.where(answers.c.policy_hash.in_(policies))
+        row = connection.execute(wanted).first()
         return _answer(row) if row else None
 
     def of_reservation(self, connection: Connection, reservation: str) -> StoredAnswer | None:
@@ -63,7 +73,9 @@ class Shelf:
 
     def get(self, connection: Connection, answer_id: str) -> StoredAnswer:
         """Raises UnknownAnswer."""
-        row = connection.execute(select(answers).where(answers.c.id == answer_id)).first()
+        # PostgreSQL takes no NUL in a text and would call that a fault of the ledger.
+        known = answer_id.isprintable()
+        row = connection.execute(select(answers).where(answers.c.id == answer_id)).first() if known else None
         if row is None:
             raise UnknownAnswer()
         return _answer(row)
@@ -80,9 +92,10 @@ class Shelf:
     def put(
         self,
         tx: Transaction,
-        quote: Quote,
+        bound: BoundPlan,
         statement: bytes,
         *,
+        nano: int,
         reservation: str,
         edition: int,
         policy_hash: str,
@@ -92,10 +105,11 @@ class Shelf:
         """Sign `statement` and store it under its reservation."""
         answer = StoredAnswer(
             id=content_id("ans", statement),
-            dataset=quote.bound.plan.dataset,
+            dataset=bound.plan.dataset,
             team=team,
             policy_hash=policy_hash,
             data_version=data_version,
+            nano=nano,
             statement=statement,
             signature=self._key.sign_bytes(statement),
         )
@@ -103,8 +117,8 @@ class Shelf:
             insert(answers).values(
                 id=answer.id,
                 dataset=answer.dataset,
-                plan_id=quote.bound.id,
-                nano=quote.rho.nano,
+                plan_id=bound.id,
+                nano=nano,
                 edition=edition,
                 reservation=reservation,
                 team=team,
@@ -126,6 +140,7 @@ def _answer(row: Row[Any]) -> StoredAnswer:
         team=row.team,
         policy_hash=row.policy_hash,
         data_version=row.data_version,
+        nano=row.nano,
         statement=row.statement,
         signature=Signature(row.key_id, base64.b64encode(row.signature).decode("ascii")),
     )

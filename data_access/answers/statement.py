@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from datetime import datetime
 from itertools import product
 from typing import assert_never
@@ -25,9 +26,12 @@ def make_statement(
     purpose: str,
     data_version: int,
     now: datetime,
+    rolled_up: Sequence[Json] = (),
 ) -> bytes:
     """Canonical bytes of the statement. `noisy` has one list of `bound.cells` integers for each column of each
     vector of the plan.
+
+    `rolled_up` names the answers whose cells were added up, where nothing was drawn for this one.
 
     Small negative counts are kept: cutting them at zero would bias every sum over sparse cells upwards.
     """
@@ -66,7 +70,11 @@ def make_statement(
         # Leads to its charges in the public ledger, and keeps two fresh answers of one second apart.
         "reservation": reservation,
         "periods": list(quote.periods),
-        "mechanism": {"name": "discrete-gaussian", "measures": mechanisms},
+        "mechanism": {
+            "name": "sum-of-discrete-gaussians" if rolled_up else "discrete-gaussian",
+            "measures": mechanisms,
+        },
+        **({"rolled_up": rolled_up} if rolled_up else {}),
         # The lost share is a priced question of its own; until it has been asked it reads "not published".
         "truncated_share": None,
         "issued_at": timestamp(now),

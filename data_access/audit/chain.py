@@ -34,9 +34,12 @@ class EventKind(StrEnum):
     PERIOD_OPENED = "period_opened"
     CHARGED = "charged"
     ANSWERED = "answered"
+    #: Nothing was read and nothing charged: its sources were.
+    ANSWER_DERIVED = "answer_derived"
     RESERVATION_CLOSED = "reservation_closed"
     RELEASE_SUBMITTED = "release_submitted"
     RELEASE_APPROVED = "release_approved"
+    HEAD_WITNESSED = "head_witnessed"
 
 
 @dataclass(frozen=True)

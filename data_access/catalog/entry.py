@@ -16,6 +16,7 @@ from pydantic import (
 )
 
 from data_access.canonical import document_hash
+from data_access.catalog.twin import TwinShape
 from data_access.documents import Closed, Labels, Name
 from data_access.errors import PolicyMalformed
 
@@ -127,6 +128,8 @@ class Dataset(Closed):
     public_tables: dict[Name, PublicTable] = {}
     #: The column whose Asia/Seoul month is the row's period.
     time_column: Name
+    #: How dummy rows look; None says nothing, and they are even.
+    twin: TwinShape | None = None
 
     @model_validator(mode="after")
     def _consistent(self) -> Dataset:
@@ -149,6 +152,8 @@ class Dataset(Closed):
                 numbers = (ColumnType.INTEGER, ColumnType.DECIMAL)
                 if derivation.classes and table.columns[derivation.value].type not in numbers:
                     raise ValueError("classes are of a number")
+        if self.twin is not None and self.twin.columns - {*self.columns, *self.derived}:
+            raise ValueError("the twin's shape names an unknown column")
         return self
 
     @property
@@ -157,7 +162,11 @@ class Dataset(Closed):
 
     def hash(self) -> str:
         """Hex SHA-256 of the entry: what a policy pins as `catalog`."""
-        return document_hash(self.model_dump(mode="json"))
+        document = self.model_dump(mode="json")
+        if self.twin is None:
+            # Entries that were signed before there were twins keep their hash.
+            del document["twin"]
+        return document_hash(document)
 
 
 def load_catalog(folder: Path) -> dict[str, Dataset]:

@@ -24,3 +24,20 @@ answers = Table(
     Index("ix_answers_plan", "dataset", "plan_id", "nano", "edition"),
     Index("ix_answers_team", "team"),
 )
+
+#: What an answer to a question about one period was drawn, withheld cells included. It is private already; what
+#: is withheld in the answer's table is withheld again, by its own sum, in whatever is added up from these.
+cells = Table(
+    "cells",
+    METADATA,
+    Column("answer", ForeignKey("answers.id"), primary_key=True),
+    Column("dataset", String(40), nullable=False),
+    Column("period", String(7), nullable=False),
+    #: Canonical JSON of the plan.
+    Column("plan", LargeBinary, nullable=False),
+    #: Canonical JSON {measure: σ as a decimal text}.
+    Column("scales", LargeBinary, nullable=False),
+    #: Canonical JSON {column: [integers]} of the measures that can be added up, compressed.
+    Column("noisy", LargeBinary, nullable=False),
+    Index("ix_cells_dataset_period", "dataset", "period"),
+)

@@ -1,7 +1,11 @@
 """Transactions that are serialisable on both databases, and that fail closed.
 
-SQLite: one writer at a time through BEGIN IMMEDIATE, WAL, synchronous=FULL. PostgreSQL: SERIALIZABLE. Any
-fault of the database itself (locked for too long, read-only, full, gone) becomes LedgerUnavailable: a
+One writer at a time on both: BEGIN IMMEDIATE on SQLite (WAL, synchronous=FULL), a table lock before the
+first statement of a SERIALIZABLE transaction on PostgreSQL. The audit chain would serialise writers anyway,
+since each event names the one before; queueing at the door spares retries of failed serialisation, which
+every transaction body would have to be written for, and which starve under many askers.
+
+Any fault of the database itself (locked for too long, read-only, full, gone) becomes LedgerUnavailable: a
 question that cannot be charged is not asked.
 """
 
@@ -24,6 +28,11 @@ from sqlalchemy.pool import NullPool
 from data_access.errors import LedgerUnavailable
 
 _BUSY_MILLISECONDS = 10_000
+#: A server may be tuned to lose its last commits in a crash; a charge that was promised may not be among them.
+_POSTGRESQL_OPTIONS = f"-c synchronous_commit=on -c lock_timeout={_BUSY_MILLISECONDS} -c timezone=UTC"
+_POSTGRESQL_READING = {"isolation_level": "REPEATABLE READ", "postgresql_readonly": True}
+#: Any number: it tells this lock from others in the same database.
+_MIGRATION_LOCK = 20_260_801
 
 
 @dataclass(frozen=True)
@@ -38,8 +47,16 @@ class Database:
         """Without `create` an SQLite file that is not there is a fault: an empty new ledger in its place would
         give every budget a second time.
         """
-        if make_url(url).get_backend_name() != "sqlite":
-            self._engine = create_engine(url, isolation_level="SERIALIZABLE")
+        self._is_sqlite = make_url(url).get_backend_name() == "sqlite"
+        if not self._is_sqlite:
+            self._engine = create_engine(
+                _postgresql_url(url),
+                isolation_level="SERIALIZABLE",
+                connect_args={"options": _POSTGRESQL_OPTIONS, "connect_timeout": _BUSY_MILLISECONDS // 1000},
+                # A server that was restarted costs one reconnection and no question.
+                pool_pre_ping=True,
+                pool_timeout=_BUSY_MILLISECONDS / 1000,
+            )
             return
         # No pool: each transaction opens the file by its name, so one that was moved away or replaced is
         # noticed at once; a kept connection would go on charging a ledger that nobody can find.
@@ -53,27 +70,42 @@ class Database:
         """Bring the schema to the newest version (Alembic). Raises LedgerUnavailable."""
         config = Config()
         config.set_main_option("script_location", str(Path(__file__).parent / "migrations"))
-        with self.transaction() as tx:
-            config.attributes["connection"] = tx.connection
-            command.upgrade(config, "head")
+        with self._faults(), self._engine.connect() as connection:
+            if not self._is_sqlite:
+                # READ COMMITTED: whoever waited for the lock must see the schema that the other one made.
+                connection = connection.execution_options(isolation_level="READ COMMITTED")
+            with connection.begin():
+                if not self._is_sqlite:
+                    connection.exec_driver_sql(f"SELECT pg_advisory_xact_lock({_MIGRATION_LOCK})")
+                config.attributes["connection"] = connection
+                command.upgrade(config, "head")
 
     @contextmanager
     def transaction(self) -> Iterator[Transaction]:
         """Commit on leaving, roll back on any exception. Raises LedgerUnavailable for faults of the database."""
-        try:
-            with self._engine.begin() as connection:
-                yield Transaction(connection)
-        except (DBAPIError, PoolTimeout):
-            # The driver's text may carry bound values, so it goes no further than this line.
-            raise LedgerUnavailable() from None
+        with self._faults(), self._engine.begin() as connection:
+            if not self._is_sqlite:
+                # As the first statement, since a serialisable transaction sees what was there at its first
+                # query: locked later, it would queue and then fail. This table is there to be locked: only
+                # migrations write to it, so no vacuum ever waits for a writer.
+                connection.exec_driver_sql("LOCK TABLE alembic_version IN SHARE ROW EXCLUSIVE MODE")
+            yield Transaction(connection)
 
     @contextmanager
     def reading(self) -> Iterator[Connection]:
         """A consistent snapshot for reads. Raises LedgerUnavailable."""
+        # REPEATABLE READ: writers queue, so any snapshot is the state between two of them, and a reader is
+        # never aborted for a dependency that could not arise.
+        options = {"civic_reading": True} if self._is_sqlite else _POSTGRESQL_READING
+        with self._faults(), self._engine.connect().execution_options(**options) as connection:
+            yield connection
+
+    @contextmanager
+    def _faults(self) -> Iterator[None]:
         try:
-            with self._engine.connect().execution_options(civic_reading=True) as connection:
-                yield connection
+            yield
         except (DBAPIError, PoolTimeout):
+            # The driver's text may carry bound values, so it goes no further than this line.
             raise LedgerUnavailable() from None
 
     def close(self) -> None:
@@ -85,6 +117,12 @@ def _create_file(url: str) -> None:
         Path(make_url(url).database or "").touch(mode=0o600)
     except OSError:
         raise LedgerUnavailable() from None
+
+
+def _postgresql_url(url: str) -> URL:
+    """With the driver that is installed, which `postgresql://` alone does not name."""
+    parsed = make_url(url)
+    return parsed.set(drivername="postgresql+psycopg") if parsed.drivername == "postgresql" else parsed
 
 
 def _sqlite_url(url: str) -> URL:

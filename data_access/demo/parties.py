@@ -27,37 +27,46 @@ _VALID = timedelta(days=730)
 
 @dataclass(frozen=True)
 class DemoKeys:
+    """Of each side the steward's key, and the key of the computer that witnesses the chain's heads."""
+
     city: SigningKey
     cso: SigningKey
+    city_witness: SigningKey
+    cso_witness: SigningKey
 
     def of(self, side: Side) -> SigningKey:
         return self.city if side == "city" else self.cso
 
+    def witness_of(self, side: Side) -> SigningKey:
+        return self.city_witness if side == "city" else self.cso_witness
+
 
 def demo_keys(folder: Path) -> DemoKeys:
-    """The two stewards' keys, made at the first call."""
+    """Both sides' keys, made at the first call: `city.demo.pem`, `city.witness.demo.pem` and the CSO's."""
     folder.mkdir(mode=0o700, parents=True, exist_ok=True)
-    found: dict[str, SigningKey] = {}
-    for side in SIDES:
-        path = folder / f"{side}.demo.pem"
+
+    def key(name: str) -> SigningKey:
+        path = folder / f"{name}.demo.pem"
         if not path.exists():
             SigningKey.generate().write(path)
-        found[side] = SigningKey.read(path)
-    return DemoKeys(**found)
+        return SigningKey.read(path)
+
+    return DemoKeys(key("city"), key("cso"), key("city.witness"), key("cso.witness"))
 
 
-def demo_register(keys: DemoKeys, gateway: SigningKey, clock: Clock) -> Register:
-    """Version 1: both stewards' keys and the gateway's own."""
+def demo_register(keys: DemoKeys, gateway: SigningKey, clock: Clock, version: int = 1) -> Register:
+    """Both stewards' keys, both sides' witness keys and the gateway's own."""
     today = clock.now()
     since, until = today.strftime("%Y-%m-%d"), (today + _VALID).strftime("%Y-%m-%d")
 
-    def key(signing: SigningKey, side: Side | None) -> Key:
+    def key(signing: SigningKey, side: Side | None, *, witness: bool = False) -> Key:
         return Key(
             id=signing.id,
             public=base64.b64encode(signing.public).decode("ascii"),
             party=PARTIES[side].id if side else None,
-            person=STEWARDS[side] if side else None,
-            use="sign" if side else "gateway",
+            # A witness is a machine: it signs each night without anybody.
+            person=STEWARDS[side] if side and not witness else None,
+            use="witness" if witness else "sign" if side else "gateway",
             demo=True,
             valid_from=since,
             valid_until=until,
@@ -65,7 +74,11 @@ def demo_register(keys: DemoKeys, gateway: SigningKey, clock: Clock) -> Register
 
     return Register(
         kind="civic-register",
-        version=1,
+        version=version,
         parties=tuple(PARTIES[side] for side in SIDES),
-        keys=(*(key(keys.of(side), side) for side in SIDES), key(gateway, None)),
+        keys=(
+            *(key(keys.of(side), side) for side in SIDES),
+            *(key(keys.witness_of(side), side, witness=True) for side in SIDES),
+            key(gateway, None),
+        ),
     )

@@ -8,22 +8,24 @@ under the same question at no second charge, or is closed as spent after a day.
 from __future__ import annotations
 
 import re
-import threading
-from collections import defaultdict
-from collections.abc import Iterator
-from contextlib import contextmanager
-from dataclasses import dataclass
-from decimal import Decimal
-from typing import Any
+from collections.abc import Mapping
+from dataclasses import replace
 
 import numpy as np
 from sqlalchemy import Connection
 
-from data_access.answers import Shelf, StoredAnswer, make_statement
+from data_access.answers import (
+    Shelf,
+    StoredAnswer,
+    join_statement,
+    keep_cells,
+    make_statement,
+    roll_up,
+)
 from data_access.audit import Chain, EventKind
-from data_access.canonical import document_hash
+from data_access.canonical import Json, document_hash, sha256_hex
 from data_access.clock import Clock
-from data_access.db import Database
+from data_access.db import Database, Transaction
 from data_access.errors import (
     AnswerInProgress,
     KeyReused,
@@ -34,111 +36,27 @@ from data_access.errors import (
     UnknownAnswer,
     UnknownPurpose,
 )
-from data_access.flows.governing import Governing, InForce
+from data_access.flows.asked import Answered, Asker, Decided, PriceTag, Request, Reserved
+from data_access.flows.governing import Governing
+from data_access.flows.waiting import QuestionLocks
 from data_access.ledger import Book, Reservation, question_hash
-from data_access.ledger.book import Left, RetryKey
+from data_access.ledger.book import RetryKey
 from data_access.policy import Lane, Policy, schema_of
-from data_access.pricing import Quote, decode_cell, decode_spend, quote, share_of
+from data_access.pricing import Quote, decode_cell, decode_spend, quote
 from data_access.privacy.mechanisms import Noise
-from data_access.query import bind, decode_plan
+from data_access.query import BoundPlan, bind, by_period, decode_plan
+from data_access.query.canonical_form import PERIOD
 from data_access.query.cells import Cells, dense
 from data_access.query.compiler import compile_sql
 from data_access.query.sql import decode_sql
 from data_access.vault import Engine, View, find_version, find_view
 
+__all__ = ["QUANTUM_SECONDS", "Answered", "Answering", "Asker", "PriceTag", "Request"]
+
 #: What has read private data leaves at a multiple of this, doubling until met (public facts only).
 QUANTUM_SECONDS = {"small": 0.25, "medium": 0.5, "large": 1.0}
 #: Printable ASCII: a lone surrogate would reach the database's driver as text that it cannot store.
 _RETRY_KEY = re.compile(r"[!-~]{1,64}")
-
-
-@dataclass(frozen=True)
-class Asker:
-    """Who asks, as the Hub says: user or service name, and the teams it may spend for."""
-
-    name: str
-    teams: frozenset[str]
-
-
-@dataclass(frozen=True)
-class Request:
-    """The body of price and answers, decoded from JSON but not yet believed. Either a plan or SQL."""
-
-    plan: Any
-    spend: Any
-    team: str
-    purpose: str
-    fresh: bool = False
-    key: str | None = None
-    sql: str | None = None
-
-
-@dataclass(frozen=True)
-class PriceTag:
-    quote: Quote
-    left: dict[str, Left]
-    stored: StoredAnswer | None
-    #: The size of cell that the asker named, for the measures whose error depends on it.
-    cell: int | None
-
-    @property
-    def tightest(self) -> Left:
-        return min(self.left.values(), key=lambda left: left.nano)
-
-    @property
-    def share_of_left(self) -> Decimal:
-        return share_of(self.quote.rho, self.tightest.nano)
-
-    @property
-    def more_such(self) -> int:
-        """How many such questions the tightest period still buys."""
-        return max(0, self.tightest.nano // self.quote.rho.nano)
-
-
-@dataclass(frozen=True)
-class Answered:
-    answer: StoredAnswer
-    charged: int
-    newer_data: bool
-    newer_policy: bool
-
-
-@dataclass(frozen=True)
-class _Decided:
-    """A question that this asker may ask of this policy, with its price."""
-
-    asker: Asker
-    request: Request
-    force: InForce
-    quote: Quote
-
-    @property
-    def policy(self) -> Policy:
-        return self.force.policy
-
-
-class _QuestionLocks:
-    """One lock for each question under way, forgotten when nobody holds it."""
-
-    def __init__(self) -> None:
-        self._guard = threading.Lock()
-        self._locks: dict[str, tuple[threading.Lock, int]] = defaultdict(lambda: (threading.Lock(), 0))
-
-    @contextmanager
-    def hold(self, question: str) -> Iterator[None]:
-        with self._guard:
-            lock, waiting = self._locks[question]
-            self._locks[question] = (lock, waiting + 1)
-        try:
-            with lock:
-                yield
-        finally:
-            with self._guard:
-                lock, waiting = self._locks[question]
-                if waiting == 1:
-                    del self._locks[question]
-                else:
-                    self._locks[question] = (lock, waiting - 1)
 
 
 class Answering:
@@ -162,17 +80,23 @@ class Answering:
         self._engine = engine
         self._noise = noise
         self._clock = clock
-        self._locks = _QuestionLocks()
+        self._locks = QuestionLocks()
 
     def price(self, asker: Asker, request: Request) -> PriceTag:
         """Exact cost and expected error. Touches no data."""
         with self._database.reading() as connection:
             decided = self._decide(connection, asker, request)
+            stored = None if request.fresh else self._shelf.find(connection, decided.quote)
+            found = {part.bound.id: self._stored_part(connection, decided, part) for part in decided.parts}
+            asked = [] if stored or request.fresh else [p for p in decided.parts if not found[p.bound.id]]
+            offers = [roll_up(connection, part, decided.alike) for part in asked]
             return PriceTag(
                 decided.quote,
                 self._book.left(connection, decided.policy, request.team, decided.quote.periods),
-                None if request.fresh else self._shelf.find(connection, decided.quote),
+                stored,
                 decode_cell(request.spend),
+                {p.periods[0]: a for p in decided.parts if decided.is_joined and (a := found[p.bound.id])},
+                tuple(offer for offer in offers if offer is not None),
             )
 
     def answer(self, asker: Asker, request: Request) -> Answered:
@@ -185,8 +109,9 @@ class Answering:
             self._view(connection, decided.policy)
         # Before the charge: a plan that cannot be compiled costs nothing.
         sql = compile_sql(decided.quote.bound)
-        # Equal questions wait for one another here, so that sixty-four askers cause one charge.
-        with self._locks.hold(question_hash(decided.quote)):
+        # Equal questions wait for one another here, so that sixty-four askers cause one charge; and so do
+        # questions that share a part.
+        with self._locks.hold(*(question_hash(q) for q in (decided.quote, *decided.parts))):
             with self._database.reading() as connection:
                 known = self._known(connection, decided)
                 if known is not None:
@@ -206,7 +131,7 @@ class Answering:
                 answer, 0, newest > answer.data_version, force.policy.hash() != answer.policy_hash
             )
 
-    def _decide(self, connection: Connection, asker: Asker, request: Request) -> _Decided:
+    def _decide(self, connection: Connection, asker: Asker, request: Request) -> Decided:
         plan = decode_plan(request.plan) if request.sql is None else decode_sql(request.sql)
         force = self._governing.in_force(connection, plan.dataset)
         if force.policy.lane is not Lane.PRIVATE:
@@ -220,9 +145,22 @@ class Answering:
             raise MalformedRequest(where="key")
         bound = bind(plan, schema_of(force.policy, force.entry))
         spend = decode_spend(request.spend, force.policy)
-        return _Decided(asker, request, force, quote(bound, force.policy, spend))
+        parts = tuple(quote(part, force.policy, spend) for part in by_period.split(bound))
+        alike = self._governing.alike(connection, force.policy)
+        if not parts:
+            own = quote(bound, force.policy, spend)
+            return Decided(asker, request, force, own, (own,), alike)
+        # All parts are protected alike: they differ in nothing but the period.
+        return Decided(asker, request, force, replace(parts[0], bound=bound), parts, alike)
 
-    def _known(self, connection: Connection, decided: _Decided) -> StoredAnswer | None:
+    def _stored_part(self, connection: Connection, decided: Decided, part: Quote) -> StoredAnswer | None:
+        return (
+            None
+            if decided.request.fresh
+            else self._shelf.find(connection, part, decided.alike if decided.is_joined else None)
+        )
+
+    def _known(self, connection: Connection, decided: Decided) -> StoredAnswer | None:
         retry = _retry_key(decided)
         if retry is not None:
             reservation = self._book.check_retry(connection, decided.asker.name, retry)
@@ -231,54 +169,129 @@ class Answering:
                 return stored
         return None if decided.request.fresh else self._shelf.find(connection, decided.quote)
 
-    def _ask(self, decided: _Decided, sql: str) -> Answered:
-        reservation, charged = self._reserve(decided)
-        began = self._clock.monotonic()
-        try:
-            with self._database.reading() as connection:
-                view = self._view(connection, decided.policy)
-            exact = self._run(decided, view, sql)
-            noisy = self._protect(decided, exact)
-            answer = self._commit(decided, reservation, view, noisy)
-        finally:
-            # Success and fault leave on the same beat, which depends on public facts alone.
-            self._wait_for_beat(decided.policy, began)
+    def _ask(self, decided: Decided, sql: str) -> Answered:
+        reserved = self._reserve(decided)
+        if reserved.runs:
+            began = self._clock.monotonic()
+            try:
+                answer = self._read(decided, reserved, sql)
+            finally:
+                # Success and fault leave on the same beat, which depends on public facts alone.
+                self._wait_for_beat(decided.policy, began)
+        else:
+            answer = self._commit(decided, reserved, None, [])
         with self._database.reading() as connection:
-            return self._answered(connection, decided, answer, charged)
+            return self._answered(connection, decided, answer, reserved.charged)
 
-    def _reserve(self, decided: _Decided) -> tuple[Reservation, int]:
-        """What to run for, and what it cost just now: 0 where an earlier try was charged and left no bytes."""
-        quote, policy, retry = decided.quote, decided.policy, _retry_key(decided)
+    def _read(self, decided: Decided, reserved: Reserved, sql: str) -> StoredAnswer:
+        with self._database.reading() as connection:
+            view = self._view(connection, decided.policy)
+        bound, missing = decided.quote.bound, tuple(part.periods[0] for part, _ in reserved.runs)
+        if decided.is_joined and missing != bound.periods:
+            bound = by_period.only(bound, missing)
+            sql = compile_sql(bound)
+        exact = self._run(bound, view, sql)
+        if not decided.is_joined:
+            slices = [exact]
+        else:
+            place = bound.plan.by.index(PERIOD)
+            slices = [
+                exact.slice(part.bound, place, bound.periods.index(part.periods[0]))
+                for part, _ in reserved.runs
+            ]
+        noisy = [self._protect(part, cells) for (part, _), cells in zip(reserved.runs, slices, strict=True)]
+        return self._commit(decided, reserved, view, noisy)
+
+    def _reserve(self, decided: Decided) -> Reserved:
+        """What to run for, and what it cost just now: 0 where an earlier try was charged and left no bytes.
+
+        All parts in one transaction: where one period's budget is exhausted, no period is charged.
+        """
+        policy, request = decided.policy, decided.request
+        retry = _retry_key(decided)
         with self._database.transaction() as tx:
             if self._governing.in_force(tx.connection, policy.dataset).policy != policy:
                 # Another policy took effect since the price was made.
                 raise AnswerInProgress()
             self._book.close_stale(tx)
-            known = self._book.check_retry(tx.connection, decided.asker.name, retry) if retry else None
-            if known is not None:
-                again = self._book.unsettled_of(tx.connection, known, policy)
-                if again is None:
-                    # What the key was charged for is closed: under this key nothing is ever charged twice.
-                    raise KeyReused()
-                return again, 0
-            open_one = self._book.unsettled(tx.connection, quote, policy)
-            if open_one is not None and not decided.request.fresh:
-                if retry is not None:
-                    self._book.bind_key(tx, decided.asker.name, retry, open_one.id)
-                return open_one, 0
-            reservation = self._book.reserve(
-                tx, quote, policy, decided.request.team, decided.asker.name, retry
-            )
-            return reservation, quote.rho.nano * len(quote.periods)
+            reserved = Reserved()
+            if decided.is_joined:
+                reserved.whole = self._claim(tx, decided, decided.quote, retry) or self._book.note(
+                    tx, decided.quote, policy, request.team, decided.asker.name, retry
+                )
+            for part in decided.parts:
+                own = _part_key(retry, part) if retry and decided.is_joined else retry
+                known = self._book.check_retry(tx.connection, decided.asker.name, own) if own else None
+                stored = (
+                    self._shelf.of_reservation(tx.connection, known)
+                    if known
+                    else self._stored_part(tx.connection, decided, part)
+                )
+                if stored is not None:
+                    reserved.stored[part.periods[0]] = stored
+                    continue
+                claimed = self._claim(tx, decided, part, own)
+                if claimed is None and (rolled := self._roll_up(tx, decided, part, own)) is not None:
+                    reserved.stored[part.periods[0]] = rolled
+                    continue
+                if claimed is None:
+                    claimed = self._book.reserve(tx, part, policy, request.team, decided.asker.name, own)
+                    reserved.charged += part.rho.nano * len(part.periods)
+                reserved.runs.append((part, claimed))
+            return reserved
 
-    def _run(self, decided: _Decided, view: View, sql: str) -> Cells:
+    def _roll_up(
+        self, tx: Transaction, decided: Decided, part: Quote, retry: RetryKey | None
+    ) -> StoredAnswer | None:
+        """The part added up from finer answers, where that is as precise as was asked for: signed, stored, free."""
+        rolled = None if decided.request.fresh else roll_up(tx.connection, part, decided.alike)
+        if rolled is None or not rolled.suffices(part):
+            return None
+        policy, request = decided.policy, decided.request
+        reservation = self._book.note(tx, part, policy, request.team, decided.asker.name, retry)
+        oldest = min(int(str(source["data_version"])) for source in rolled.sources)
+        statement = make_statement(
+            rolled.quote,
+            policy,
+            rolled.noisy,
+            reservation=reservation.id,
+            team=request.team,
+            purpose=request.purpose,
+            data_version=oldest,
+            now=self._clock.now(),
+            rolled_up=rolled.sources,
+        )
+        answer = self._store(tx, decided, part, statement, reservation, part.rho.nano, oldest)
+        sources = [source["answer_id"] for source in rolled.sources]
+        self._record(tx, decided, EventKind.ANSWER_DERIVED, answer, part, {"sources": sources})
+        return answer
+
+    def _claim(
+        self, tx: Transaction, decided: Decided, part: Quote, retry: RetryKey | None
+    ) -> Reservation | None:
+        """A reservation for this part from an earlier try, which runs again at no second charge."""
+        known = self._book.check_retry(tx.connection, decided.asker.name, retry) if retry else None
+        if known is not None:
+            again = self._book.unsettled_of(tx.connection, known, decided.policy)
+            if again is None:
+                # What the key was charged for is closed: under this key nothing is ever charged twice.
+                raise KeyReused()
+            return again
+        if decided.request.fresh:
+            return None
+        open_one = self._book.unsettled(tx.connection, part, decided.policy)
+        if open_one is not None and retry is not None:
+            self._book.bind_key(tx, decided.asker.name, retry, open_one.id)
+        return open_one
+
+    def _run(self, bound: BoundPlan, view: View, sql: str) -> Cells:
         with self._engine.reader(view) as connection:
             columns = connection.execute(sql).to_arrow_table()
-        return dense(decided.quote.bound, {name: columns[name].to_pylist() for name in columns.column_names})
+        return dense(bound, {name: columns[name].to_pylist() for name in columns.column_names})
 
-    def _protect(self, decided: _Decided, exact: Cells) -> dict[str, list[int]]:
+    def _protect(self, part: Quote, exact: Cells) -> dict[str, list[int]]:
         noisy: dict[str, list[int]] = {}
-        for draw in decided.quote.draws:
+        for draw in part.draws:
             columns = draw.vector.columns
             # One mechanism, one vector: all bins of all cells are drawn for together.
             drawn = self._noise.add(np.concatenate([exact.columns[name] for name in columns]), draw.mechanism)
@@ -287,49 +300,100 @@ class Answering:
         return noisy
 
     def _commit(
-        self, decided: _Decided, reservation: Reservation, view: View, noisy: dict[str, list[int]]
+        self, decided: Decided, reserved: Reserved, view: View | None, noisy: list[dict[str, list[int]]]
     ) -> StoredAnswer:
+        """Sign and store every part that was run for, and what joins them, in one transaction."""
         policy, request = decided.policy, decided.request
-        statement = make_statement(
-            decided.quote,
-            policy,
-            noisy,
-            reservation=reservation.id,
-            team=request.team,
-            purpose=request.purpose,
-            data_version=view.version,
-            now=self._clock.now(),
-        )
+        asked = {"team": request.team, "purpose": request.purpose}
+        parts = dict(reserved.stored)
         with self._database.transaction() as tx:
-            answer = self._shelf.put(
-                tx,
-                decided.quote,
-                statement,
-                reservation=reservation.id,
-                edition=reservation.edition,
-                policy_hash=policy.hash(),
-                team=request.team,
-                data_version=view.version,
-            )
-            self._book.settle(tx, reservation.id, "answered")
-            self._chain.append(
-                tx,
-                EventKind.ANSWERED,
-                {
-                    "answer": answer.id,
+            for (part, reservation), values in zip(reserved.runs, noisy, strict=True):
+                assert view is not None
+                statement = make_statement(
+                    part,
+                    policy,
+                    values,
+                    reservation=reservation.id,
+                    data_version=view.version,
+                    now=self._clock.now(),
+                    **asked,
+                )
+                answer = self._store(tx, decided, part, statement, reservation, part.rho.nano, view.version)
+                keep_cells(tx, answer, part, values)
+                parts[part.periods[0]] = answer
+                facts: dict[str, Json] = {"reservation": reservation.id, "data_version": view.version}
+                self._record(tx, decided, EventKind.ANSWERED, answer, part, facts)
+            if reserved.whole is None:
+                return parts[decided.quote.periods[0]]
+            statement = join_statement(
+                decided.quote.bound,
+                parts,
+                policy={
                     "dataset": policy.dataset,
-                    "data_version": view.version,
-                    "plan": decided.quote.bound.id,
-                    "policy": policy.hash(),
-                    "purpose": request.purpose,
-                    "reservation": reservation.id,
-                    "team": request.team,
+                    "dataset_title": {"ko": policy.title.ko, "en": policy.title.en},
+                    "policy_hash": policy.hash(),
+                    "policy_version": policy.version,
                 },
+                reservation=reserved.whole.id,
+                now=self._clock.now(),
+                **asked,
             )
+            nano = min(answer.nano for answer in parts.values())
+            oldest = min(answer.data_version for answer in parts.values())
+            answer = self._store(tx, decided, decided.quote, statement, reserved.whole, nano, oldest)
+            sources = [parts[period].id for period in decided.quote.periods]
+            self._record(tx, decided, EventKind.ANSWER_DERIVED, answer, decided.quote, {"sources": sources})
         return answer
 
+    def _store(
+        self,
+        tx: Transaction,
+        decided: Decided,
+        part: Quote,
+        statement: bytes,
+        reservation: Reservation,
+        nano: int,
+        data_version: int,
+    ) -> StoredAnswer:
+        answer = self._shelf.put(
+            tx,
+            part.bound,
+            statement,
+            nano=nano,
+            reservation=reservation.id,
+            edition=reservation.edition,
+            policy_hash=decided.policy.hash(),
+            team=decided.request.team,
+            data_version=data_version,
+        )
+        self._book.settle(tx, reservation.id, "answered")
+        return answer
+
+    def _record(
+        self,
+        tx: Transaction,
+        decided: Decided,
+        kind: EventKind,
+        answer: StoredAnswer,
+        part: Quote,
+        more: Mapping[str, Json],
+    ) -> None:
+        self._chain.append(
+            tx,
+            kind,
+            {
+                "answer": answer.id,
+                "dataset": decided.policy.dataset,
+                "plan": part.bound.id,
+                "policy": decided.policy.hash(),
+                "purpose": decided.request.purpose,
+                "team": decided.request.team,
+                **more,
+            },
+        )
+
     def _answered(
-        self, connection: Connection, decided: _Decided, answer: StoredAnswer, charged: int
+        self, connection: Connection, decided: Decided, answer: StoredAnswer, charged: int
     ) -> Answered:
         return Answered(
             answer,
@@ -356,7 +420,12 @@ class Answering:
         self._clock.sleep(wait)
 
 
-def _retry_key(decided: _Decided) -> RetryKey | None:
+def _part_key(retry: RetryKey, part: Quote) -> RetryKey:
+    """The key of one period's part. It holds a space, which no asker's own key may."""
+    return RetryKey(f"{part.periods[0]} {sha256_hex(retry.key.encode())[:50]}", retry.body)
+
+
+def _retry_key(decided: Decided) -> RetryKey | None:
     request = decided.request
     if request.key is None:
         return None

@@ -88,10 +88,14 @@ class Governing:
         return found[-1] if found else None
 
     def registers(self, connection: Connection) -> list[Register]:
-        """All registers, oldest first, each proved again: its hash, and the signatures that it needed when it
-        was accepted. Raises RegisterInvalid if one was changed.
+        """All registers, oldest first, each proved again. Raises RegisterInvalid if one was changed."""
+        return [register for register, _ in self.accepted_registers(connection)]
+
+    def accepted_registers(self, connection: Connection) -> list[tuple[Register, datetime]]:
+        """All registers and when each was accepted, oldest first, each proved again: its hash, and the
+        signatures that it needed when it was accepted. Raises RegisterInvalid if one was changed.
         """
-        found: list[Register] = []
+        found: list[tuple[Register, datetime]] = []
         for row in connection.execute(select(registers).order_by(registers.c.version)):
             try:
                 register = Register.model_validate(json.loads(row.document), strict=False)
@@ -101,20 +105,28 @@ class Governing:
                 raise RegisterInvalid(dataset="parties.json") from None
             if register.hash() != row.hash:
                 raise RegisterInvalid(dataset="parties.json")
-            check_register(register, signatures, found[-1] if found else None, accepted)
-            found.append(register)
+            check_register(register, signatures, found[-1][0] if found else None, accepted)
+            found.append((register, accepted))
         return found
 
     def register_document(self, connection: Connection) -> dict[str, Any]:
-        """The public form: the register and its signatures. Raises RegisterInvalid before the first one."""
-        row = connection.execute(select(registers).order_by(registers.c.version.desc()).limit(1)).first()
-        if row is None:
+        """The public form: the register in force with its signatures, and the ones before it, oldest first.
+
+        Raises RegisterInvalid before the first one.
+        """
+        rows = connection.execute(select(registers).order_by(registers.c.version)).all()
+        if not rows:
             raise RegisterInvalid(dataset="parties.json")
-        return {
-            "register": json.loads(row.document),
-            "hash": row.hash,
-            "signatures": json.loads(row.signatures),
-        }
+        *earlier, newest = [
+            {
+                "register": json.loads(row.document),
+                "hash": row.hash,
+                "signatures": json.loads(row.signatures),
+                "accepted_at": row.accepted_at,
+            }
+            for row in rows
+        ]
+        return {**newest, "earlier": earlier}
 
     def activate(self, policy: Policy, signatures: tuple[Signature, ...]) -> bool:
         """Let `policy` take effect; False if it already has. Raises the code of what is missing."""
@@ -160,7 +172,7 @@ class Governing:
             self._explain_pending(connection, dataset)
             raise PolicyMissing(dataset=dataset)
         try:
-            policy = Policy.model_validate(json.loads(row.document), strict=False)
+            policy = _read(row.document)
             signatures = parse_signatures(json.loads(row.signatures))
         except (ValueError, KeyError, TypeError):
             raise PolicyEdited(dataset=dataset) from None
@@ -170,6 +182,14 @@ class Governing:
         if not policy.synthetic and not self.isolated:
             raise IsolationMissing(dataset=dataset)
         return InForce(policy, entry, signatures)
+
+    def alike(self, connection: Connection, policy: Policy) -> frozenset[str]:
+        """Hashes of the versions of this policy, itself among them, under which numbers mean the same."""
+        rows = connection.execute(
+            select(policies.c.hash, policies.c.document).where(policies.c.dataset == policy.dataset)
+        )
+        meaning = policy.meaning()
+        return frozenset(r.hash for r in rows if _read(r.document).meaning() == meaning)
 
     def documents(self, connection: Connection) -> list[dict[str, Any]]:
         """Every policy that ever took effect, oldest first, for the public."""
@@ -235,6 +255,10 @@ class Governing:
             # A dataset under a second lineage name would bring a second budget for the same records.
             raise PolicyLineageChanged(dataset=policy.dataset)
         tx.connection.execute(insert(lineages).values(lineage=policy.lineage, **fixed))
+
+
+def _read(document: bytes) -> Policy:
+    return Policy.model_validate(json.loads(document), strict=False)
 
 
 def read_policy(path: Path) -> tuple[Policy, tuple[Signature, ...]]:

@@ -172,7 +172,9 @@ class Releasing:
             raise MalformedRequest(where="record.demonstration")
 
     def _row(self, connection: Connection, release: str) -> Row[Any]:
-        row = connection.execute(select(releases).where(releases.c.id == release)).first()
+        # As with answers: PostgreSQL takes no NUL.
+        known = release.isprintable()
+        row = connection.execute(select(releases).where(releases.c.id == release)).first() if known else None
         if row is None:
             raise UnknownRelease()
         return row

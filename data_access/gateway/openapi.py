@@ -26,6 +26,7 @@ DEMANDED: dict[tuple[str, str], tuple[str, ...]] = {
     ("get", "/v1/me"): (READ,),
     ("get", "/v1/catalog"): (READ,),
     ("get", "/v1/datasets/{dataset}"): (READ,),
+    ("get", "/v1/datasets/{dataset}/twin"): (READ,),
     ("post", "/v1/price"): (ASK,),
     ("post", "/v1/answers"): (ASK,),
     ("get", "/v1/answers"): (READ,),

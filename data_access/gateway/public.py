@@ -1,4 +1,7 @@
-"""The app for anybody: ledger, audit head and events, policies, parties, releases. No login, no cookie."""
+"""The app for anybody: ledger, audit head and events, witnesses, policies, parties, releases. No login, no cookie.
+
+The one thing that it takes is a witnessed head, whose authority is its signature.
+"""
 
 from __future__ import annotations
 
@@ -9,6 +12,7 @@ from fastapi import APIRouter, FastAPI, Query
 from data_access.audit.chain import head, read_events
 from data_access.compose import Parts
 from data_access.gateway.failures import add_failure_handlers
+from data_access.gateway.shapes import WitnessBody
 from data_access.ledger.book import public_ledger
 
 
@@ -44,6 +48,17 @@ def public_routes(parts: Parts) -> APIRouter:
         """Signed events after a place in the chain, at most 1,000 at a time."""
         with parts.database.reading() as connection:
             return {"events": [e.document() for e in read_events(connection, after, limit=1000)]}
+
+    @routes.get("/audit/witnesses")
+    def witnesses() -> dict[str, Any]:
+        """Heads that the parties' own computers have signed, and the days on which a side signed none."""
+        with parts.database.reading() as connection:
+            return parts.witnessing.document(connection)
+
+    @routes.post("/audit/witnesses")
+    def witness(body: WitnessBody) -> dict[str, Any]:
+        """Hand in a signed head. A witness key of the register is the authority; at most 24 a day and key."""
+        return parts.witnessing.add(body.statement, body.signature())
 
     @routes.get("/policies")
     def policies() -> list[dict[str, Any]]:

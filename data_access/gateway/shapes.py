@@ -7,17 +7,19 @@ from typing import Any
 from pydantic import BaseModel, ConfigDict, Field
 from sqlalchemy import Connection
 
-from data_access.answers import StoredAnswer, measure_document
+from data_access.answers import RollUp, StoredAnswer, measure_document
 from data_access.compose import Parts
 from data_access.errors import CivicError
 from data_access.flows.answering import Answered, Asker, PriceTag, Request
 from data_access.flows.governing import InForce, reason_closed
 from data_access.parties import Register, Signature
 from data_access.policy import Policy, UnitKind, schema_of
+from data_access.policy.twin import twin_columns, twin_rows
 from data_access.pricing import margin_at
 from data_access.privacy.budget import Rho
 from data_access.query.nodes import KeyFunction
 from data_access.query.schema import PERIOD_KEY
+from data_access.texts import LANGUAGES, text
 from data_access.vault import find_version
 
 
@@ -50,6 +52,12 @@ class ApprovalBody(_Body):
 
     def signature(self) -> Signature:
         return Signature(self.key_id, self.ed25519)
+
+
+class WitnessBody(ApprovalBody):
+    """A head, and the signature of a witness key over its canonical bytes."""
+
+    statement: dict[str, Any] = Field(max_length=8)
 
 
 def catalog_document(parts: Parts, connection: Connection) -> dict[str, Any]:
@@ -102,6 +110,29 @@ def dataset_document(parts: Parts, connection: Connection, asker: Asker, dataset
         "expires": policy.expires,
         "signers": [_signer(s, register) for s in force.signatures],
         "teams": [_team(parts, connection, policy, team) for team in sorted(asker.teams)],
+    }
+
+
+#: Rows of one request. The analyst's side asks for one slice after another.
+MOST_TWIN_ROWS = 20_000
+
+
+def twin_document(
+    parts: Parts, connection: Connection, dataset: str, *, rows: int, after: int, seed: int
+) -> dict[str, Any]:
+    """Dummy rows from signed policy and catalog entry. Raises what closes the dataset; needs no data loaded."""
+    force = parts.governing.in_force(connection, dataset)
+    return {
+        "kind": "civic-twin",
+        "made_up": True,
+        "notice": {spoken: text(spoken, "cli", "twin_notice") for spoken in LANGUAGES},
+        "dataset": dataset,
+        "policy_hash": force.policy.hash(),
+        "seed": seed,
+        "after": after,
+        "columns": twin_columns(force.policy, force.entry),
+        "rows": twin_rows(force.policy, force.entry, seed=seed, after=after, rows=rows),
+        "clips": {name: clip.model_dump(mode="json") for name, clip in force.policy.clips.items()},
     }
 
 
@@ -206,7 +237,21 @@ def price_document(tag: PriceTag, team: str) -> dict[str, Any]:
         "share_of_left": f"{tag.share_of_left:.4f}",
         "more_such": tag.more_such,
         "stored": tag.stored.id if tag.stored else None,
-        "free": tag.stored is not None,
+        # Keyed by the period, a question costs nothing for the periods that are answered already.
+        "joins": {period: answer.id for period, answer in tag.joins.items()},
+        "to_pay": list(tag.to_pay),
+        # Wider than was asked for, it is had by asking for no more than this margin.
+        "offers": [_offer(offer) for offer in tag.offers],
+        "free": not tag.to_pay,
+    }
+
+
+def _offer(offer: RollUp) -> dict[str, Any]:
+    """What finer answers give for nothing: which they are, and the half-width of each measure."""
+    return {
+        "periods": list(offer.quote.periods),
+        "answers": [source["answer_id"] for source in offer.sources],
+        "margins": {draw.vector.measure: draw.mechanism.margin for draw in offer.quote.draws},
     }
 
 

@@ -1,7 +1,8 @@
 """`python -m data_access.gateway.site`: the citizen site on an origin of its own.
 
-It serves the public folder and passes the public `/v1` routes on to the gateway's public app. It holds no token,
-sets no cookie, and runs as a user who can read the public folder and nothing else of the workspace.
+It serves the public folder and passes the public `/v1` routes on to the gateway's public app: reading, and the one
+hand-in that needs no login, a witnessed head. It holds no token, sets no cookie, and runs as a user who can read
+the public folder and nothing else of the workspace.
 """
 
 from __future__ import annotations
@@ -22,7 +23,7 @@ from starlette.staticfiles import StaticFiles
 
 from data_access.canonical import random_id
 from data_access.compose import Settings, read_settings
-from data_access.errors import HubUnavailable
+from data_access.errors import CivicError, HubUnavailable, MalformedRequest
 from data_access.gateway.failures import envelope
 from data_access.texts import preferred_language
 
@@ -35,6 +36,10 @@ HEADERS = {
     "Referrer-Policy": "no-referrer",
     "Cross-Origin-Opener-Policy": "same-origin",
 }
+
+
+#: A signed head has some 400 bytes.
+_WITNESS_BYTES = 4_000
 
 
 class _Headers(BaseHTTPMiddleware):
@@ -56,22 +61,38 @@ def site_app(settings: Settings) -> Starlette:
             app.state.client = client
             yield
 
-    async def records(request: Request) -> Response:
-        """Only GET, only what the public app offers; no header of the reader's goes along but her language."""
-        language = request.headers.get("accept-language", "ko")
+    def failure(request: Request, error: CivicError) -> Response:
+        spoken = preferred_language(request.headers.get("accept-language"))
+        return JSONResponse(envelope(error, spoken, random_id("req")), status_code=error.status)
+
+    async def passed_on(request: Request, body: bytes | None = None) -> Response:
+        """Only what the public app offers; no header of the reader's goes along but her language."""
+        headers = {"Accept-Language": request.headers.get("accept-language", "ko")}
+        if body is not None:
+            headers["Content-Type"] = "application/json"
         try:
-            answer = await request.app.state.client.get(
-                request.url.path, params=request.query_params, headers={"Accept-Language": language}
+            answer = await request.app.state.client.request(
+                request.method, request.url.path, params=request.query_params, content=body, headers=headers
             )
         except httpx.HTTPError:
-            error = HubUnavailable()
-            return JSONResponse(
-                envelope(error, preferred_language(language), random_id("req")), status_code=error.status
-            )
+            return failure(request, HubUnavailable())
         return Response(answer.content, answer.status_code, media_type="application/json")
+
+    async def records(request: Request) -> Response:
+        return await passed_on(request)
+
+    async def witness(request: Request) -> Response:
+        """A signed head goes on to the public app, which judges it; nothing longer than one can be."""
+        body = b""
+        async for part in request.stream():
+            body += part
+            if len(body) > _WITNESS_BYTES:
+                return failure(request, MalformedRequest(where="body"))
+        return await passed_on(request, body)
 
     return Starlette(
         routes=[
+            Route("/v1/audit/witnesses", witness, methods=["POST"]),
             Route("/v1/{path:path}", records, methods=["GET"]),
             Mount("/", StaticFiles(directory=settings.public_folder, html=True, follow_symlink=True)),
         ],

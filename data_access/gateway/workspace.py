@@ -8,7 +8,8 @@ resolve names of an enclosing function from their text.
 
 from typing import Annotated, Any
 
-from fastapi import APIRouter, Depends, FastAPI, Header
+from fastapi import APIRouter, Depends, FastAPI, Header, Query
+from fastapi.responses import JSONResponse
 
 from data_access.compose import Parts
 from data_access.errors import MalformedRequest
@@ -16,6 +17,7 @@ from data_access.gateway.failures import add_failure_handlers
 from data_access.gateway.identity import Caller, Identity, bearer
 from data_access.gateway.public import public_routes
 from data_access.gateway.shapes import (
+    MOST_TWIN_ROWS,
     ApprovalBody,
     QuestionBody,
     ReleaseBody,
@@ -24,6 +26,7 @@ from data_access.gateway.shapes import (
     catalog_document,
     dataset_document,
     price_document,
+    twin_document,
 )
 
 READ = "custom:civic:read"
@@ -90,6 +93,19 @@ def _routes(parts: Parts, caller: Any) -> APIRouter:
         """What may be asked of a dataset, and what the asker's teams have left."""
         with parts.database.reading() as connection:
             return dataset_document(parts, connection, who.asker, dataset)
+
+    @routes.get("/datasets/{dataset}/twin")
+    def twin(
+        dataset: str,
+        who: Annotated[Caller, allowed(READ)],
+        rows: Annotated[int, Query(ge=1, le=MOST_TWIN_ROWS)] = 1_000,
+        after: Annotated[int, Query(ge=0, lt=2**40)] = 0,
+        seed: Annotated[int, Query(ge=0, lt=2**31)] = 0,
+    ) -> JSONResponse:
+        """Dummy rows `after` to `after + rows`, made from signed metadata alone: free, and true of nobody."""
+        with parts.database.reading() as connection:
+            # Not left to the framework's encoder, which would look at each of the values once more.
+            return JSONResponse(twin_document(parts, connection, dataset, rows=rows, after=after, seed=seed))
 
     @routes.post("/price")
     def price(body: QuestionBody, who: Annotated[Caller, allowed(ASK)]) -> dict[str, Any]:

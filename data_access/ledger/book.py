@@ -63,8 +63,7 @@ class Book:
             raise BudgetExhausted(
                 period=quote.periods[0], requested=str(quote.rho), remaining="0", whose="team"
             )
-        now = timestamp(self._clock.now())
-        self._open_periods(tx, quote.periods, policy, now)
+        self._open_periods(tx, quote.periods, policy, timestamp(self._clock.now()))
         for period, left in self.left(tx.connection, policy, team, quote.periods).items():
             if left.nano < quote.rho.nano:
                 raise BudgetExhausted(
@@ -73,6 +72,45 @@ class Book:
                     remaining=str(Rho(max(0, left.nano))),
                     whose=left.whose,
                 )
+        reservation = self.note(tx, quote, policy, team, asker, retry)
+        # Counted here and not by a sequence, which leaves a gap wherever a transaction was rolled back: in the
+        # public ledger a gap means a charge that is missing.
+        last = tx.connection.scalar(select(func.max(charges.c.seq))) or 0
+        tx.connection.execute(
+            insert(charges),
+            [
+                {
+                    "seq": seq,
+                    "reservation": reservation.id,
+                    "lineage": policy.lineage,
+                    "period": period,
+                    "team": team,
+                    "cap": cap.name,
+                    "nano": quote.rho.nano,
+                }
+                for seq, period in enumerate(quote.periods, last + 1)
+            ],
+        )
+        self._chain.append(
+            tx,
+            EventKind.CHARGED,
+            {
+                "lineage": policy.lineage,
+                "periods": list(quote.periods),
+                "team": team,
+                "nano": quote.rho.nano,
+                "plan": quote.bound.id,
+                "policy": reservation.policy_hash,
+                "reservation": reservation.id,
+            },
+        )
+        return reservation
+
+    def note(
+        self, tx: Transaction, quote: Quote, policy: Policy, team: str, asker: str, retry: RetryKey | None
+    ) -> Reservation:
+        """A reservation that charges nothing: for an answer that is joined from others."""
+        cap = policy.cap_of(team)
         question = question_hash(quote)
         edition = 1 + (
             tx.connection.scalar(
@@ -88,41 +126,14 @@ class Book:
                 edition=edition,
                 team=team,
                 asker=asker,
-                cap=cap.name,
+                cap=cap.name if cap else "",
                 plan_id=quote.bound.id,
                 policy_hash=reservation.policy_hash,
-                reserved_at=now,
+                reserved_at=timestamp(self._clock.now()),
             )
-        )
-        tx.connection.execute(
-            insert(charges),
-            [
-                {
-                    "reservation": reservation.id,
-                    "lineage": policy.lineage,
-                    "period": period,
-                    "team": team,
-                    "cap": cap.name,
-                    "nano": quote.rho.nano,
-                }
-                for period in quote.periods
-            ],
         )
         if retry is not None:
             self.bind_key(tx, asker, retry, reservation.id)
-        self._chain.append(
-            tx,
-            EventKind.CHARGED,
-            {
-                "lineage": policy.lineage,
-                "periods": list(quote.periods),
-                "team": team,
-                "nano": quote.rho.nano,
-                "plan": quote.bound.id,
-                "policy": reservation.policy_hash,
-                "reservation": reservation.id,
-            },
-        )
         return reservation
 
     def unsettled(self, connection: Connection, quote: Quote, policy: Policy) -> Reservation | None:
@@ -163,14 +174,21 @@ class Book:
     def close_stale(self, tx: Transaction) -> int:
         """Close reservations older than a day as spent; how many."""
         before = timestamp(self._clock.now() - STALE_AFTER)
-        stale = tx.connection.scalars(
-            select(reservations.c.id)
+        stale = tx.connection.execute(
+            select(
+                reservations.c.id,
+                select(charges.c.seq)
+                .where(charges.c.reservation == reservations.c.id)
+                .exists()
+                .label("charged"),
+            )
             .outerjoin(settlements, settlements.c.reservation == reservations.c.id)
             .where(settlements.c.reservation.is_(None), reservations.c.reserved_at < before)
         ).all()
-        for reservation in stale:
+        for reservation, charged in stale:
             self.settle(tx, reservation, "closed")
-            self._chain.append(tx, EventKind.RESERVATION_CLOSED, {"reservation": reservation})
+            if charged:
+                self._chain.append(tx, EventKind.RESERVATION_CLOSED, {"reservation": reservation})
         return len(stale)
 
     def left(

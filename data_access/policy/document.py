@@ -92,9 +92,8 @@ class Clip(Closed):
     histograms, quantiles and bands are asked.
     """
 
-    # A billion rows of a billion still fit into the engine's 64 bits: a sum that wraps around would be an answer.
-    low: int = Field(ge=-(10**9), le=10**9)
-    high: int = Field(ge=-(10**9), le=10**9)
+    low: int
+    high: int
     unit: str
     bins: tuple[int, ...] = Field((), max_length=101)
 
@@ -129,6 +128,13 @@ class Cap(Closed):
 class Signer(Closed):
     side: Literal["city", "cso"]
     party: str
+
+
+#: Words that say who may ask, how much and until when. All others say what a number means.
+_ADMINISTRATION = {
+    *("version", "title", "purposes", "signers", "first_period", "last_period", "retention", "expires"),
+    *("budget", "load_rho", "caps", "held_back", "default_spend", "max_spend", "precisions", "size_class"),
+}
 
 
 class Policy(Closed):
@@ -167,6 +173,13 @@ class Policy(Closed):
             raise ValueError("a policy asks for at least one city and one CSO signature")
         if self.unit.kind is UnitKind.ROW and self.row_bound != 1:
             raise ValueError("a row unit has the row bound 1")
+        # What one unit can move, squared, and the sum of nine hundred million rows stay below 2^53, which is where
+        # canonical JSON ends: a figure that cannot be signed would show itself only after it was charged.
+        if any(
+            self.row_bound * max(abs(clip.low), abs(clip.high), clip.high - clip.low) > 10**7
+            for clip in self.clips.values()
+        ):
+            raise ValueError("row_bound times a clip's ends or width is at most ten million")
         if self.first_period > self.last_period:
             raise ValueError("first_period comes after last_period")
         named = [team for cap in self.caps if cap.teams != "others" for team in cap.teams]
@@ -181,6 +194,13 @@ class Policy(Closed):
         if Rho.parse(self.default_spend) > Rho.parse(self.max_spend):
             raise ValueError("default_spend exceeds max_spend")
         return self
+
+    def meaning(self) -> str:
+        """The same for policies under which equal questions have equal answers: their answers may be joined.
+
+        A word that is added to policies later belongs to the meaning until it is listed above.
+        """
+        return document_hash({k: v for k, v in self.document().items() if k not in _ADMINISTRATION})
 
     def hash(self) -> str:
         """Hex SHA-256 of the canonical JSON: what signatures, answers and events name."""

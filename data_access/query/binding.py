@@ -77,8 +77,10 @@ class BoundPlan:
 
     @cached_property
     def domains(self) -> tuple[tuple[Value, ...], ...]:
-        """The public values of each key, in the order of `plan.by`."""
-        return tuple(_domain(key, self.schema) for key in self.plan.by)
+        """The public values of each key, in the order of `plan.by`. Periods that the filter excludes have no cells:
+        there would be nothing in them but noise.
+        """
+        return tuple(self.periods if key == PERIOD else _domain(key, self.schema) for key in self.plan.by)
 
     @cached_property
     def vectors(self) -> tuple[Vector, ...]:

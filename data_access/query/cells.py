@@ -24,6 +24,14 @@ class Cells:
     bound: BoundPlan
     columns: dict[str, NDArray[np.int64]]
 
+    def slice(self, part: BoundPlan, axis: int, place: int) -> Cells:
+        """The cells at one place of the key number `axis`, as those of `part`, which has all keys but that one."""
+        shape = [len(domain) for domain in self.bound.domains]
+        return Cells(
+            part,
+            {name: grid.reshape(shape).take(place, axis).reshape(-1) for name, grid in self.columns.items()},
+        )
+
     def keys(self) -> Iterable[tuple[Value, ...]]:
         return itertools.product(*self.bound.domains)
 

@@ -26,6 +26,7 @@ from tests.factories import (
     make_caller,
 )
 from tests.gateway.serving import served
+from tests.postgresql import Server
 from tests.query.test_sql import REFUSED
 from tests.query.test_sql import rows as hostile_rows
 
@@ -40,8 +41,10 @@ CALLERS = {
 
 
 @pytest.fixture(scope="module")
-def made(template: Workspace, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Workspace]:
-    workspace = copy_workspace(template, tmp_path_factory.mktemp("http") / "home")
+def made(
+    template: Workspace, tmp_path_factory: pytest.TempPathFactory, server: Server | None
+) -> Iterator[Workspace]:
+    workspace = copy_workspace(template, tmp_path_factory.mktemp("http") / "home", server=server)
     yield workspace
     workspace.parts.close()
 
@@ -320,12 +323,15 @@ def test_an_unknown_address_and_method_are_refused_in_the_envelope(http: httpx.C
     assert_envelope(http.delete("/answers"), 404, "not_found")
     assert_envelope(http.get("/datasets/nothing"), 404, "unknown_dataset")
     assert_envelope(http.get("/releases/rel-nothing"), 404, "unknown_release")
+    # A NUL is no text to PostgreSQL; it must not look like a broken ledger.
+    assert_envelope(http.get("/answers/ans-%00"), 404, "unknown_answer")
+    assert_envelope(http.get("/releases/rel-%00"), 404, "unknown_release")
 
 
 def test_exhausted_budget_reused_keys_and_closed_data_have_their_status(
-    template: Workspace, tmp_path: Path
+    template: Workspace, tmp_path: Path, server: Server | None
 ) -> None:
-    made = copy_workspace(template, tmp_path / "home")
+    made = copy_workspace(template, tmp_path / "home", server=server)
     with (
         served(workspace_app(made.parts, FakeIdentity(CALLERS))) as address,
         httpx.Client(
@@ -339,7 +345,10 @@ def test_exhausted_budget_reused_keys_and_closed_data_have_their_status(
         made.execute("UPDATE policies SET document = '{}'")
         assert_envelope(http.post("/answers", json=BODY), 423, "policy_edited")
         assert http.get("/catalog").json()["datasets"][1]["closed_code"] == "policy_edited"
-        (made.home / "db" / "vault.sqlite").unlink()
+        if server is None:
+            (made.home / "db" / "vault.sqlite").unlink()
+        else:
+            server.rename(made.database_url, "moved_away")
         for method, path in (
             ("POST", "/answers"),
             ("POST", "/price"),

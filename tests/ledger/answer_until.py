@@ -1,20 +1,32 @@
-"""`python -m tests.ledger.answer_until HOME STEP`: answer one question, and stop at STEP for ever.
+"""`python -m tests.ledger.answer_until HOME DATABASE STEP [monthly]`: answer one question, and stop at STEP for ever.
 
-The killed process of test_kill.py. Prints STEP when it is there.
+The killed process of test_kill.py. Prints STEP when it is there. The question has three months: one charge and one
+answer; or, `monthly`, three charges, three answers and one that joins them.
 """
 
 from __future__ import annotations
 
 import sys
 import time
+from collections import Counter
 from pathlib import Path
 from typing import Any
 
 from data_access.audit import Chain
 from data_access.compose import compose
-from tests.factories import ANN, FakeClock, ZeroNoise, make_settings, request
+from tests.factories import ANN, BY_GU, FakeClock, ZeroNoise, make_settings, request
 
 STEPS = ("inside_reserve", "after_reserve", "after_run", "inside_commit", "after_commit")
+MONTHLY = BY_GU | {"by": ["gu", "month"]}
+#: Step → the event that has just been written, and how many of its kind there are by then.
+EVENTS = {
+    "inside_reserve": ("charged", 1),
+    "inside_commit": ("answered", 1),
+    "second_charge": ("charged", 2),
+    "third_answer": ("answered", 3),
+    "inside_join": ("answer_derived", 1),
+}
+MONTHLY_STEPS = (*STEPS, "second_charge", "third_answer", "inside_join")
 
 
 def stop(step: str) -> None:
@@ -34,24 +46,26 @@ class StoppingClock(FakeClock):
         stop("after_commit")
 
 
-def main(home: Path, step: str) -> None:
+def main(home: Path, database: str, step: str, monthly: str = "") -> None:
     noise = StoppingNoise() if step == "after_run" else ZeroNoise()
     clock = StoppingClock() if step == "after_commit" else FakeClock()
-    parts = compose(make_settings(home, False), clock=clock, noise=noise)
+    parts = compose(make_settings(home, False, database), clock=clock, noise=noise)
     if step == "after_reserve":
         parts.engine.reader = lambda view: stop(step)  # type: ignore[assignment, method-assign]
     append = Chain.append
+    seen: Counter[str] = Counter()
 
     def stopping(chain: Chain, tx: Any, kind: Any, facts: Any) -> Any:
-        """The event is the last row of its transaction: written, and not committed."""
+        """Written, and not committed."""
         event = append(chain, tx, kind, facts)
-        if (step, kind.value) in (("inside_reserve", "charged"), ("inside_commit", "answered")):
+        seen[kind.value] += 1
+        if EVENTS.get(step) == (kind.value, seen[kind.value]):
             stop(step)
         return event
 
     Chain.append = stopping  # type: ignore[method-assign]
-    parts.answering.answer(ANN, request())
+    parts.answering.answer(ANN, request(MONTHLY if monthly else None))
 
 
 if __name__ == "__main__":
-    main(Path(sys.argv[1]), sys.argv[2])
+    main(Path(sys.argv[1]), *sys.argv[2:])

@@ -12,6 +12,7 @@ from typing import Any
 
 import pytest
 from numpy.typing import NDArray
+from sqlalchemy import inspect
 
 from data_access.errors import (
     BudgetExhausted,
@@ -248,15 +249,14 @@ def test_a_reservation_without_an_answer_is_closed_as_spent_after_a_day(workspac
 
 def test_rows_of_the_record_tables_are_never_changed_or_removed(workspace: Workspace) -> None:
     workspace.ask(key="once")
+    workspace.ask(ANN, AUGUST)
     tables = (
         *("events", "periods", "reservations", "charges", "settlements", "retry_keys"),
-        *("answers", "policies", "lineages", "registers"),
+        *("answers", "cells", "policies", "lineages", "registers"),
     )
     for name in tables:
         with workspace.parts.database.reading() as connection:
-            column = (
-                connection.exec_driver_sql(f"SELECT name FROM pragma_table_info('{name}')").scalars().first()
-            )
+            column = inspect(connection).get_columns(name)[0]["name"]
             before = connection.exec_driver_sql(f"SELECT * FROM {name}").all()
         assert before
         for statement in (f"UPDATE {name} SET {column} = {column}", f"DELETE FROM {name}"):
@@ -266,6 +266,7 @@ def test_rows_of_the_record_tables_are_never_changed_or_removed(workspace: Works
             assert connection.exec_driver_sql(f"SELECT * FROM {name}").all() == before
 
 
+@pytest.mark.usefixtures("sqlite_only")
 def test_nothing_is_asked_while_another_process_moved_the_ledger_away(workspace: Workspace) -> None:
     ledger = workspace.home / "db" / "vault.sqlite"
     ledger.rename(ledger.with_suffix(".away"))
@@ -279,6 +280,7 @@ def test_nothing_is_asked_while_another_process_moved_the_ledger_away(workspace:
     assert workspace.ask().charged == 3 * RHO
 
 
+@pytest.mark.usefixtures("sqlite_only")
 def test_nothing_is_asked_of_a_ledger_that_cannot_be_read(workspace: Workspace) -> None:
     noise = BreakingNoise(0)
     workspace.reopen(noise=noise)

@@ -11,16 +11,19 @@ import pytest
 
 from data_access.audit import check_chain
 from data_access.audit.chain import read_events
-from tests.factories import BEN, Workspace, table
-from tests.ledger.answer_until import STEPS
+from tests.factories import ANN, BEN, PERIODS, Workspace, table
+from tests.ledger.answer_until import MONTHLY, MONTHLY_STEPS, STEPS
 
 RHO = 10_000_000
 CHECKOUT = Path(__file__).resolve().parents[2]
 
 
-def kill_at(home: Path, step: str) -> None:
+def kill_at(workspace: Workspace, step: str, *how: str) -> None:
     process = subprocess.Popen(
-        [sys.executable, "-m", "tests.ledger.answer_until", str(home), step],
+        [
+            *(sys.executable, "-m", "tests.ledger.answer_until"),
+            *(str(workspace.home), workspace.database_url, step, *how),
+        ],
         cwd=CHECKOUT,
         stdout=subprocess.PIPE,
         text=True,
@@ -39,7 +42,7 @@ def test_killed_at_any_step_nothing_is_charged_twice_and_asking_again_answers(
     workspace: Workspace, step: str
 ) -> None:
     workspace.parts.close()
-    kill_at(workspace.home, step)
+    kill_at(workspace, step)
     workspace.reopen()
     with workspace.parts.database.reading() as connection:
         answers = connection.exec_driver_sql("SELECT count(*) FROM answers").scalar()
@@ -54,3 +57,27 @@ def test_killed_at_any_step_nothing_is_charged_twice_and_asking_again_answers(
         check_chain(read_events(connection), workspace.parts.key.public)
         outcomes = connection.exec_driver_sql("SELECT outcome FROM settlements").scalars().all()
     assert outcomes == ["answered"]
+
+
+@pytest.mark.parametrize("step", MONTHLY_STEPS)
+def test_killed_among_several_months_all_or_none_are_charged_and_none_twice(
+    workspace: Workspace, step: str
+) -> None:
+    workspace.parts.close()
+    kill_at(workspace, step, "monthly")
+    workspace.reopen()
+    with workspace.parts.database.reading() as connection:
+        answers = connection.exec_driver_sql("SELECT count(*) FROM answers").scalar()
+    before = step in ("inside_reserve", "second_charge")
+    spent = [0 if before else RHO] * len(PERIODS)
+    assert [workspace.spent(period=period) for period in PERIODS] == spent
+    assert answers == (4 if step == "after_commit" else 0)
+    # One of its months is asked alone, by another team: what was charged for it is enough.
+    august = MONTHLY | {"by": ["gu"], "where": {"column": "month", "op": "eq", "value": PERIODS[0]}}
+    assert workspace.ask(BEN, august, team="walk").charged == (RHO if before else 0)
+    answered = workspace.ask(ANN, MONTHLY)
+    assert answered.charged == (2 * RHO if before else 0)
+    assert table(answered)["종로구", PERIODS[2]]["rides"] == 7
+    assert [workspace.spent(period=period) for period in PERIODS] == [RHO] * len(PERIODS)
+    with workspace.parts.database.reading() as connection:
+        check_chain(read_events(connection), workspace.parts.key.public)

@@ -7,6 +7,7 @@ from typing import Any
 import pytest
 from pydantic import ValidationError
 
+from data_access.canonical import canonical_bytes
 from data_access.catalog.entry import parse_entry
 from data_access.policy import Policy
 from tests.factories import CATALOG, make_policy
@@ -36,10 +37,18 @@ def test_bins_are_signed_and_none_leave_no_word() -> None:
         {"bins": [0, 0.5, 60]},
         {"bins": [0, *range(1, 101), 60]},
         {"low": 60},
-        {"high": 10**9 + 1},
+        # The row bound is 2: what one unit can move has a limit.
+        {"high": 5 * 10**6 + 1},
+        {"low": -3 * 10**6, "high": 2 * 10**6 + 1},
     ],
     ids=str,
 )
 def test_bins_that_do_not_cover_the_clip_once_are_refused(clip: dict[str, Any]) -> None:
     with pytest.raises(ValidationError):
         policy(**clip)
+
+
+def test_the_widest_clip_can_still_be_signed_for() -> None:
+    """Δ² and the sum of many rows are integers of canonical JSON, which ends at 2^53."""
+    widest = policy(high=5 * 10**6).row_bound * 5 * 10**6
+    canonical_bytes({"sensitivity_squared": widest**2, "sum": 900_000_000 * widest})

@@ -5,7 +5,6 @@ from __future__ import annotations
 import base64
 import json
 from datetime import timedelta
-from pathlib import Path
 from typing import Any
 
 import pytest
@@ -32,7 +31,6 @@ from tests.factories import (
     make_keys,
     make_policy,
     make_register,
-    make_workspace,
     request,
     write_policy_file,
 )
@@ -235,11 +233,9 @@ def test_a_gateways_or_witness_key_signs_no_policy(real_workspace: Workspace, us
         made.activate(make_policy(made.entry()), made.keys.city, stranger)
 
 
-def test_without_a_register_everything_is_closed(tmp_path: Path) -> None:
-    made = make_workspace(tmp_path / "home", governed=False)
+def test_without_a_register_everything_is_closed(real_workspace: Workspace) -> None:
     with pytest.raises(RegisterInvalid):
-        made.activate(make_policy(made.entry()))
-    made.parts.close()
+        real_workspace.activate(make_policy(real_workspace.entry()))
 
 
 @pytest.mark.parametrize("signing", [(), ("city",), ("cso",)], ids=["nobody", "city", "cso"])

@@ -158,6 +158,9 @@ def test_a_margin_without_a_size_is_refused_where_the_error_depends_on_it(measur
         {"margin": {"n": 1}, "cell": 0},
         {"margin": {"n": 1}, "cell": 1.5},
         {"margin": {"n": 1}, "cell": True},
+        {"margin": {"n": "5%%"}, "cell": 100},
+        {"margin": {"n": "%"}, "cell": 100},
+        {"margin": {"n": "-5%"}, "cell": 100},
         {"cell": "5"},
         {"rho": "0.01", "cell": 10**13},
         {"rho": "0.01", "size": 5},
@@ -167,6 +170,20 @@ def test_a_margin_without_a_size_is_refused_where_the_error_depends_on_it(measur
 def test_sizes_and_margins_that_mean_nothing_are_refused(spend: dict[str, Any]) -> None:
     with pytest.raises(SpendInvalid):
         decode_spend(spend, POLICY)
+
+
+def test_five_per_cent_of_a_named_size_is_a_margin_of_rows_and_persons_only() -> None:
+    percent = {"margin": {"n": "5%"}, "cell": 2000}
+    for measure in ({"fn": "count"}, {"fn": "persons"}, {"fn": "histogram", "column": "up"}):
+        bound = _bound([], n=measure)
+        asked = quote(bound, POLICY, decode_spend(percent, POLICY))
+        assert asked == quote(bound, POLICY, decode_spend({"margin": {"n": 100}}, POLICY))
+        assert asked.of("n")[0].mechanism.margin <= 100
+    for measure in ({"fn": "sum", "column": "up"}, {"fn": "mean", "column": "up"}):
+        with pytest.raises(SpendInvalid):
+            quote(_bound([], n=measure), POLICY, decode_spend(percent, POLICY))
+    with pytest.raises(MarginRefused):
+        decode_spend({"margin": {"n": "5%"}}, POLICY)
 
 
 def test_a_size_changes_no_price() -> None:

@@ -239,6 +239,8 @@ class Gateway:
                 Route("/v1/answers", self.answers, methods=["POST"]),
                 Route("/v1/policies", self.policies),
                 Route("/v1/parties", self.parties),
+                Route("/v1/ledger", self.ledger),
+                Route("/v1/audit/{name}", self.audit),
                 Route("/v1/releases", self.release_list, methods=["GET", "POST"]),
                 Route("/v1/releases/{name}", self.release),
             ]
@@ -303,6 +305,18 @@ class Gateway:
 
     async def parties(self, request: Request) -> Response:
         return JSONResponse(parties())
+
+    async def ledger(self, request: Request) -> Response:
+        return JSONResponse({"periods": [], "head": {"seq": 0, "hash": "0" * 64}})
+
+    async def audit(self, request: Request) -> Response:
+        """An empty chain: what is asked here is recorded nowhere."""
+        empty: dict[str, dict[str, Any]] = {
+            "head": {"seq": 0, "hash": "0" * 64},
+            "events": {"events": []},
+            "witnesses": {"witnesses": [], "sides": []},
+        }
+        return JSONResponse(empty[request.path_params["name"]])
 
     async def release_list(self, request: Request) -> Response:
         if request.method == "GET":
