@@ -15,24 +15,31 @@ from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     import pandas as pd
+    from IPython.core.interactiveshell import InteractiveShell
 
     from civic_kernel import charts, errors, maps, methods
+    from civic_kernel.asked import SqlQuestion, cite
     from civic_kernel.client import Client
     from civic_kernel.errors import CivicError
+    from civic_kernel.frames import AnswerFrame
     from civic_kernel.measures import count, histogram, mean, persons, quantiles, share
     from civic_kernel.measures import sum_of as sum
+    from civic_kernel.methods.combine import diff, ratio, total
     from civic_kernel.queries import Dataset, band, hour, season, weekday
     from civic_kernel.twins import Twin
 
 __all__ = [
     "CivicError",
     "Client",
+    "answer",
     "band",
     "catalog",
     "charts",
+    "cite",
     "connect",
     "count",
     "dataset",
+    "diff",
     "errors",
     "histogram",
     "hour",
@@ -41,9 +48,13 @@ __all__ = [
     "methods",
     "persons",
     "quantiles",
+    "questions",
+    "ratio",
     "season",
     "share",
+    "sql",
     "sum",
+    "total",
     "twin",
     "weekday",
 ]
@@ -53,12 +64,16 @@ _LAZY: dict[str, tuple[str, str | None]] = {
     "CivicError": ("errors", "CivicError"),
     "Client": ("client", "Client"),
     "charts": ("charts", None),
+    "cite": ("asked", "cite"),
     "count": ("measures", "count"),
+    "diff": ("methods.combine", "diff"),
     "errors": ("errors", None),
     "hour": ("queries", "hour"),
     "maps": ("maps", None),
     "methods": ("methods", None),
     "persons": ("measures", "persons"),
+    "ratio": ("methods.combine", "ratio"),
+    "total": ("methods.combine", "total"),
     "weekday": ("queries", "weekday"),
     "band": ("queries", "band"),
     "season": ("queries", "season"),
@@ -126,6 +141,34 @@ def dataset(name: str) -> Dataset:
 
     client = connect()
     return Made(client.dataset(name), client)
+
+
+def sql(text: str) -> SqlQuestion:
+    """One SELECT as a question, with `.price()` and `.ask()`; docs/sql.md says what may stand in it."""
+    from civic_kernel.asked import SqlQuestion as Made
+
+    return Made(text, connect())
+
+
+def questions(containing: str = "") -> pd.DataFrame:
+    """What your teams have asked, newest first; `civic.answer(id)` reopens one, free."""
+    from civic_kernel.asked import team_questions
+
+    return team_questions(connect(), containing)
+
+
+def answer(answer_id: str) -> AnswerFrame:
+    """An earlier answer again: the same bytes, at no cost. Raises UnknownAnswer."""
+    from civic_kernel.asked import reopened
+
+    return reopened(connect(), answer_id)
+
+
+def load_ipython_extension(shell: InteractiveShell) -> None:
+    """`%load_ext civic_kernel` brings the cell magic `%%civic`."""
+    from civic_kernel.magics import register
+
+    register(shell)
 
 
 def twin(name: str, rows: int = 100_000, seed: int = 0) -> Twin:

@@ -1,4 +1,4 @@
-"""`civic ask`: one question from a file, for scripts and for those who like a terminal."""
+"""`civic ask`: one question as SQL or from a file, for scripts and for those who like a terminal."""
 
 from __future__ import annotations
 
@@ -9,24 +9,27 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from civic_kernel.errors import PlanUnreadable
+from civic_kernel.texts import text
 
 if TYPE_CHECKING:
     from civic_kernel.client import Client
-    from civic_kernel.wire import Statement
+    from civic_kernel.wire import PriceBody, Statement
 
 
 @click.command()
+@click.argument("sql", required=False)
+@click.option("--plan", "source", help="A JSON file with the question, or - for standard input.")
 @click.option(
-    "--plan", "source", required=True, help="A JSON file with the question, or - for standard input."
+    "--spend", help='rough, normal, fine, "±50 rides", or a ρ such as 0.01. Default: the policy\'s.'
 )
-@click.option("--spend", help="rough, normal, fine, or a ρ such as 0.01. Without it, the policy's default.")
 @click.option("--team", help="Whose budget pays. Default: CIVIC_TEAM.")
 @click.option("--purpose", help="One of the policy's purposes. Default: CIVIC_PURPOSE.")
 @click.option("--fresh", is_flag=True, help="Pay again although the same question is stored.")
 @click.option("--price", "only_price", is_flag=True, help="Say what it would cost, and stop.")
 @click.option("--json", "as_json", is_flag=True, help="One JSON document on standard output: the whole body.")
 def ask(
-    source: str,
+    sql: str | None,
+    source: str | None,
     spend: str | None,
     team: str | None,
     purpose: str | None,
@@ -34,17 +37,19 @@ def ask(
     only_price: bool,
     as_json: bool,
 ) -> None:
-    """질문 하나를 묻습니다 · Ask one question; prints its table as CSV."""
+    """질문 하나를 묻습니다 · Ask one question, "SELECT …" or --plan FILE; prints its table as CSV."""
     from civic_kernel.client import Client
 
     with closing(Client.from_settings()) as client:
-        plan = _read_plan(source, client)
-        wanted = _spend(spend)
+        if (sql is None) is (source is None):
+            raise click.UsageError(text(client.language, "kernel", "cli.ask_one"))
+        question = sql if sql is not None else _read_plan(str(source), client)
+        wanted = _spend(spend, client)
         if only_price:
-            offer = client.price(plan, wanted, team=team, purpose=purpose, fresh=fresh)
-            click.echo(offer.model_dump_json() if as_json else _price_line(client, plan, offer))
+            offer = client.price(question, wanted, team=team, purpose=purpose, fresh=fresh)
+            click.echo(offer.model_dump_json() if as_json else _price_line(client, offer))
             return
-        answer = client.ask(plan, wanted, team=team, purpose=purpose, fresh=fresh)
+        answer = client.ask(question, wanted, team=team, purpose=purpose, fresh=fresh)
         if as_json:
             click.echo(json.dumps(client.answers[-1], ensure_ascii=False))
             return
@@ -63,18 +68,16 @@ def _read_plan(source: str, client: Client) -> dict[str, Any]:
     return plan
 
 
-def _spend(given: str | None) -> dict[str, Any] | None:
-    if given is None:
-        return None
-    from civic_kernel.queries import PRECISIONS
+def _spend(given: str | None, client: Client) -> dict[str, Any] | None:
+    from civic_kernel.queries import PRECISIONS, spend_document
 
-    return {"rho": given} if given[:1].isdigit() else {"precision": PRECISIONS.get(given, given)}
+    return spend_document(given, PRECISIONS.values(), client.language)
 
 
-def _price_line(client: Client, plan: dict[str, Any], offer: Any) -> str:
+def _price_line(client: Client, offer: PriceBody) -> str:
     from civic_kernel.queries import Price
 
-    return str(Price(offer, client.dataset(str(plan.get("dataset", ""))), client.language))
+    return str(Price(offer, client.dataset(str(offer.plan["dataset"])), client.language))
 
 
 def _write_csv(statement: Statement) -> None:

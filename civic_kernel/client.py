@@ -109,20 +109,20 @@ class Client:
 
     def price(
         self,
-        plan: dict[str, Any],
+        question: dict[str, Any] | str,
         spend: dict[str, Any] | None = None,
         *,
         team: str | None = None,
         purpose: str | None = None,
         fresh: bool = False,
     ) -> wire.PriceBody:
-        """What the question would cost, without asking it. Touches no data and costs nothing."""
-        body = self._question(plan, spend, team, purpose, fresh)
+        """What the question (a plan, or one SELECT) would cost, without asking it. Touches no data, costs nothing."""
+        body = self._question(question, spend, team, purpose, fresh)
         return wire.parse(wire.PriceBody, self._call("POST", "/v1/price", body), self.language)
 
     def ask(
         self,
-        plan: dict[str, Any],
+        question: dict[str, Any] | str,
         spend: dict[str, Any] | None = None,
         *,
         team: str | None = None,
@@ -130,7 +130,7 @@ class Client:
         fresh: bool = False,
     ) -> wire.AnswerBody:
         """The signed answer, paid for by the team (nothing, where it is stored)."""
-        body = self._question(plan, spend, team, purpose, fresh)
+        body = self._question(question, spend, team, purpose, fresh)
         body["key"] = secrets.token_urlsafe(24)
         return self._keep(self._call("POST", "/v1/answers", body))
 
@@ -147,7 +147,7 @@ class Client:
 
     def _question(
         self,
-        plan: dict[str, Any],
+        question: dict[str, Any] | str,
         spend: dict[str, Any] | None,
         team: str | None,
         purpose: str | None,
@@ -158,7 +158,8 @@ class Client:
             raise TeamMissing.say(self.language)
         if not purpose:
             raise PurposeMissing.say(self.language)
-        return {"plan": plan, "spend": spend, "team": team, "purpose": purpose, "fresh": fresh}
+        asked = {"sql": question} if isinstance(question, str) else {"plan": question}
+        return {**asked, "spend": spend, "team": team, "purpose": purpose, "fresh": fresh}
 
     def _keep(self, body: Any) -> wire.AnswerBody:
         answer = wire.parse_answer(body, self._keys_for(body), self.language)

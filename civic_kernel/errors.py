@@ -4,7 +4,7 @@ CivicError
 ├── BadRequest            the question itself is wrong
 │   ├── MalformedRequest, PlanInvalid, UnknownColumn, UnknownFunction, ValueOutsideDomain,
 │   │   MeasureRefused, BinsMissing, MarginRefused, TooManyCells, SpendInvalid, SpendOverMaximum,
-│   │   UnknownPurpose, NotOffered
+│   │   UnknownPurpose, NotOffered, SqlRefused
 │   └── (here only)       ParameterUnknown, ParameterInvalid, TeamMissing, PurposeMissing, SettingInvalid,
 │                         PlanUnreadable, FrameUnsuitable, KeptUnreadable, KeyUnreadable
 ├── NotSignedIn
@@ -152,6 +152,10 @@ class UnknownPurpose(BadRequest):
 
 class NotOffered(BadRequest):
     code = "not_offered"
+
+
+class SqlRefused(BadRequest):
+    code = "sql_refused"
 
 
 class NotSignedIn(CivicError):

@@ -45,7 +45,7 @@ def points(frame: pd.DataFrame, by: str, value: str, mark: str | None, language:
     """
     check_columns(frame, by, value, f"{value}_low", f"{value}_high", *([mark] if mark else []))
     if frame[by].duplicated().any():
-        raise FrameUnsuitable.say(language, column=f"methods.totals(…, by={by!r})", known=by)
+        raise FrameUnsuitable.say(language, column=f"civic.total(…, by={by!r})", known=by)
     numbers = [
         frame[c].to_numpy(dtype=float, na_value=np.nan) for c in (value, f"{value}_low", f"{value}_high")
     ]

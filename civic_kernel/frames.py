@@ -19,7 +19,7 @@ from civic_kernel.texts import Language, speaker
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-    from civic_kernel.wire import AnswerBody
+    from civic_kernel.wire import AnswerBody, DatasetDetail
 
 KEY = "civic"
 #: Measures whose figures are not whole numbers.
@@ -68,6 +68,10 @@ def headline(frame: pd.DataFrame) -> str | None:
             if margin is None
             else say("margin", measure=name, margin=f"{margin:,}")
         )
+    gone = origin.get("missing", [])
+    if gone:
+        named = ", ".join(gone[:5]) + (" …" if len(gone) > 5 else "")
+        parts.append(say("missing", n=f"{len(gone):,}", named=named))
     parts.append(say("answer", answer_id=origin["answer_id"]))
     if origin["newer_data"] or origin["newer_policy"]:
         parts.append(say("newer"))
@@ -138,6 +142,16 @@ def frame_from_answer(
         "language": language,
     }
     return frame
+
+
+def labelled_frame(answer: AnswerBody, dataset: DatasetDetail, language: Language) -> AnswerFrame:
+    """`frame_from_answer` with the labels and the geography that the dataset's description gives its columns."""
+    return frame_from_answer(
+        answer,
+        language,
+        {c.name: c.label.model_dump() for c in dataset.columns},
+        {c.name: c.geography for c in dataset.columns if c.geography},
+    )
 
 
 def origin_of(frame: pd.DataFrame) -> dict[str, Any]:

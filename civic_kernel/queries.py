@@ -7,12 +7,14 @@ pen costs neither a round trip nor an event in the ledger. The gateway checks ev
 from __future__ import annotations
 
 import html
+import re
 from collections.abc import Iterable
 from dataclasses import dataclass, field, replace
 from decimal import Decimal, InvalidOperation
 from difflib import get_close_matches
 from typing import TYPE_CHECKING, Any, NoReturn
 
+from civic_kernel.affordable import choices, percent, when_low
 from civic_kernel.client import Client
 from civic_kernel.errors import (
     MeasureRefused,
@@ -33,11 +35,13 @@ if TYPE_CHECKING:
     from civic_kernel.twins import Twin
 
 Value = str | int
-#: A named precision, a ρ, or the contract's own `{"margin": {"rides": 50}}`.
+#: A named precision, a margin ("±50 rides"), a ρ, or the contract's own `{"margin": {"rides": 50}}`.
 Spend = str | int | float | Decimal | dict[str, Any] | None
 
 #: The policy's names, as a person may type them.
 PRECISIONS = {"대략": "rough", "보통": "normal", "자세히": "fine"}
+#: `±50 rides`: the 95 % half-width that a measure shall have, in its own unit.
+_MARGIN = re.compile(r"(?:±|\+/?-)\s*(?P<width>[0-9][0-9,]{0,12})\s+(?P<measure>[a-z][a-z0-9_]*)", re.ASCII)
 
 
 @dataclass(frozen=True)
@@ -321,20 +325,14 @@ class Question:
 
         `fresh` pays again although the same question is stored: for newer data, or independent noise.
         """
-        from civic_kernel.frames import frame_from_answer
+        from civic_kernel.frames import labelled_frame
 
         sent = self._spend(spend)
         if not quiet:
             offer = self._client.price(self.plan, sent, team=team, purpose=purpose, fresh=fresh)
-            _show(Price(offer, self.dataset.detail, self._language))
+            show(Price(offer, self.dataset.detail, self._language))
         answer = self._client.ask(self.plan, sent, team=team, purpose=purpose, fresh=fresh)
-        columns = self.dataset.detail.columns
-        return frame_from_answer(
-            answer,
-            self._language,
-            {c.name: c.label.model_dump() for c in columns},
-            {c.name: c.geography for c in columns if c.geography},
-        )
+        return labelled_frame(answer, self.dataset.detail, self._language)
 
     @property
     def _client(self) -> Client:
@@ -359,25 +357,35 @@ class Question:
                 self._refuse("query.by")
 
     def _spend(self, spend: Spend) -> dict[str, Any] | None:
-        if spend is None or isinstance(spend, dict):
-            return spend
-        if isinstance(spend, str) and not spend[:1].isdigit():
-            name = PRECISIONS.get(spend, spend)
-            if name not in self.dataset.detail.precisions:
-                raise SpendInvalid.say(self._language, known=", ".join(self.dataset.detail.precisions))
-            return {"precision": name}
-        try:
-            # By way of its text: 0.01 as a binary fraction has 55 digits, and the ledger counts nano-ρ.
-            rho = Decimal(str(spend))
-        except InvalidOperation:
-            rho = Decimal(0)
-        if not rho.is_finite() or rho <= 0:
-            raise SpendInvalid.say(self._language, known=", ".join(self.dataset.detail.precisions))
-        return {"rho": format(rho, "f")}
+        return spend_document(spend, self.dataset.detail.precisions, self._language)
 
     def _refuse(self, key: str, **facts: object) -> NoReturn:
         say = speaker(self._language, "kernel", key)
         raise PlanInvalid(say("", **facts), say(".remedy", **facts))
+
+
+def spend_document(spend: Spend, precisions: Iterable[str], language: Language) -> dict[str, Any] | None:
+    """The contract's form of what a person typed. Raises SpendInvalid, which names the `precisions`."""
+    if spend is None or isinstance(spend, dict):
+        return spend
+    known = list(precisions)
+    if isinstance(spend, str):
+        margin = _MARGIN.fullmatch(spend.strip())
+        if margin:
+            return {"margin": {margin["measure"]: int(margin["width"].replace(",", ""))}}
+        if not spend[:1].isdigit():
+            name = PRECISIONS.get(spend, spend)
+            if name not in known:
+                raise SpendInvalid.say(language, known=", ".join(known))
+            return {"precision": name}
+    try:
+        # By way of its text: 0.01 as a binary fraction has 55 digits, and the ledger counts nano-ρ.
+        rho = Decimal(str(spend))
+    except InvalidOperation:
+        rho = Decimal(0)
+    if not rho.is_finite() or rho <= 0:
+        raise SpendInvalid.say(language, known=", ".join(known))
+    return {"rho": format(rho, "f")}
 
 
 @dataclass(frozen=True)
@@ -402,14 +410,14 @@ class Price:
         elif b.free or b.share_of_left is None:
             cost = say("free")
         else:
-            cost = say("share", percent=_percent(b.share_of_left), team=b.team, rho=format(self.rho, "f"))
+            cost = say("share", percent=percent(b.share_of_left), team=b.team, rho=format(self.rho, "f"))
         rows = [(say("cost"), cost)]
         if b.left:
             rows.append((say("left"), self._left()))
         if b.more_such is not None and not b.stored:
             rows.append((say("more"), say("more_such", n=f"{b.more_such:,}")))
         rows.extend((say("margin", measure=name), self._margin(m)) for name, m in b.measures.items())
-        return rows
+        return rows + when_low(b, self.dataset, self.language)
 
     def _margin(self, measure: MeasurePrice) -> str:
         say = speaker(self.language, "kernel", "price.")
@@ -427,7 +435,7 @@ class Price:
         say = speaker(self.language, "kernel", "price.")
         if cap <= 0:
             return say("left_only", period=period)
-        share = say("left_share", percent=_percent(Decimal(left) / Decimal(cap)), period=period)
+        share = say("left_share", percent=percent(Decimal(left) / Decimal(cap)), period=period)
         others = len(self.body.left) - 1
         return share + (say("period_join", n=others) if others else "")
 
@@ -440,7 +448,7 @@ class Price:
         rows = "".join(
             f'<dt style="font-weight:600">{html.escape(label)}</dt>'
             f'<dd style="margin:0">{html.escape(value)}</dd>'
-            for label, value in self.lines()
+            for label, value in [*self.lines(), *choices(self.body, self.dataset, self.language)]
         )
         # Inline style: a notebook's sanitiser keeps it and drops <style>. No colour, so both themes hold.
         return (
@@ -449,16 +457,11 @@ class Price:
         )
 
 
-def _percent(share: str | Decimal) -> str:
-    value = Decimal(share) * 100
-    return f"{value:.1f}" if value < 10 else f"{value:.0f}"
-
-
 def _some(values: list[str], most: int = 8) -> str:
     return ", ".join(values[:most]) + (" …" if len(values) > most else "")
 
 
-def _show(price: Price) -> None:
+def show(price: Price) -> None:
     """The card in a notebook, the line in a terminal."""
     import sys
 

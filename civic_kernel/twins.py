@@ -104,7 +104,7 @@ class TwinClient(Client):
 
     def translated(self, question: str) -> dict[str, Any]:
         """The plan of one SELECT, as the gateway reads it. Names team and purpose as a real question does."""
-        return self._real.price(question).plan  # type: ignore[arg-type]
+        return self._real.price(question).plan
 
     def price(
         self,

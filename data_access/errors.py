@@ -4,7 +4,7 @@ CivicError
 ├── BadRequest            400  the question itself is wrong
 │   ├── MalformedRequest, PlanInvalid, UnknownColumn, UnknownFunction, ValueOutsideDomain,
 │   │   MeasureRefused, BinsMissing, MarginRefused, TooManyCells, SpendInvalid, SpendOverMaximum,
-│   │   UnknownPurpose, NotOffered
+│   │   UnknownPurpose, NotOffered, SqlRefused
 ├── NotSignedIn           401
 ├── Forbidden             403  NotAllowed, TeamNotYours
 ├── Absent                404  UnknownDataset, UnknownAnswer, UnknownRelease, NotFound
@@ -25,9 +25,20 @@ and the ledger alone, or it becomes a channel around the price.
 
 from __future__ import annotations
 
+from dataclasses import dataclass
 from typing import ClassVar
 
-Fact = str | int
+
+@dataclass(frozen=True)
+class Phrase:
+    """A fact that is itself a sentence, put into the reader's language where the refusal is put into words."""
+
+    domain: str
+    key: str
+    facts: tuple[tuple[str, str | int], ...] = ()
+
+
+Fact = str | int | Phrase
 
 #: code -> class; filled by `CivicError.__init_subclass__`, read by the gateway's failure table and the docs test.
 REGISTRY: dict[str, type[CivicError]] = {}
@@ -132,9 +143,15 @@ class UnknownPurpose(BadRequest):
 
 
 class NotOffered(BadRequest):
-    """A reserved word: official tables, k-anonymous extracts, grids, SQL until it is built. Facts: `feature`."""
+    """A reserved word: official tables, k-anonymous extracts, grids. Facts: `feature`."""
 
     code = "not_offered"
+
+
+class SqlRefused(BadRequest):
+    """The text asks for more than a plan can say, or is no SQL. Facts: `reason`, `hint` (both a Phrase)."""
+
+    code = "sql_refused"
 
 
 class NotSignedIn(CivicError):

@@ -1,4 +1,4 @@
-"""Hostile plans at the running gateway: what they say must never become a statement."""
+"""Hostile plans and SQL at the running gateway: what they say must never become a statement."""
 
 from __future__ import annotations
 
@@ -62,14 +62,15 @@ def injection(draws: int) -> Verdict:
     corpus = list(_plans())[:draws]
     bodies = [json.dumps(question(plan, "0.01")) for plan in corpus]
     with _gateway() as got_through:
-        ours = sum(map(got_through, [*bodies, *BROKEN]))
+        ours = sum(map(got_through, [*bodies, *_statements(), *BROKEN]))
     with (
         patch.object(answering, "bind", _unchecked),
         patch.object(answering, "compile_sql", _concatenated),
         _gateway() as got_through,
     ):
         control = sum(map(got_through, bodies))
-    name = f"plan and SQL injection: {len(corpus) + len(BROKEN)} hostile plans"
+    hostile = len(corpus) + len(list(_statements())) + len(BROKEN)
+    name = f"plan and SQL injection: {hostile} hostile plans and statements"
     return counted(name, "Polars deserialize; FLIP#839; traceroot#1334", ours, control)
 
 
@@ -94,6 +95,21 @@ def _plans() -> Iterator[dict[str, Any]]:
         yield good | {"measures": {"visits": {"fn": text}}}
         yield good | {"measures": {"visits": {"fn": "count", "column": text}}}
         yield good | {text: 1}
+
+
+def _statements() -> Iterator[str]:
+    """Bodies that ask in SQL: each text unescaped where a value, a dataset, a function or a whole statement stands."""
+    asked = {name: value for name, value in question({}, "0.01").items() if name != "plan"}
+    good = "SELECT gu, count(*) AS visits FROM visits"
+    for text in PAYLOADS:
+        for sql in (
+            f"{good} WHERE gu = '{text}' GROUP BY gu",
+            f"SELECT count(*) AS visits FROM {text}",
+            f"SELECT {text}(gu), count(*) AS visits FROM visits",
+            f"{good} GROUP BY gu; {text}",
+            text,
+        ):
+            yield json.dumps(asked | {"sql": sql})
 
 
 @contextmanager

@@ -7,9 +7,9 @@ from types import ModuleType
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
-    from civic_kernel.methods import rates, rides
+    from civic_kernel.methods import combine, rates
 
-__all__ = ["rates", "rides"]
+__all__ = ["combine", "rates"]
 
 
 def __getattr__(name: str) -> ModuleType:

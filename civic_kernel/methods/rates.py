@@ -33,7 +33,7 @@ import numpy.typing as npt
 import pandas as pd
 
 from civic_kernel.frames import KEY, check_columns, origin_of
-from civic_kernel.methods.rides import derived_origin, totals
+from civic_kernel.methods.combine import derived_origin, total
 
 Floats = npt.NDArray[np.float64]
 
@@ -154,8 +154,8 @@ def accident_rates(
     """
     check_columns(accidents, by)
     check_columns(rides, rides_by)
-    a = totals(accidents, accidents_measure, by).set_index(by)
-    r = totals(rides, rides_measure, rides_by).rename(columns={rides_by: by})
+    a = total(accidents, accidents_measure, by).set_index(by)
+    r = total(rides, rides_measure, rides_by).rename(columns={rides_by: by})
     r = r[r[by] != "other"].set_index(by)
     a = a.reindex(r.index)
     events = a[accidents_measure].to_numpy(dtype=float)

@@ -48,6 +48,7 @@ from data_access.query import BoundPlan, bind, by_period, decode_plan
 from data_access.query.canonical_form import PERIOD
 from data_access.query.cells import Cells, dense
 from data_access.query.compiler import compile_sql
+from data_access.query.sql import decode_sql
 from data_access.vault import Engine, View, find_version, find_view
 
 __all__ = ["QUANTUM_SECONDS", "Answered", "Answering", "Asker", "PriceTag", "Request"]
@@ -131,7 +132,7 @@ class Answering:
             )
 
     def _decide(self, connection: Connection, asker: Asker, request: Request) -> Decided:
-        plan = decode_plan(request.plan)
+        plan = decode_plan(request.plan) if request.sql is None else decode_sql(request.sql)
         force = self._governing.in_force(connection, plan.dataset)
         if force.policy.lane is not Lane.PRIVATE:
             raise NotOffered(feature=force.policy.lane.value)

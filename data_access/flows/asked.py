@@ -24,7 +24,7 @@ class Asker:
 
 @dataclass(frozen=True)
 class Request:
-    """The body of price and answers, decoded from JSON but not yet believed."""
+    """The body of price and answers, decoded from JSON but not yet believed. Either a plan or SQL."""
 
     plan: Any
     spend: Any
@@ -32,6 +32,7 @@ class Request:
     purpose: str
     fresh: bool = False
     key: str | None = None
+    sql: str | None = None
 
 
 @dataclass(frozen=True)

@@ -17,7 +17,7 @@ from starlette.exceptions import HTTPException
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from data_access.canonical import random_id
-from data_access.errors import CivicError, InternalFault, MalformedRequest, NotFound
+from data_access.errors import CivicError, Fact, InternalFault, MalformedRequest, NotFound, Phrase
 from data_access.texts import Language, preferred_language, text
 
 log = logging.getLogger("civic.gateway")
@@ -26,13 +26,19 @@ MAX_BODY_BYTES = 1_000_000
 
 
 def envelope(error: CivicError, language: Language, request_id: str) -> dict[str, str]:
-    facts = dict(error.facts)
+    facts = {name: _in_words(fact, language) for name, fact in error.facts.items()}
     return {
         "code": error.code,
         "message": text(language, "errors", f"{error.code}.message", **facts),
         "remedy": text(language, "errors", f"{error.code}.remedy", **facts),
         "request_id": request_id,
     }
+
+
+def _in_words(fact: Fact, language: Language) -> str | int:
+    if isinstance(fact, Phrase):
+        return text(language, fact.domain, fact.key, **dict(fact.facts))
+    return fact
 
 
 def add_failure_handlers(app: FastAPI) -> None:

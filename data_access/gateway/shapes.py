@@ -28,7 +28,7 @@ class _Body(BaseModel):
 
 
 class QuestionBody(_Body):
-    """The body of price and answers."""
+    """The body of price and answers. Either `plan` or `sql`, which is read as a plan and never run."""
 
     plan: dict[str, Any] | None = None
     sql: str | None = Field(None, max_length=20_000)
@@ -39,7 +39,7 @@ class QuestionBody(_Body):
     key: str | None = Field(None, max_length=64)
 
     def request(self) -> Request:
-        return Request(self.plan, self.spend, self.team, self.purpose, self.fresh, self.key)
+        return Request(self.plan, self.spend, self.team, self.purpose, self.fresh, self.key, self.sql)
 
 
 class ReleaseBody(_Body):

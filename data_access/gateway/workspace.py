@@ -12,7 +12,7 @@ from fastapi import APIRouter, Depends, FastAPI, Header, Query
 from fastapi.responses import JSONResponse
 
 from data_access.compose import Parts
-from data_access.errors import MalformedRequest, NotOffered
+from data_access.errors import MalformedRequest
 from data_access.gateway.failures import add_failure_handlers
 from data_access.gateway.identity import Caller, Identity, bearer
 from data_access.gateway.public import public_routes
@@ -147,7 +147,5 @@ def _routes(parts: Parts, caller: Any) -> APIRouter:
 
 
 def _check_body(body: QuestionBody) -> None:
-    if body.sql is not None:
-        raise NotOffered(feature="sql")
-    if body.plan is None:
-        raise MalformedRequest(where="plan")
+    if (body.plan is None) is (body.sql is None):
+        raise MalformedRequest(where="plan or sql")

@@ -179,7 +179,7 @@ def refusals(client: Client) -> list[tuple[type[CivicError], dict[str, Any]]]:
         (kernel_errors.SpendInvalid, {**ask, "spend": {"precision": "wonderful"}}),
         (kernel_errors.SpendOverMaximum, {**ask, "spend": {"rho": "0.4"}}),
         (kernel_errors.PlanInvalid, {**ask, "plan": {**plan, "measures": {}}}),
-        (kernel_errors.NotOffered, {"plan": None, "sql": "select 1", "team": "bike", "purpose": "workshop"}),
+        (kernel_errors.SqlRefused, {"plan": None, "sql": "select 1", "team": "bike", "purpose": "workshop"}),
         (kernel_errors.MalformedRequest, {**ask, "surprise": 1}),
     ]
 

@@ -14,8 +14,7 @@ CELLS = [
     'asked = rides.where(rides.sex == "F").by(rides.start_gu, rides.month).agg(rides=civic.count())\n'
     'asked.price("fine")',
     'frame = asked.ask("fine", quiet=True)\nframe.head(3)',
-    "from civic_kernel.methods.rides import totals\n"
-    'by_gu = totals(frame, "rides", "start_gu")\n'
+    'by_gu = civic.total(frame, "rides", "start_gu")\n'
     'civic.maps.choropleth(by_gu, "rides", "start_gu", title="Rides by gu", alt="Rides by gu of the start")',
 ]
 

@@ -27,6 +27,8 @@ from tests.factories import (
 )
 from tests.gateway.serving import served
 from tests.postgresql import Server
+from tests.query.test_sql import REFUSED
+from tests.query.test_sql import rows as hostile_rows
 
 PREFIX = "/services/data/v1"
 BODY: dict[str, Any] = {"plan": BY_GU, "team": "bike", "purpose": "research"}
@@ -116,6 +118,33 @@ def test_price_then_answer_then_the_same_bytes_again(http: httpx.Client, made: W
     assert http.post("/price", json=BODY).json()["stored"] == first["answer_id"]
     listed = http.get("/answers").json()
     assert listed[0]["answer_id"] == first["answer_id"] and listed[0]["purpose"] == "research"
+
+
+def test_a_question_in_sql_is_the_same_question_and_free_once_it_was_asked(http: httpx.Client) -> None:
+    where = {"column": "month", "op": "in", "values": list(PERIODS[:2])}
+    asked = BODY | {"spend": {"rho": "0.002"}, "plan": BY_GU | {"by": ["sex"], "where": where}}
+    price = http.post("/price", json=asked).json()
+    sql = f"SELECT sex, count(*) AS rides FROM rides WHERE month < '{PERIODS[2]}' GROUP BY sex"
+    same = {name: value for name, value in asked.items() if name != "plan"} | {"sql": sql}
+    assert http.post("/price", json=same).json() == price
+    first = http.post("/answers", json=same).json()
+    assert (first["charged"], http.post("/answers", json=asked).json()["charged"]) == (4_000_000, 0)
+    assert "sql" not in json.dumps(first["statement"])
+
+
+def test_hostile_sql_is_refused_with_two_sentences_and_charges_nothing(
+    http: httpx.Client, caplog: pytest.LogCaptureFixture
+) -> None:
+    before = http.get("/ledger").json()
+    with caplog.at_level(logging.DEBUG):
+        for text, _ in hostile_rows(REFUSED):
+            sql = text.replace("…", "SELECT count(*) AS n FROM rides")
+            response = http.post("/answers", json={"sql": sql, "team": "bike", "purpose": "research"})
+            document = response.json()
+            assert (response.status_code, document["code"]) == (400, "sql_refused"), sql
+            assert document["message"].endswith(".") and document["remedy"].endswith(".")
+    assert http.get("/ledger").json() == before
+    assert "passwd" not in caplog.text and "FROM rides" not in caplog.text
 
 
 def test_another_team_gets_the_answer_by_asking_and_never_by_its_id(http: httpx.Client) -> None:
@@ -220,7 +249,14 @@ def test_a_token_in_the_address_or_a_cookie_is_no_token(address: str) -> None:
         ({"plan": None}, 400, "malformed_request"),
         ({"plan": []}, 400, "malformed_request"),
         ({"plan": BY_GU, "surprise": 1}, 400, "malformed_request"),
-        ({"sql": "SELECT 1"}, 400, "not_offered"),
+        ({"sql": "SELECT 1"}, 400, "malformed_request"),
+        ({"plan": None, "sql": "SELECT 1"}, 400, "sql_refused"),
+        (
+            {"plan": None, "sql": "SELECT count(*) FROM rides WHERE gu = '\ud800'"},
+            400,
+            "malformed_request",
+        ),
+        ({"plan": None, "sql": "x" * 20_001}, 400, "malformed_request"),
         ({"team": "walk"}, 403, "team_not_yours"),
         ({"team": "site"}, 403, "team_not_yours"),
         ({"purpose": "gossip"}, 400, "unknown_purpose"),

@@ -35,6 +35,15 @@ GU += ["관악구", "서초구", "강남구", "송파구", "강동구"]
 MONTHS = [f"2026-{m:02d}" for m in range(1, 13)]
 
 
+BY_HOUR: dict[str, Any] = {
+    "dataset": "bike_rides",
+    "where": {"column": "month", "op": "in", "values": ["2026-09"]},
+    "by": [{"fn": "hour", "column": "started_at"}],
+    "measures": {"rides": {"fn": "count"}},
+}
+WEIGHTED = BY_HOUR | {"measures": {"rides": {"fn": "count", "weight": 2}, "riders": {"fn": "persons"}}}
+
+
 def label(word: str) -> dict[str, str]:
     return {"ko": word, "en": word}
 
@@ -137,6 +146,9 @@ class Gateway:
         body = json.loads(await request.body() or b"null")
         path = request.url.path
         self.seen.append((request.method, path, body, request.headers.get("accept-language", "")))
+        if body and "sql" in body:
+            # Reading SQL is the gateway's part and tested there; here every text stands for one plan.
+            body = {**body, "plan": BY_HOUR}
         if self.fail:
             return self.fail.pop(0)
         if request.headers.get("authorization") != f"token {TOKEN}":
@@ -151,6 +163,17 @@ class Gateway:
                 raw = self.key.public_key().public_bytes(Encoding.Raw, PublicFormat.Raw)
                 key = {"id": "key-g", "public": base64.b64encode(raw).decode(), "use": "gateway"}
                 return JSONResponse({"register": {"keys": [key]}, "signatures": []})
+            case "GET", "/v1/answers":
+                return JSONResponse([
+                    {"answer_id": f"ans-{name}", "plan": plan, "rho": 10000000, "team": "site",
+                     "purpose": "city-planning", "issued_at": "2026-11-01T09:00:00+09:00",
+                     "dataset": "bike_rides", "synthetic": True}
+                    for name, plan in (("hour", BY_HOUR), ("weighted", WEIGHTED))
+                ])  # fmt: skip
+            case "GET", "/v1/answers/ans-hour":
+                return JSONResponse(
+                    self.answer({"plan": BY_HOUR, "team": "site", "purpose": "city-planning"})
+                )
             case "POST", "/v1/price":
                 return JSONResponse({
                     "plan": body["plan"], "plan_id": "pln-1", "rho": 10000000, "periods": MONTHS,

@@ -15,7 +15,7 @@ CELLS = (
     """
 import civic_kernel as civic
 from civic_kernel import charts, maps
-from civic_kernel.methods import rates, rides as riding
+from civic_kernel.methods import combine, rates
 from civic_kernel.places import place_name
 from civic_kernel.publish import blocks
 from civic_kernel.publish.words import between, number, span
@@ -37,10 +37,10 @@ accidents_by_month = ask(reported.by(reported.gu, reported.month).agg(accidents=
     """
 # Sums over a year would lack the months that are withheld, so the map is of one month and the line of one gu.
 in_month = accidents_by_month[accidents_by_month["month"] == month]
-by_gu = riding.complete(riding.totals(in_month, "accidents", "gu"), "accidents")
+by_gu = combine.complete(civic.total(in_month, "accidents", "gu"), "accidents")
 most = by_gu.sort_values("accidents", ascending=False)["gu"].iloc[0]
 in_gu = accidents_by_month[accidents_by_month["gu"] == most]
-by_month = riding.complete(riding.totals(in_gu, "accidents", "month"), "accidents")
+by_month = combine.complete(civic.total(in_gu, "accidents", "month"), "accidents")
 rate = rates.accident_rates(
     in_month,
     trips_by_month[trips_by_month["month"] == month],

@@ -27,7 +27,7 @@ from civic_kernel.errors import (
     UnknownColumn,
 )
 from civic_kernel.frames import KEY, headline
-from civic_kernel.methods.rides import totals as totals_of
+from civic_kernel.methods.combine import total as totals_of
 from civic_kernel.publish import blocks
 from civic_kernel.publish.screen import Known, check_notebook
 from civic_kernel.twins import Twin
