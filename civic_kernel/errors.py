@@ -6,7 +6,8 @@ CivicError
 │   │   MeasureRefused, BinsMissing, MarginRefused, TooManyCells, SpendInvalid, SpendOverMaximum,
 │   │   UnknownPurpose, NotOffered, SqlRefused
 │   └── (here only)       ParameterUnknown, ParameterInvalid, TeamMissing, PurposeMissing, SettingInvalid,
-│                         PlanUnreadable, FrameUnsuitable, KeptUnreadable, KeyUnreadable
+│                         PlanUnreadable, FrameUnsuitable, NoiseShared, KeptUnreadable,
+│                         KeyUnreadable
 ├── NotSignedIn
 ├── Forbidden             NotAllowed, TeamNotYours
 ├── Absent                UnknownDataset, UnknownAnswer, UnknownRelease, NotFound
@@ -379,6 +380,12 @@ class FrameUnsuitable(BadRequest):
     """A frame lacks a column or its provenance. Facts: `column`, `known`."""
 
     code = "frame_unsuitable"
+
+
+class NoiseShared(BadRequest):
+    """Two tables of which one was made from the other cannot be compared. Facts: none."""
+
+    code = "noise_shared"
 
 
 class KeptUnreadable(BadRequest):

@@ -109,6 +109,8 @@ def frame_from_answer(
     frame = AnswerFrame(data)
     frame.attrs[KEY] = {
         "answer_id": answer.answer_id,
+        # The answers whose noise stands in these numbers: itself, or those it was joined or added up from.
+        "noise_of": [source.answer_id for source in (*s.joined, *s.rolled_up)] or [answer.answer_id],
         "dataset": s.dataset,
         "title": s.dataset_title.model_dump(),
         "data_version": s.data_version,

@@ -171,6 +171,12 @@ class Mechanism(Wire):
     measures: dict[str, MeasurePrice]
 
 
+class Source(Wire):
+    """An answer that a joined or added-up answer took its numbers from."""
+
+    answer_id: str
+
+
 class Statement(Wire):
     """What the gateway signed; or, as `civic-twin`, the same of made-up rows, which nobody ever signs."""
 
@@ -193,6 +199,8 @@ class Statement(Wire):
     truncated_share: str | None
     issued_at: str
     table: Table
+    joined: list[Source] = []
+    rolled_up: list[Source] = []
 
 
 class Signature(Wire):

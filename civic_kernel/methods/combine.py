@@ -15,7 +15,7 @@ import numpy as np
 import numpy.typing as npt
 import pandas as pd
 
-from civic_kernel.errors import FrameUnsuitable
+from civic_kernel.errors import FrameUnsuitable, NoiseShared
 from civic_kernel.frames import KEY, AnswerFrame, check_columns, noise_scale, origin_of
 
 if TYPE_CHECKING:
@@ -209,6 +209,10 @@ def _paired(
     y, ny, my = _along(right, keys)
     # Noise is drawn for each answer and measure: only the same one's cells can be the same noise.
     same = left.measure == right.measure and left.origin["answer_id"] == right.origin["answer_id"]
+    if not same and _noise_of(left) & _noise_of(right) and left.measure == right.measure:
+        # One was made from the other: how much of their noise is one and the same cannot be seen from here, and
+        # to take it for independent would give an interval that is too wide for a ratio or too narrow.
+        raise NoiseShared.say(left.origin.get("language", "ko"))
     if same:
         # Without its keys a cell cannot be recognised in the other table.
         for frame in (a, b):
@@ -220,6 +224,12 @@ def _paired(
         nx * left.sigma**2, ny * right.sigma**2, np.array(shared, dtype=float) * left.sigma**2,
         (mx + my).astype(np.int64),
     )  # fmt: skip
+
+
+def _noise_of(sums: _Sums) -> set[str]:
+    """The answers in which the noise of these sums was drawn, and the answer itself."""
+    origin = sums.origin
+    return {*origin.get("noise_of", ()), origin["answer_id"]}
 
 
 def _along(sums: _Sums, keys: list[tuple[Any, ...]]) -> tuple[Floats, Floats, Floats]:

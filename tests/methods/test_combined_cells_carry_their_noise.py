@@ -6,7 +6,7 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from civic_kernel.errors import FrameUnsuitable
+from civic_kernel.errors import FrameUnsuitable, NoiseShared
 from civic_kernel.frames import KEY
 from civic_kernel.methods.combine import complete, diff, ratio, shares, total
 from civic_kernel.methods.rates import accident_rates
@@ -45,6 +45,17 @@ def test_variances_of_independent_cells_add_up() -> None:
 def test_a_sum_of_nothing_is_withheld_and_not_zero() -> None:
     out = total(answer("rides", {("a", "1"): None, ("b", "1"): 5}), "rides", "gu").set_index("gu")
     assert out.loc["a", "withheld"] and np.isnan(out.loc["a", "rides"])
+
+
+def test_a_table_beside_one_that_was_made_from_it_is_refused() -> None:
+    fine = answer("rides", {("a", "1"): 500, ("a", "2"): 700})
+    coarse = answer("rides", {("a", "1"): 1200})
+    coarse.attrs[KEY] |= {"answer_id": "ans-coarse", "noise_of": ["ans-rides"]}
+    for combine in (ratio, diff):
+        with pytest.raises(NoiseShared):
+            combine(fine, coarse, by="gu")
+    coarse.attrs[KEY]["noise_of"] = ["ans-coarse"]
+    assert len(diff(fine, coarse, by="gu")) == 1
 
 
 def test_people_are_not_summed() -> None:
