@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import html
 import re
+from abc import ABC, abstractmethod
 from collections.abc import Iterable
 from dataclasses import dataclass, field, replace
 from decimal import Decimal, InvalidOperation
@@ -75,7 +76,7 @@ def _flat(word: str, left: dict[str, Any], right: dict[str, Any]) -> dict[str, A
     return {word: parts}
 
 
-class Comparable:
+class Comparable(ABC):
     """What can be compared: a column, or the hour or weekday of one. Comparing makes a Filter."""
 
     __hash__ = None  # type: ignore[assignment]  # `==` builds a filter, so a set of columns would lie
@@ -120,9 +121,9 @@ class Comparable:
         self._check(value)
         return Filter({"column": self._node, "op": op, "value": value}, self._language)
 
+    @abstractmethod
     def _domain(self) -> list[str] | list[int] | None:
         """The public values, or None where the gateway alone knows them."""
-        raise NotImplementedError
 
     def _check(self, value: object) -> None:
         known = self._domain()

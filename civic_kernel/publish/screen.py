@@ -12,6 +12,7 @@ from __future__ import annotations
 
 import base64
 import re
+from abc import ABC, abstractmethod
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from html.parser import HTMLParser
@@ -218,7 +219,7 @@ def reason_in_drawing(markup: str, form: str) -> str | None:
     return reader.reason
 
 
-class _Reader(HTMLParser):
+class _Reader(HTMLParser, ABC):
     def __init__(self) -> None:
         super().__init__(convert_charrefs=True)
         self.reason: str | None = None
@@ -252,8 +253,9 @@ class _Reader(HTMLParser):
         if self._inside:
             self._words.append(data)
 
+    @abstractmethod
     def _leave(self, tag: str, words: str) -> None:
-        raise NotImplementedError
+        """What stood inside `tag`, once it is closed."""
 
     def close(self) -> None:
         super().close()
