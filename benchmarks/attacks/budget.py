@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import random
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
@@ -52,7 +53,8 @@ def averaging(draws: int) -> Verdict:
     """`draws` times one question: repeated, rewritten, `fresh`, and in forms that only look alike.
 
     A success is an answer with noise not seen before that the ledger shows no charge for: averaged, such
-    answers would wash the noise out.
+    answers would wash the noise out. Free answers that repeat the numbers of a paid one are none, under
+    whatever heading.
     """
     with town(townspeople()) as made:
         ours = _free_noise(made, draws)
@@ -67,7 +69,7 @@ def averaging(draws: int) -> Verdict:
 
 def _free_noise(made: Workspace, draws: int) -> int:
     dice = random.Random(7)
-    seen: set[bytes] = set()
+    seen: set[str] = set()
     free = 0
     for turn in range(draws):
         before = spent(made.parts)
@@ -76,8 +78,9 @@ def _free_noise(made: Workspace, draws: int) -> int:
             # The same numbers under another heading: another question, and so another charge.
             plan["measures"] = {f"visits_{turn}": {"fn": "count"}}
         statement = made.ask(plan, "0.01", fresh=turn % 25 == 24).answer.statement
-        new, paid = statement not in seen, spent(made.parts) > before
-        seen.add(statement)
+        numbers = str(json.loads(statement)["table"]["rows"])
+        new, paid = numbers not in seen, spent(made.parts) > before
+        seen.add(numbers)
         free += new and not paid
     return free
 

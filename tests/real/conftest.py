@@ -197,7 +197,7 @@ def _exact(city: City, answers: list[dict[str, Any]]) -> dict[str, Exact]:
             with parts.engine.reader(view) as reader:
                 columns = reader.execute(compile_sql(bound)).to_arrow_table()
             cells = dense(bound, {name: columns[name].to_pylist() for name in columns.column_names})
-            (found[body["answer_id"]],) = cells.measures.values()
+            (found[body["answer_id"]],) = cells.columns.values()
         return found
     finally:
         parts.close()

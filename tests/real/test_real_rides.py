@@ -123,11 +123,11 @@ def exact(made: Workspace, case: Case) -> Cells:
 
 def test_every_row_is_in_a_cell_and_22_trips_start_at_stations_that_the_list_lacks(made: Workspace) -> None:
     for case in CASES.values():
-        (counts,) = exact(made, case).measures.values()
+        (counts,) = exact(made, case).columns.values()
         assert int(counts.sum()) == case.rows
     trips = exact(made, CASES["trips by gu and month"])
     by_gu: Counter[Any] = Counter()
-    for (_month, gu), count in zip(trips.keys(), trips.measures["rides"], strict=True):
+    for (_month, gu), count in zip(trips.keys(), trips.columns["rides"], strict=True):
         by_gu[gu] += int(count)
     assert by_gu["other"] == 22
     assert set(by_gu) == {*GU, "other"}
@@ -158,7 +158,7 @@ def test_over_a_thousand_draws_the_intervals_cover_the_true_counts(made: Workspa
     a thousand budgets. Every cell counts, those too that would be withheld.
     """
     case = CASES[name]
-    (counts,) = exact(made, case).measures.values()
+    (counts,) = exact(made, case).columns.values()
     mechanism = gaussian(1, Rho.parse(case.rho))
     cells = (
         counts
