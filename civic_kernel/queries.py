@@ -447,8 +447,9 @@ class Price:
 
     def _repr_html_(self) -> str:
         rows = "".join(
-            f'<dt style="font-weight:600">{html.escape(label)}</dt>'
-            f'<dd style="margin:0">{html.escape(value)}</dd>'
+            # width and float undo JupyterLab's own rules for lists, which squeeze the words into a fifth.
+            f'<dt style="font-weight:600;float:none;width:auto">{html.escape(label)}</dt>'
+            f'<dd style="margin:0;float:none;width:auto">{html.escape(value)}</dd>'
             for label, value in [*self.lines(), *choices(self.body, self.dataset, self.language)]
         )
         # Inline style: a notebook's sanitiser keeps it and drops <style>. No colour, so both themes hold.

@@ -32,9 +32,6 @@ class Schema:
     def names(self) -> tuple[str, ...]:
         return tuple(self.document["properties"])
 
-    def label_of(self, name: str, language: Language) -> str:
-        return str(self.document["properties"][name]["label"][language])
-
     def words_for(self, name: str, value: object, language: Language) -> str:
         """A value as a person reads it: `2026년 9월` for `2026-09`."""
         words = self.document["properties"][name].get("values", {})

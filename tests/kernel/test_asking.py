@@ -19,6 +19,7 @@ from civic_kernel import errors
 from civic_kernel.client import Client
 from civic_kernel.frames import KEY
 from civic_kernel.queries import Dataset, Price
+from data_access.query import decode_plan
 
 from .conftest import TOKEN, Gateway, refusal
 
@@ -53,9 +54,8 @@ def test_a_typed_question_becomes_the_contract_s_plan(rides: Dataset) -> None:
 
 
 def test_the_vault_side_reads_what_the_analyst_side_writes(rides: Dataset) -> None:
-    codec = pytest.importorskip("data_access.query.codec")
     question = rides.where((rides.sex == "F") | (rides.sex != "M")).by(civic.weekday(rides.started_at))
-    codec.decode_plan(question.agg(n=civic.count()).plan)
+    decode_plan(question.agg(n=civic.count()).plan)
 
 
 def test_an_answer_is_a_frame_that_knows_where_it_came_from(rides: Dataset, client: Client) -> None:
