@@ -1,5 +1,6 @@
 """The append-only budget: one for each lineage × period, charged before a question reads."""
 
+from data_access.ledger.allowances import Allowance, Allowances
 from data_access.ledger.book import Book, Reservation, question_hash
 
-__all__ = ["Book", "Reservation", "question_hash"]
+__all__ = ["Allowance", "Allowances", "Book", "Reservation", "question_hash"]
