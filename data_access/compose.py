@@ -19,6 +19,7 @@ from data_access.flows.approving import Approving
 from data_access.flows.gate import Gate
 from data_access.flows.governing import Governing
 from data_access.flows.loading import Vault
+from data_access.flows.losing import LostShares
 from data_access.flows.releasing import Releasing
 from data_access.flows.witnessing import Witnessing
 from data_access.ledger import Allowances, Book
@@ -43,6 +44,7 @@ class Parts:
     book: Book
     shelf: Shelf
     vault: Vault
+    lost: LostShares
     engine: Engine
     answering: Answering
     approving: Approving
@@ -104,6 +106,8 @@ def compose(
     book = Book(chain, clock)
     shelf = Shelf(key, clock)
     engine = Engine(settings.vault_folder, keys)
+    noise = noise or DiscreteGaussianNoise()
+    vault = Vault(database, chain, VaultStore(settings.vault_folder), keys, clock)
     releasing = Releasing(database, governing, shelf, chain, clock, key)
     holds = Holds(clock)
     gate = Gate(Allowances(clock), holds, chain, releasing.public_name)
@@ -115,7 +119,7 @@ def compose(
         chain=chain,
         gate=gate,
         engine=engine,
-        noise=noise or DiscreteGaussianNoise(),
+        noise=noise,
         clock=clock,
     )
     return Parts(
@@ -127,7 +131,8 @@ def compose(
         governing=governing,
         book=book,
         shelf=shelf,
-        vault=Vault(database, chain, VaultStore(settings.vault_folder), keys, clock),
+        vault=vault,
+        lost=LostShares(vault, governing, book, key, noise),
         engine=engine,
         answering=answering,
         approving=Approving(database, governing, answering, book, holds, gate, chain),

@@ -2,6 +2,7 @@
 
 from data_access.answers.holds import Cause, Hold, Holds, State
 from data_access.answers.joined import join_statement
+from data_access.answers.lost import lost_share_documents, truncated_share
 from data_access.answers.rolling import RollUp, keep_cells, roll_up
 from data_access.answers.shelf import Shelf, StoredAnswer
 from data_access.answers.statement import make_statement, measure_document
@@ -16,7 +17,9 @@ __all__ = [
     "StoredAnswer",
     "join_statement",
     "keep_cells",
+    "lost_share_documents",
     "make_statement",
     "measure_document",
     "roll_up",
+    "truncated_share",
 ]

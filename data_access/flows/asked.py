@@ -9,11 +9,13 @@ from decimal import Decimal
 from typing import Any
 
 from data_access.answers import Cause, RollUp, StoredAnswer
+from data_access.canonical import Json
 from data_access.flows.governing import InForce
 from data_access.ledger import Reservation
 from data_access.ledger.book import Left
 from data_access.policy import Policy
 from data_access.pricing import Quote, share_of
+from data_access.vault import View
 
 
 @dataclass(frozen=True)
@@ -53,6 +55,8 @@ class PriceTag:
     joins: dict[str, StoredAnswer]
     #: What can be added up from finer answers, free, whether or not it is as precise as was asked for.
     offers: tuple[RollUp, ...]
+    #: What the answer will say of the rows past the bound.
+    truncated: Json
     #: Why it would wait for a person if it were asked now.
     waits: Cause | None = None
 
@@ -111,8 +115,9 @@ class Decided:
 
 @dataclass
 class Reserved:
-    """What a question gets: parts that are stored, and parts to run for under their reservations."""
+    """What a question gets: parts that are stored, and parts to run for on `view` under their reservations."""
 
+    view: View
     #: What was charged just now: 0 where an earlier try was charged and left no bytes.
     paid: list[tuple[Quote, Reservation]] = field(default_factory=list)
     #: The joined answer's own; None where the question is its own one part.

@@ -245,6 +245,10 @@ def price_document(tag: PriceTag, team: str) -> dict[str, Any]:
         "free": not tag.to_pay,
         # Asked now, it would wait for a person, and why.
         "waits": tag.waits.value if tag.waits else None,
+        # A stored answer keeps what was known when it was signed.
+        "truncated_share": tag.stored.document()["statement"]["truncated_share"]
+        if tag.stored
+        else tag.truncated,
     }
 
 

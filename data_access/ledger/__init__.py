@@ -2,5 +2,14 @@
 
 from data_access.ledger.allowances import Allowance, Allowances
 from data_access.ledger.book import Book, Reservation, question_hash
+from data_access.ledger.loads import LoadBook, LoadQuestion
 
-__all__ = ["Allowance", "Allowances", "Book", "Reservation", "question_hash"]
+__all__ = [
+    "Allowance",
+    "Allowances",
+    "Book",
+    "LoadBook",
+    "LoadQuestion",
+    "Reservation",
+    "question_hash",
+]

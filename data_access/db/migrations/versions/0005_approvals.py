@@ -5,8 +5,8 @@ from __future__ import annotations
 import sqlalchemy as sa
 from alembic import op
 
-revision = "0004_approvals"
-down_revision = "0003_cells"
+revision = "0005_approvals"
+down_revision = "0004_lost_shares"
 branch_labels = None
 depends_on = None
 
