@@ -17,7 +17,8 @@ from civic_kernel import errors as kernel_errors
 from civic_kernel.client import Client
 from civic_kernel.errors import BudgetExhausted, CivicError, TeamNotYours, UnknownColumn, UnknownDataset
 from civic_kernel.measures import count, histogram, mean, persons, quantiles, share, sum_of
-from civic_kernel.queries import Dataset, Price, band, season
+from civic_kernel.price_card import Price
+from civic_kernel.queries import Dataset, band, season
 from data_access.compose import Parts, compose
 from data_access.demo.prepare import install_catalog, prepare
 from data_access.flows.answering import Asker
