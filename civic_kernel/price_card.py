@@ -16,7 +16,7 @@ from civic_kernel.affordable import (
     when_low,
 )
 from civic_kernel.lost import lost_of, lost_words
-from civic_kernel.texts import Language, speaker
+from civic_kernel.texts import Language, speaker, text
 from civic_kernel.wire import DatasetDetail, MeasurePrice, PriceBody
 
 #: Measures whose margin is a number of what a cell holds, so that it can be told as a part of one.
@@ -48,6 +48,8 @@ class Price:
             rho = format(self.rho.normalize(), "f")
             cost = say("share", percent=percent(b.share_of_left), team=b.team, rho=rho)
         rows = [(say("cost"), cost), *self._months()]
+        if b.waits:
+            rows.append((say("waits"), text(self.language, "kernel", f"waiting.who.{b.waits}", team=b.team)))
         if b.left:
             rows.append((say("left"), self._left()))
         if b.more_such is not None and not b.stored:
