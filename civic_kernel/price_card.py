@@ -90,9 +90,9 @@ class Price:
         told = any(m.expected is not None or m.fn in _OF_A_SIZE for m in b.measures.values())
         if b.cell is None or b.cell_from is None or not told:
             return []
-        say = speaker(self.language, "kernel", "price.")
         source, _, answer = b.cell_from.partition(":")
-        return [(say("cell"), say(f"cell.{source}", cell=f"{b.cell:,}", answer=answer))]
+        said = text(self.language, "kernel", f"price.cell.{source}", cell=f"{b.cell:,}", answer=answer)
+        return [(text(self.language, "kernel", "price.cell"), said)]
 
     def _left(self) -> str:
         """What the team has left in its tightest period, as a part of its cap where that is known."""
