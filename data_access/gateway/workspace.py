@@ -1,4 +1,4 @@
-"""The app behind the Hub's login: catalog, price, answers, releases.
+"""The app behind the Hub's login: catalog, price, answers, releases. Its pages are added by pages.py.
 
 Endpoints are plain functions, so that each runs in a worker thread and a slow question delays nobody's price.
 
