@@ -13,16 +13,17 @@ from __future__ import annotations
 import threading
 from collections import OrderedDict
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from typing import Any, Final
 
 from py4j.protocol import Py4JError
 from pyspark.errors import PySparkException
+from pyspark.logger import PySparkLogger
 from pyspark.sql import SparkSession
 
 from data_access.errors import CivicError, InternalFault, VaultDamaged
-from data_access.query import Dialect
+from data_access.query.schema import Dialect
 from data_access.vault.records import View
 
 #: What the compiled text relies on. A cluster may have any of them otherwise, and would then answer another question
@@ -59,14 +60,27 @@ _TYPES = frozenset({"bigint", "string", "timestamp_ntz"})
 _KEPT_OPEN = 8
 
 
+#: PySpark writes each error, with the row that caused it, to standard error through these.
+_TALKATIVE = ("SQLQueryContextLogger", "DataFrameQueryContextLogger")
+
+
+def _quietly(call: Callable[[], Any], fault: type[CivicError]) -> Any:
+    """What `call` returns, or `fault`: raised outside the handler, so that Spark's error, which quotes values, is
+    nowhere that a traceback would look.
+    """
+    with suppress(PySparkException, Py4JError):
+        return call()
+    raise fault()
+
+
 @dataclass(frozen=True)
 class SparkReader:
-    """The part of DuckDB's connection that answering uses."""
+    """The part of DuckDB's connection that answering uses. Raises InternalFault for whatever Spark says."""
 
     session: SparkSession
 
     def execute(self, sql: str) -> _Result:
-        return _Result(self.session.sql(sql))
+        return _Result(_quietly(lambda: self.session.sql(sql), InternalFault))
 
 
 @dataclass(frozen=True)
@@ -74,7 +88,7 @@ class _Result:
     frame: Any
 
     def to_arrow_table(self) -> Any:
-        return self.frame.toArrow()
+        return _quietly(self.frame.toArrow, InternalFault)
 
 
 class SparkEngine:
@@ -87,12 +101,13 @@ class SparkEngine:
 
     def __init__(self, session: SparkSession, table_of: Callable[[View], str]) -> None:
         settings = session.sparkContext.getConf()
-        local = session.sparkContext.master.partition("[")[0] == "local"
+        local = str(session.sparkContext.master).partition("[")[0] == "local"
         for name, wanted, unset in (*_QUIET, *(() if local else _SEALED)):
             if settings.get(name, unset) != wanted:
                 raise ValueError(f"{name} must be {wanted}")
-        # An error of Spark quotes the row that caused it.
         session.sparkContext.setLogLevel("OFF")
+        for name in _TALKATIVE:
+            PySparkLogger.getLogger(name).disabled = True
         self._session = session
         self._table_of = table_of
         self._open: OrderedDict[str, SparkSession] = OrderedDict()
@@ -102,22 +117,9 @@ class SparkEngine:
     def reader(self, view: View) -> Iterator[SparkReader]:
         """A session of its own on which the view is the table `view`.
 
-        Raises VaultDamaged where there is no such table or a column has a type that no view has; an error of Spark
-        inside the block becomes InternalFault. Spark's own text, which may quote values, goes nowhere.
+        Raises VaultDamaged where there is no such table or a column has a type that no view has.
         """
-        fault: CivicError | None = None
-        try:
-            opened = self._opened(view)
-        except (PySparkException, Py4JError):
-            fault = VaultDamaged()
-        if fault is not None:
-            raise fault
-        try:
-            yield SparkReader(opened)
-        except (PySparkException, Py4JError):
-            fault = InternalFault()
-        if fault is not None:
-            raise fault
+        yield SparkReader(_quietly(lambda: self._opened(view), VaultDamaged))
 
     def close(self) -> None:
         """Forgets the views. The session belongs to whoever started it."""

@@ -39,7 +39,7 @@ pytestmark = [
 ]
 
 #: Runs of the quick case beside those that bring a new word.
-QUICK, WHOLE = 24, 400
+QUICK, WHOLE = 16, 400
 COLUMNS = "period string, unit bigint, at timestamp_ntz, gu string, sex string, minutes bigint, change bigint"
 SETTINGS = {
     "spark.ui.enabled": "false",
@@ -150,7 +150,19 @@ def _bound(schema: Schema, **document: Any) -> BoundPlan:
 
 
 def test_values_that_mean_something_to_sql_are_values(engine: Any, place: Place) -> None:
-    strange = ("back\\slash", "\\'", '"', "`", "%", "_", "new\nline", "${spark.app.name}", "${env:PATH}", "F ", "f")
+    strange = (
+        "back\\slash",
+        "\\'",
+        '"',
+        "`",
+        "%",
+        "_",
+        "new\nline",
+        "${spark.app.name}",
+        "${env:PATH}",
+        "F ",
+        "f",
+    )
     schema = Schema("rides", {"sex": KeyColumn("sex", ("F", *strange), True)}, "at", ("2026-01",), True)
     data = [
         {"period": "2026-01", "unit": 1, "at": datetime(2026, 1, 1), "sex": value}
@@ -184,7 +196,9 @@ def test_hours_and_days_are_those_of_the_view_at_every_clock_change(engine: Any,
         assert run(engine, bound, view) == interpret(bound, data)
 
 
-def test_a_sum_past_the_largest_number_is_a_fault_and_never_another_number(engine: Any, place: Place) -> None:
+def test_a_sum_past_the_largest_number_is_a_fault_and_never_another_number(
+    engine: Any, place: Place, capfd: pytest.CaptureFixture[str]
+) -> None:
     large = 2**62
     schema = Schema("rides", {}, "at", ("2026-01",), True, {"minutes": MeasureColumn("minutes", 0, large)})
     columns = "period string, unit bigint, at timestamp_ntz, minutes bigint"
@@ -197,8 +211,9 @@ def test_a_sum_past_the_largest_number_is_a_fault_and_never_another_number(engin
             continue
         with pytest.raises(InternalFault) as caught:
             run(engine, bound, view)
-        # Nothing of what Spark said, not even where a traceback would look for it.
-        assert caught.value.__context__ is None and str(large) not in str(caught.value)
+        # What Spark said stands nowhere: not where a traceback would look, not on the terminal.
+        assert caught.value.__context__ is None
+        assert "OVERFLOW" not in "".join(capfd.readouterr())
 
 
 @pytest.mark.parametrize(
@@ -259,7 +274,7 @@ def test_a_question_answered_over_spark_is_signed_with_the_same_table(
     parts = workspace.parts
     plan = {
         "dataset": "rides",
-        "by": ["gu", {"fn": "hour", "column": "time"}],
+        "by": ["gu", {"fn": "hour", "column": "started_at"}],
         "measures": {"n": {"fn": "count"}, "who": {"fn": "persons"}},
     }
     read: list[str] = []
