@@ -93,8 +93,8 @@ class _Result:
 
 class SparkEngine:
     """`session` is a running one, whose settings are the operator's; `table_of` names the table of a view, with the
-    columns that `make_view` writes. Thread-safe. Raises ValueError, naming the setting, where the session would
-    let exact numbers out.
+    columns that `make_view` writes, its ENUMs as strings. Thread-safe. Raises ValueError, naming the setting, where
+    the session would let exact numbers out.
     """
 
     dialect: Final = Dialect.SPARK

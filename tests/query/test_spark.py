@@ -281,9 +281,9 @@ def test_a_question_answered_over_spark_is_signed_with_the_same_table(
 
     def table_of(view: View) -> str:
         with parts.engine.reader(view) as reader:
-            rows = reader.execute("FROM view").to_arrow_table()
-        kinds = {"string": "string", "int64": "bigint", "timestamp[us]": "timestamp_ntz"}
-        columns = ", ".join(f"{field.name} {kinds[str(field.type)]}" for field in rows.schema)
+            texts = ", ".join(f"{name}::VARCHAR AS {name}" for name in ("period", "gu", "sex"))
+            rows = reader.execute(f"SELECT {texts}, unit, started_at FROM view").to_arrow_table()
+        columns = "period string, gu string, sex string, unit bigint, started_at timestamp_ntz"
         read.append(f"global_temp.{place((rows, columns)).file}")
         return read[-1]
 
