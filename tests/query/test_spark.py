@@ -14,7 +14,6 @@ import shutil
 import subprocess
 from collections import Counter
 from collections.abc import Callable, Iterator
-from dataclasses import replace
 from datetime import datetime
 from typing import Any
 
@@ -22,8 +21,8 @@ import pyarrow as pa
 import pytest
 from hypothesis import given, settings
 
+from benchmarks.attacks.town import rebuilt
 from data_access.errors import InternalFault, VaultDamaged
-from data_access.flows.answering import Answering
 from data_access.query import BoundPlan, Dialect, KeyColumn, MeasureColumn, Plan, Schema, bind, decode_plan
 from data_access.query.compiler import compile_sql
 from data_access.query.reference import interpret
@@ -287,16 +286,6 @@ def test_a_question_answered_over_spark_is_signed_with_the_same_table(
         read.append(f"global_temp.{place((rows, columns)).file}")
         return read[-1]
 
-    over_spark = Answering(
-        database=parts.database,
-        governing=parts.governing,
-        book=parts.book,
-        shelf=parts.shelf,
-        chain=parts.chain,
-        engine=SparkEngine(session, table_of),
-        noise=ZeroNoise(),
-        clock=parts.clock,
-    )
-    spark = replace(workspace, parts=replace(parts, answering=over_spark))
+    spark = rebuilt(workspace, engine=SparkEngine(session, table_of), noise=ZeroNoise())
     assert table(spark.ask(ANN, plan)) == table(workspace.ask(ANN, plan, fresh=True))
     assert len(read) == 1
