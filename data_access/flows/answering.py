@@ -10,6 +10,7 @@ from __future__ import annotations
 import re
 from collections.abc import Mapping
 from dataclasses import replace
+from typing import TYPE_CHECKING
 
 import numpy as np
 from sqlalchemy import Connection
@@ -55,6 +56,9 @@ from data_access.query.compiler import compile_sql
 from data_access.query.sql import decode_sql
 from data_access.vault import Engine, View, find_version, find_view
 
+if TYPE_CHECKING:
+    from data_access.vault.spark import SparkEngine
+
 __all__ = ["QUANTUM_SECONDS", "Answered", "Answering", "Asker", "PriceTag", "Request"]
 
 #: What has read private data leaves at a multiple of this, doubling until met (public facts only).
@@ -73,7 +77,7 @@ class Answering:
         shelf: Shelf,
         chain: Chain,
         gate: Gate,
-        engine: Engine,
+        engine: Engine | SparkEngine,
         noise: Noise,
         clock: Clock,
     ) -> None:
@@ -123,7 +127,7 @@ class Answering:
             # answers are never changed, and what is stored meanwhile is only not made use of.
             rolled = self._roll_ups(connection, decided)
         # Before the charge: a plan that cannot be compiled costs nothing.
-        sql = compile_sql(decided.quote.bound)
+        sql = compile_sql(decided.quote.bound, self._engine.dialect)
         # Equal questions wait for one another here, so that sixty-four askers cause one charge; and so do
         # questions that share a part.
         with self._locks.hold(*(question_hash(q) for q in (decided.quote, *decided.parts))):
@@ -209,7 +213,7 @@ class Answering:
         bound, missing = decided.quote.bound, tuple(part.periods[0] for part, _ in reserved.runs)
         if decided.is_joined and missing != bound.periods:
             bound = by_period.only(bound, missing)
-            sql = compile_sql(bound)
+            sql = compile_sql(bound, self._engine.dialect)
         exact = self._run(bound, reserved.view, sql)
         if not decided.is_joined:
             slices = [exact]
