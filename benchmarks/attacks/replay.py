@@ -255,9 +255,8 @@ def _changed_rows(draws: int) -> int:
 
 def _without_duplicates(*arguments: Any) -> str:
     """Weak on purpose: a row that is there twice, whoever has it, is taken for an error."""
-    head, query = _statement(*arguments).split("made.view AS", 1)
-    one = "QUALIFY row_number() OVER (PARTITION BY period, gu, \"at\", minutes ORDER BY area) = 1"
-    return f"{head} made.view AS SELECT * FROM ({query}) {one}"
+    one = 'QUALIFY row_number() OVER (PARTITION BY period, gu, "at", minutes ORDER BY area) = 1'
+    return f"SELECT * FROM ({_statement(*arguments)}) {one}"
 
 
 _statement = views._statement

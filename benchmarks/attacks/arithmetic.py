@@ -111,7 +111,7 @@ def _how_often(
 _EXTREMES = ("999999999999999999", "-999999999999999999", "0", "-0", "+60", "61", "\\N")
 #: Numbers to some reader, and to ours none.
 _NO_NUMBERS = ("NaN", "nan", "inf", "-Infinity", "1e308", "1e999", "0x1F", "٣", "1,000", "∞", "1_000", "--1")
-_CLIPS = {"minutes": {"low": -500, "high": 600, "unit": "x"}, "km": {"low": 0, "high": 30, "unit": "km"}}
+_CLIPS = {"minutes": {"low": -500, "high": 6_000, "unit": "x"}, "km": {"low": 0, "high": 30, "unit": "km"}}
 
 
 def overflow(draws: int) -> Verdict:
@@ -132,9 +132,11 @@ def overflow(draws: int) -> Verdict:
 def _moved(draws: int, compiler: Any) -> int:
     dice = random.Random(3)
     others: list[Row] = [
-        (f"{MONTH}-{1 + i % 28:02d} 08:00", f"P{i}", GU[i % 3], "", dice.choice(_EXTREMES), "999999999999999")
-        for i in range(120)
+        (f"{MONTH}-{1 + i % 28:02d} 08:00", f"P{i}", GU[1 + i % 2], "", dice.choice(_EXTREMES), "999999999999999")
+        for i in range(80)
     ]
+    # In the target's gu as much as sixteen bits just hold.
+    others += [(f"{MONTH}-01 09:00", f"Q{i}", GU[0], "", _EXTREMES[0], "0") for i in range(5)]
     target: list[Row] = [
         (f"{MONTH}-{1 + i:02d} 08:00", TARGET, GU[0], "", _EXTREMES[0], ".999999999")
         for i in range(ROW_BOUND)
