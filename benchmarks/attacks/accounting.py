@@ -4,16 +4,10 @@ from __future__ import annotations
 
 import json
 import random
-import subprocess
 from dataclasses import replace
 from fractions import Fraction
-from math import isclose
-from pathlib import Path
 from typing import Any
 
-import yaml
-
-import data_access.demo as demo
 from benchmarks.attacks.reconstruction import TOY, random_plan
 from benchmarks.attacks.town import MONTH, one_of, rebuilt, spent, town, townspeople
 from benchmarks.attacks.verdict import Verdict, counted
@@ -24,7 +18,6 @@ from data_access.ledger.book import RetryKey
 from data_access.policy import Policy
 from data_access.pricing import Quote
 from data_access.privacy.budget import NANO, Rho
-from data_access.privacy.mechanisms import gaussian
 
 #: Δ² and σ of one vector that left.
 Mechanism = tuple[int, float]
@@ -66,7 +59,9 @@ def _undercharged(made: Workspace, draws: int) -> int:
         rho = f"0.0{dice.randrange(1, 10**6):06d}"
         statement = json.loads(made.ask(plan, rho, fresh=True).answer.statement)
         charged = Fraction(spent(made.parts) - before, NANO)
-        found += sum(Fraction(square) / 2 / Fraction(sigma) ** 2 for square, sigma in _left(statement)) > charged
+        found += (
+            sum(Fraction(square) / 2 / Fraction(sigma) ** 2 for square, sigma in _left(statement)) > charged
+        )
     return found
 
 
@@ -90,87 +85,3 @@ def _left(statement: dict[str, Any]) -> list[Mechanism]:
                 squares = [bound**2]
         found += zip(squares, scales, strict=True)
     return found
-
-
-_ORACLE = Path(__file__).with_name("oracle.py")
-_DELTA = 1e-6
-
-
-def oracle(draws: int) -> Verdict:
-    """The prices of the demonstration's policies, and `draws` random compositions of them, beside OpenDP's polars
-    engine (which σ does it sell for ρ?) and dp-accounting (which ε do these σ come to?), in an environment of their
-    own.
-
-    Successes: a σ that is smaller than the oracle's, and compositions whose ε is larger than that of the ρ charged.
-    """
-    dice = random.Random(53)
-    sold = [
-        (low, high, bound, rho, kind)
-        for low, high, bound, rhos in _deployed()
-        for rho in rhos
-        for kind in ("count", "sum")
-        if high or kind == "count"
-    ]
-    bought = [dice.choices(range(len(sold)), k=dice.randrange(2, 30)) for _ in range(draws)]
-    # Of the weak price list both kinds must be found.
-    ours, control = sum(_mistakes(sold, bought, 1.0)), min(_mistakes(sold, bought, 0.8))
-    name = f"wrong accountant: {len(sold)} prices, {draws} compositions, by oracles"
-    return counted(name, "OpenDP#2820, #2911", ours, control)
-
-
-Sold = tuple[int, int, int, str, str]
-
-
-def _deployed() -> list[tuple[int, int, int, list[str]]]:
-    found = []
-    for path in sorted((Path(demo.__file__).parent / "policies").glob("*.yaml")):
-        policy = yaml.safe_load(path.read_text("utf-8"))
-        rhos = sorted({policy["default_spend"], *policy["precisions"].values()})
-        ends = [(clip["low"], clip["high"]) for clip in policy.get("clips", {}).values()]
-        found += [(low, high, policy["row_bound"], rhos) for low, high in ends or [(0, 0)]]
-    return found
-
-
-def _mistakes(sold: list[Sold], bought: list[list[int]], factor: float) -> tuple[int, int]:
-    """Prices whose σ is too small, and compositions that come to too much. `factor` times the σ of the price list:
-    1 for ours, less for a weak one.
-    """
-    squares = [
-        (bound * (1 if kind == "count" else max(abs(low), abs(high)))) ** 2 for low, high, bound, _, kind in sold
-    ]
-    mechanisms = [gaussian(square, Rho.parse(one[3])) for square, one in zip(squares, sold, strict=True)]
-    scales = [float(mechanism.scale) * factor for mechanism in mechanisms]
-    asked = {
-        "delta": _DELTA,
-        "sold": [dict(zip(("low", "high", "bound", "rho", "kind"), one, strict=True)) for one in sold],
-        "bought": [
-            {
-                "ratios": [scales[place] / squares[place] ** 0.5 for place in places],
-                "rho": sum(mechanisms[place].rho.nano for place in places) / NANO,
-            }
-            for places in bought
-        ],
-    }
-    said = _ask_oracle(asked)
-    # The oracle finds its σ by bisection: agreement to a millionth.
-    smaller = sum(
-        mine < theirs and not isclose(mine, theirs, rel_tol=1e-6)
-        for mine, theirs in zip(scales, said["scales"], strict=True)
-    )
-    return smaller, sum(one["epsilon"] > one["claimed"] for one in said["compositions"])
-
-
-def _ask_oracle(asked: dict[str, Any]) -> dict[str, Any]:
-    done = subprocess.run(
-        [str(peer_python("opendp")), str(_ORACLE)],
-        input=json.dumps(asked),
-        capture_output=True,
-        text=True,
-        check=True,
-    )
-    found: dict[str, Any] = json.loads(done.stdout)
-    return found
-
-
-def peer_python(name: str) -> Path:
-    return Path("/tmp/att-peer/bin/python")

@@ -40,6 +40,7 @@ from data_access.flows import answering
 from data_access.intake import read_files, values
 from data_access.privacy.mechanisms import DiscreteGaussianNoise
 from data_access.query import BoundPlan
+from data_access.query.compiler import compile_sql
 
 _RHO = "0.02"
 
@@ -54,9 +55,7 @@ def lattice(draws: int) -> Verdict:
     # Where nobody else comes: near zero a double has the most low bits.
     alone = [(f"{MONTH}-01 08:00", TARGET, "outside")] * ROW_BOUND
     plan = count({"and": [IN_MONTH, one_of("gu", "other")]})
-    ((one,), (other,)) = recorded(
-        [*townspeople(), *alone], townspeople(), lambda made: made.ask(plan, _RHO)
-    )
+    ((one,), (other,)) = recorded([*townspeople(), *alone], townspeople(), lambda made: made.ask(plan, _RHO))
     means = float(one.exact[0]), float(other.exact[0])
     sigma = float(one.mechanism.scale)
 
@@ -67,7 +66,8 @@ def lattice(draws: int) -> Verdict:
         return np.array(drawn, dtype=float)
 
     def textbook(mean: float, many: int) -> NDArray[np.float64]:
-        return mean + sigma * ndtri(np.random.default_rng().random(many))
+        drawn: NDArray[np.float64] = mean + sigma * ndtri(np.random.default_rng().random(many))
+        return drawn
 
     first, second = means
     ours = _told_apart([discrete(first, draws), discrete(second, draws)], means, sigma)
@@ -120,7 +120,7 @@ def overflow(draws: int) -> Verdict:
     Successes: sums that move by more than their declared sensitivity when one person leaves, or at all when rows
     change places; and words that are no number and were taken for one.
     """
-    ours = _moved(draws, answering.compile_sql) + _taken_for_numbers()
+    ours = _moved(draws, compile_sql) + _taken_for_numbers()
     wrapped = _moved(1, _sixteen_bits)
     with patch.dict(values._PATTERNS, {ColumnType.DECIMAL: r"(?i)nan|inf|[0-9]"}):
         # Both weaknesses must be found.
@@ -132,7 +132,14 @@ def overflow(draws: int) -> Verdict:
 def _moved(draws: int, compiler: Any) -> int:
     dice = random.Random(3)
     others: list[Row] = [
-        (f"{MONTH}-{1 + i % 28:02d} 08:00", f"P{i}", GU[1 + i % 2], "", dice.choice(_EXTREMES), "999999999999999")
+        (
+            f"{MONTH}-{1 + i % 28:02d} 08:00",
+            f"P{i}",
+            GU[1 + i % 2],
+            "",
+            dice.choice(_EXTREMES),
+            "999999999999999",
+        )
         for i in range(80)
     ]
     # In the target's gu as much as sixteen bits just hold.
@@ -167,7 +174,9 @@ def _moved(draws: int, compiler: Any) -> int:
     successes = 0
     for same in found.values():
         successes += sum(
-            not np.array_equal(one, other) for run in same[1:] for one, other in zip(run, same[0], strict=True)
+            not np.array_equal(one, other)
+            for run in same[1:]
+            for one, other in zip(run, same[0], strict=True)
         )
     for one, other, square in zip(found[True][0], found[False][0], squares, strict=True):
         # In Python's integers: the check itself must not overflow.
@@ -203,7 +212,4 @@ def _sixteen_bits(bound: BoundPlan) -> str:
         f'CASE WHEN "{name}" IS NULL THEN 0 ELSE ("{name}" + 32768) % 65536 - 32768 END AS "{name}"'
         for name in columns
     )
-    return f"SELECT gu, {wrapped} FROM ({_compile(bound)})"
-
-
-_compile = answering.compile_sql
+    return f"SELECT gu, {wrapped} FROM ({compile_sql(bound)})"

@@ -19,7 +19,20 @@ from data_access.flows import answering
 #: Columns that number rows or name persons, in this vault, in DuckDB, or by custom.
 _ROW_NAMES = ("rowid", "row_number", "index", "unit", "_person", "_rank", "person", "hash", "id", "ctid")
 #: Words under which other systems take a vector, a function or a transformation.
-_WORDS = ("values", "vector", "mask", "weights", "index", "rows_at", "expr", "formula", "udf", "code", "sample", "order")
+_WORDS = (
+    "values",
+    "vector",
+    "mask",
+    "weights",
+    "index",
+    "rows_at",
+    "expr",
+    "formula",
+    "udf",
+    "code",
+    "sample",
+    "order",
+)
 
 
 def user_vectors(draws: int) -> Verdict:
@@ -48,7 +61,8 @@ def _understood(draws: int, *, weak: bool) -> int:
                 made.ask(plan, "0.01", fresh=True)
             except CivicError:
                 found += bool(executed)
-            except Exception:  # noqa: BLE001  no refusal of ours: it got as far as something that broke
+            except Exception:
+                # No refusal of ours: it got as far as something that broke.
                 found += 1
             else:
                 found += 1

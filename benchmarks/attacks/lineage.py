@@ -187,7 +187,9 @@ def _changes() -> list[tuple[dict[str, Any], str]]:
         "  ticket: {source: note, type: person",
     )
     moved = ("time_column: at\n", "time_column: later\n")
-    later = '  later: {source: note, type: timestamp, required: true, formats: ["%Y"], label: {ko: 때, en: L}}\n'
+    later = (
+        '  later: {source: note, type: timestamp, required: true, formats: ["%Y"], label: {ko: 때, en: L}}\n'
+    )
     other_time = ("  at: {source: at, type", "  at: {source: note, type")
     by_row = {"unit": {"kind": "row", "period": "month"}, "row_bound": 1}
     return [

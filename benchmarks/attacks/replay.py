@@ -48,7 +48,7 @@ from benchmarks.attacks.town import (
     write_rows,
 )
 from benchmarks.attacks.verdict import Verdict, counted
-from benchmarks.workspace import Workspace, workspace
+from benchmarks.workspace import workspace
 from data_access.flows import answering, loading
 from data_access.flows.answering import Answering, Asker, PriceTag, Request
 from data_access.privacy.mechanisms import DiscreteGaussianNoise, Gaussian
@@ -198,10 +198,14 @@ def joined(draws: int) -> Verdict:
     ours = _changed_rows(draws)
     with patch.object(views, "_statement", _without_duplicates):
         control = _changed_rows(2)
-    return counted(f"joins and bounding at load, {draws} targets", "DESIGN section 5; dp-recorder", ours, control)
+    return counted(
+        f"joins and bounding at load, {draws} targets", "DESIGN section 5; dp-recorder", ours, control
+    )
 
 
-_JOINING = CATALOG + """
+_JOINING = (
+    CATALOG
+    + """
 derived:
   area: {op: lookup, table: places, column: note, key: place, value: area, label: {ko: 곳, en: Area}}
   first: {op: part, column: note, part: 0, label: {ko: 처음, en: First}}
@@ -213,11 +217,16 @@ public_tables:
       place: {source: place, type: text, required: true, label: {ko: 곳, en: Place}}
       area: {source: area, type: text, label: {ko: 곳, en: Area}}
 """
+)
 
 
 def _changed_rows(draws: int) -> int:
     dice = random.Random(37)
-    keys = {"gu": {"values": list(GU)}, "area": {"values": ["north", "south"]}, "first": {"values": ["s1", "s2"]}}
+    keys = {
+        "gu": {"values": list(GU)},
+        "area": {"values": ["north", "south"]},
+        "first": {"values": ["s1", "s2"]},
+    }
     clips = {"minutes": {"low": 0, "high": 60, "unit": "minute"}}
     changed = 0
     others = [
@@ -270,7 +279,9 @@ def prices(draws: int) -> Verdict:
     """
     ours = _told_free(draws, Answering)
     control = _told_free(max(draws, 6), ObligingAnswering)
-    return counted(f"prices, offers and the ledger, {draws} questions", "BigQuery refunds; AWS", ours, control)
+    return counted(
+        f"prices, offers and the ledger, {draws} questions", "BigQuery refunds; AWS", ours, control
+    )
 
 
 class ObligingAnswering(Answering):
@@ -293,14 +304,15 @@ def _told_free(draws: int, kind: type[Answering]) -> int:
         replies: list[str] = []
         with town(data, policy=TOY) as plain, served(rebuilt(plain, kind=kind)) as client:
             for turn in range(draws):
-                body = question(random_plan(dice), f"0.01{turn:03d}")
+                plan, rho = random_plan(dice), f"0.01{turn:03d}"
+                body = question(plan, rho)
                 replies.append(client.post(f"{PREFIX}/price", json=body).text)
                 answered = client.post(f"{PREFIX}/answers", json=body)
                 replies.append(f"{answered.status_code} {answered.json().get('charged')}")
                 # Asked already, and coarser than what was asked: what it says is offered, and left.
                 replies.append(client.post(f"{PREFIX}/price", json=body).text)
-                coarser = {**body["plan"], "by": []}
-                replies.append(client.post(f"{PREFIX}/price", json={**body, "plan": coarser}).text)
+                coarser = question({**plan, "by": []}, rho)
+                replies.append(client.post(f"{PREFIX}/price", json=coarser).text)
             for page in ("catalog", "ledger", "policies"):
                 replies.append(client.get(f"{PREFIX}/{page}").text)
         heard.append([_OWN.sub("", reply) for reply in replies])

@@ -72,7 +72,7 @@ def _trajectories(worlds: int, dice: random.Random) -> Guesses:
     with _worlds(rows, worlds, recorder, places=_PLACES) as made:
         released = recorder.seen(made, count(by=["gu", "note", HOUR]), _RHO)
     grid = released.reshape(worlds + 1, 24, len(_PLACES) + 1)[:worlds]
-    at_habits = sum(grid[:, hour, _PLACES.index(at)] for at, hour in _HABITS)
+    at_habits = np.sum([grid[:, hour, _PLACES.index(at)] for at, hour in _HABITS], axis=0)
     # Half of the worlds hold her: what is usual lies in the middle between the two.
     return _judged(at_habits > np.median(at_habits), inside)
 
