@@ -36,6 +36,7 @@ ATTACKS: dict[str, tuple[Callable[[int], Verdict], int, int]] = {
     "flipping": (guessing.flipping, 20_000, 1_000),
     "alternating": (guessing.alternating, 10_000, 300),
     "membership": (guessing.membership, 20_000, 500),
+    "lost": (guessing.lost_share, 20_000, 500),
     "trajectory": (worlds.trajectory, 2_000, 80),
     "cloning": (worlds.cloning, 4_000, 150),
     "absent": (worlds.absent, 4_000, 150),

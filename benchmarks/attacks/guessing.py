@@ -34,12 +34,12 @@ from benchmarks.attacks.town import (
 )
 from benchmarks.attacks.verdict import Guesses, Verdict, best_accuracy, guessed
 from benchmarks.workspace import Workspace
-from data_access.flows import answering, loading
+from data_access.flows import answering, loading, losing
 from data_access.policy import Policy
 from data_access.pricing import Quote, Spend, quote
 from data_access.privacy.mechanisms import DiscreteGaussianNoise, Noise
 from data_access.query import BoundPlan
-from data_access.vault import make_view
+from data_access.vault import count_past_bound, make_view
 
 #: Small, so that the bound is far from 1: B(0.1) = 61 %.
 RHO = "0.1"
@@ -103,6 +103,19 @@ def alternating(draws: int) -> Verdict:
     return guessed("alternating row bounds and clips", "SmartNoise#622", ours, control, _BOUND)
 
 
+def lost_share(draws: int) -> Verdict:
+    """What a load publishes of how much the row bound cuts off, beside a person of whom it cuts off 196 visits."""
+    rows, without = [*townspeople(), *visits_of_target(200)], townspeople()
+
+    def script(made: Workspace) -> object:
+        return made.parts.lost.publish("visits")
+
+    ours = guess(recorded(rows, without, script, load_rho=RHO), draws)
+    with patch.object(losing, "count_past_bound", _all_past_bound):
+        control = guess(recorded(rows, without, script, load_rho=RHO), draws)
+    return guessed("lost share of a heavy rider's month", "DESIGN section 5", ours, control, _BOUND)
+
+
 #: What was drawn in two towns by the same questions.
 Recorded = tuple[Sequence[Drawn], Sequence[Drawn]]
 
@@ -151,6 +164,13 @@ def _beside_quiet(
 def unbounded(store: Any, source: Any, dataset: Any, policy: Policy, keys: Any) -> Any:
     """Weak on purpose: a view that keeps every row of a person."""
     return make_view(store, source, dataset, policy.model_copy(update={"row_bound": 10_000}), keys)
+
+
+def _all_past_bound(*arguments: Any, row_bound: int, periods: Any) -> dict[str, tuple[int, ...]]:
+    """Weak on purpose: every row past the bound counts, not as many again as the bound."""
+    near = count_past_bound(*arguments, row_bound=row_bound, periods=periods)
+    far = count_past_bound(*arguments, row_bound=1_000, periods=periods)
+    return {month: (*near[month][:3], far[month][2] - near[month][2]) for month in periods}
 
 
 def _asks(plan: Plan) -> Callable[[Workspace], object]:

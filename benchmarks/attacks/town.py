@@ -180,12 +180,14 @@ def rebuilt(
         book=book or parts.book,
         shelf=shelf or parts.shelf,
         chain=parts.chain,
+        gate=parts.approving.gate,
         engine=engine or parts.engine,
         noise=noise or DiscreteGaussianNoise(),
         clock=parts.clock,
     )
-    rebuilt_parts = replace(parts, answering=answering, governing=governing or parts.governing)
-    return replace(made, parts=rebuilt_parts)
+    approving = replace(parts.approving, answering=answering)
+    governing = governing or parts.governing
+    return replace(made, parts=replace(parts, answering=answering, approving=approving, governing=governing))
 
 
 @dataclass(frozen=True)
