@@ -56,7 +56,7 @@ ATTACKS: dict[str, tuple[Callable[[int], Verdict], int, int]] = {
     "canaries": (channels.canaries, 3, 1),
     "race": (budget.race, 192, 24),
     "sybil": (lineage.sybil, 40, 4),
-    "unit": (lineage.changed_unit, 4, 4),
+    "unit": (lineage.changed_unit, 6, 6),
 }
 
 
