@@ -66,6 +66,12 @@ def read_settings(environ: Mapping[str, str] | None = None) -> Settings:
     )
 
 
+def warm_socket(environ: Mapping[str, str] | None = None) -> str | None:
+    """Where the template that forks kernels listens; None: every kernel starts cold."""
+    env = os.environ if environ is None else environ
+    return env.get("CIVIC_WARM_SOCKET") or None
+
+
 def public_records(environ: Mapping[str, str] | None = None) -> str | None:
     """Where the public records are if nobody says: the gateway's address, else the folder that the workspace set up
     here publishes, else None.

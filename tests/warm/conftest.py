@@ -1,0 +1,115 @@
+"""A real template with few imports, so that tests are quick; as root with two uids of its own."""
+
+import os
+import shutil
+import subprocess
+import sys
+import tempfile
+import time
+from pathlib import Path
+
+import pytest
+
+from civic_kernel import warm
+
+ROOT = Path(__file__).resolve().parents[2]
+#: The template's program with nothing preloaded: what is tested is who may become whom, not pandas.
+BARE = """
+import sys
+from pathlib import Path
+from civic_kernel.warm import preload
+preload.SERVER, preload.KERNEL = (), ("numpy.random",)
+preload.preload.__defaults__ = (preload.SERVER + preload.KERNEL,)
+from civic_kernel.warm.__main__ import main
+sys.exit(main(sys.argv[1:]))
+"""
+#: Where tests run as root, these become people; far from the workspace's own ranges.
+FIRST = 1_700_000 + os.getpid() % 1000 * 20
+ALICE, BOB, RUN = FIRST, FIRST + 1, FIRST + 10
+
+
+class Running:
+    def __init__(self, folder, *arguments):
+        self.folder = folder
+        self.socket = str(folder / "s")
+        self.process = subprocess.Popen(
+            [sys.executable, "-c", BARE, self.socket, *arguments],
+            cwd=ROOT,
+            env={"PATH": os.environ["PATH"], "SECRET_OF_THE_HUB": "x", "JUPYTERHUB_API_TOKEN": "x"},
+            stderr=subprocess.PIPE,
+        )
+        end = time.monotonic() + 30
+        while not os.path.exists(self.socket):
+            assert self.process.poll() is None, self.process.stderr.read()
+            assert time.monotonic() < end
+            time.sleep(0.02)
+
+    def stop(self, number=15):
+        self.process.send_signal(number)
+        self.process.wait(timeout=10)
+        self.process.stderr.close()
+
+    def home(self, uid):
+        home = self.folder / str(uid)
+        if not home.exists():
+            home.mkdir()
+            if os.geteuid() == 0:
+                os.chown(home, uid, uid)
+        return home
+
+    def program(self, uid, code, **more):
+        """A child that runs `code`: a kernel is what a request can ask for, and its start-up file is the person's
+        own, so her code runs in it after every step that makes a child."""
+        home = self.home(uid)
+        folder = home / "profile/startup"
+        folder.mkdir(parents=True, exist_ok=True)
+        body = "".join(f"    {line}\n" for line in code.strip().splitlines())
+        (folder / "first.py").write_text(
+            f"import os, sys, traceback\ntry:\n{body}except BaseException:\n    traceback.print_exc()\n"
+            "sys.stdout.flush()\nos._exit(0)\n"
+        )
+        if os.geteuid() == 0:
+            for path in [home, *home.rglob("*")]:
+                os.chown(path, uid, uid)
+        request = warm.Request(
+            kind=warm.Kind.KERNEL,
+            argv=("kernel", "--ipython-dir", str(home), "--profile-dir", str(home / "profile")),
+            env={"HOME": str(home), "PATH": os.environ["PATH"], "LANG": "C.UTF-8"},
+            cwd=str(home),
+            uid=uid if os.geteuid() == 0 else -1,
+            log=str(home / "log"),
+            **more,
+        )
+        return warm.ask(self.socket, request)
+
+    def printed(self, uid, code, **more):
+        """What `code` printed in a child, once it has ended."""
+        child = self.program(uid, code, **more)
+        end = time.monotonic() + 40
+        while child.is_alive():
+            assert time.monotonic() < end
+            time.sleep(0.02)
+        return (self.home(uid) / "log").read_text()
+
+
+def start(folder):
+    if os.geteuid() != 0:
+        return Running(folder)
+    limits = ["--cgroup", f"civic-test-{FIRST}"]
+    return Running(folder, "--uids", str(FIRST), str(FIRST + 20), "--runs", str(RUN), *limits)
+
+
+@pytest.fixture
+def folder():
+    made = Path(tempfile.mkdtemp(prefix="civic-warm-test-"))
+    made.chmod(0o711)
+    yield made
+    shutil.rmtree(made, ignore_errors=True)
+
+
+@pytest.fixture
+def template(folder):
+    running = start(folder)
+    yield running
+    if running.process.poll() is None:
+        running.stop()
