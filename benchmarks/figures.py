@@ -35,8 +35,7 @@ def at_most(figure: str, value: float, unit: str, bar: float, *, size: str = "")
 
 
 def at_least(figure: str, value: float, unit: str, bar: float, *, size: str = "") -> Figure:
-    """The same for what should be large."""
-    return Figure(figure, value, unit, f"≥ {bar:g} {size}".rstrip(), value >= bar)
+    return Figure(figure, value, unit, f"≥ {_number(bar)} {size}".rstrip(), value >= bar)
 
 
 def machine() -> dict[str, Any]:

@@ -14,7 +14,7 @@ from civic_kernel.warm.template import Rules, Template
 
 
 #: /proc/<pid>/environ of every child shows the environment that this program was started with.
-KEPT = {"PATH", "LANG", "PYTHONPATH"}
+KEPT = {"PATH", "LANG", "LC_CTYPE", "PYTHONPATH"}  # LC_CTYPE: set by Python itself where LANG is C
 
 
 def main(argv: list[str]) -> int:
