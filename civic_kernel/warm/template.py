@@ -101,7 +101,7 @@ class Template:
 
     def serve(self) -> None:
         """Blocks. Raises RuntimeError if this process has more than one thread."""
-        check_single_threaded()
+        wait_for_single_thread()
         listener = self._bind()
         self._selector.register(listener, selectors.EVENT_READ, self._accept)
         for number in (signal.SIGTERM, signal.SIGINT):
@@ -146,11 +146,13 @@ class Template:
     def _read(self, connected: socket.socket) -> None:
         one = self._connections[connected.fileno()]
         try:
-            got, files, _, _ = socket.recv_fds(connected, MOST_BYTES, MOST_FILES)
+            got, files, flags, _ = socket.recv_fds(connected, MOST_BYTES, MOST_FILES)
         except BlockingIOError:
             return
         except OSError:
-            got, files = b"", []
+            got, files, flags = b"", [], 0
+        if flags & socket.MSG_CTRUNC:  # more files than there may be; the system has closed the rest
+            got = b""
         one.files += files
         one.got += got
         if one.child is not None or not got or len(one.got) > MOST_BYTES or len(one.files) > MOST_FILES:
@@ -258,8 +260,10 @@ class Template:
             one.close()
 
 
-def check_single_threaded() -> None:
-    """Raises RuntimeError where a second thread runs."""
-    count = len(os.listdir("/proc/self/task"))
-    if count != 1:
-        raise RuntimeError(f"the template has {count} threads and may not fork")
+def wait_for_single_thread(patience: float = 10.0) -> None:
+    """Raises RuntimeError where a second thread runs and does not end: matplotlib's timer while it reads fonts does."""
+    end = time.monotonic() + patience
+    while (count := len(os.listdir("/proc/self/task"))) != 1:
+        if time.monotonic() > end:
+            raise RuntimeError(f"the template has {count} threads and may not fork")
+        time.sleep(0.05)

@@ -2,6 +2,7 @@
 
 import os
 import shutil
+import socket
 import subprocess
 import sys
 import tempfile
@@ -28,6 +29,11 @@ FIRST = 1_700_000 + os.getpid() % 1000 * 20
 ALICE, BOB, RUN = FIRST, FIRST + 1, FIRST + 10
 
 
+def listens(path):
+    with socket.socket(socket.AF_UNIX) as one:
+        return one.connect_ex(path) == 0
+
+
 class Running:
     def __init__(self, folder, *arguments):
         self.folder = folder
@@ -39,7 +45,7 @@ class Running:
             stderr=subprocess.PIPE,
         )
         end = time.monotonic() + 30
-        while not os.path.exists(self.socket):
+        while not listens(self.socket):
             assert self.process.poll() is None, self.process.stderr.read()
             assert time.monotonic() < end
             time.sleep(0.02)
@@ -48,6 +54,12 @@ class Running:
         self.process.send_signal(number)
         self.process.wait(timeout=10)
         self.process.stderr.close()
+
+    def files(self):
+        """What the template holds open, but for what everybody does."""
+        folder = f"/proc/{self.process.pid}/fd"
+        held = {os.readlink(f"{folder}/{name}") for name in os.listdir(folder)}
+        return {name for name in held if name.startswith(("socket:", "pipe:"))}
 
     def home(self, uid):
         home = self.folder / str(uid)
@@ -65,8 +77,10 @@ class Running:
         folder.mkdir(parents=True, exist_ok=True)
         body = "".join(f"    {line}\n" for line in code.strip().splitlines())
         (folder / "first.py").write_text(
-            f"import os, sys, traceback\ntry:\n{body}except BaseException:\n    traceback.print_exc()\n"
-            "sys.stdout.flush()\nos._exit(0)\n"
+            # Not to standard output: ipykernel takes that for its client, of which there is none.
+            "import functools, os, sys, traceback\nfile = open('said', 'w')\n"
+            f"print = functools.partial(print, file=file, flush=True)\ntry:\n{body}except BaseException:\n"
+            "    traceback.print_exc(file=file)\nfile.flush()\nos._exit(0)\n"
         )
         if os.geteuid() == 0:
             for path in [home, *home.rglob("*")]:
@@ -89,7 +103,7 @@ class Running:
         while child.is_alive():
             assert time.monotonic() < end
             time.sleep(0.02)
-        return (self.home(uid) / "log").read_text()
+        return (self.home(uid) / "said").read_text()
 
 
 def start(folder):
