@@ -7,11 +7,13 @@ from decimal import Decimal
 from typing import Any
 
 from data_access.answers import RollUp, StoredAnswer
+from data_access.canonical import Json
 from data_access.flows.governing import InForce
 from data_access.ledger import Reservation
 from data_access.ledger.book import Left
 from data_access.policy import Policy
 from data_access.pricing import Quote, share_of
+from data_access.vault import View
 
 
 @dataclass(frozen=True)
@@ -46,6 +48,8 @@ class PriceTag:
     joins: dict[str, StoredAnswer]
     #: What can be added up from finer answers, free, whether or not it is as precise as was asked for.
     offers: tuple[RollUp, ...]
+    #: What the answer will say of the rows past the bound.
+    truncated: Json
 
     @property
     def to_pay(self) -> tuple[str, ...]:
@@ -102,8 +106,9 @@ class Decided:
 
 @dataclass
 class Reserved:
-    """What a question gets: parts that are stored, and parts to run for under their reservations."""
+    """What a question gets: parts that are stored, and parts to run for on `view` under their reservations."""
 
+    view: View
     charged: int = 0
     #: The joined answer's own; None where the question is its own one part.
     whole: Reservation | None = None

@@ -9,8 +9,9 @@ import re
 from collections.abc import Hashable
 from datetime import UTC, datetime
 from enum import StrEnum
+from functools import cached_property
 from itertools import pairwise
-from typing import Annotated, Any, Literal
+from typing import Annotated, Any, Literal, Self
 
 import yaml
 from pydantic import (
@@ -27,6 +28,8 @@ from data_access.documents import Closed, Day, Labels, Name
 from data_access.errors import PolicyMalformed
 from data_access.privacy.budget import Rho
 
+#: Who pays for what a load publishes out of `load_rho`. No group's name can hold a bracket, so no team is it.
+LOADS = "(load)"
 _MONTH = re.compile(r"(19|20|21)[0-9]{2}-(0[1-9]|1[0-2])")
 
 
@@ -204,7 +207,23 @@ class Policy(Closed):
 
     def hash(self) -> str:
         """Hex SHA-256 of the canonical JSON: what signatures, answers and events name."""
+        return self._hash
+
+    @cached_property
+    def _hash(self) -> str:
+        # An answer names it a dozen times.
         return document_hash(self.document())
+
+    def __copy__(self) -> Self:
+        """`model_copy(update=…)` comes by here: what becomes another policy must not keep this one's hash."""
+        copied = super().__copy__()
+        copied.__dict__.pop("_hash", None)
+        return copied
+
+    def __deepcopy__(self, memo: dict[int, Any] | None = None) -> Self:
+        copied = super().__deepcopy__(memo)
+        copied.__dict__.pop("_hash", None)
+        return copied
 
     def document(self) -> dict[str, Any]:
         """The JSON document that is signed."""
@@ -221,6 +240,8 @@ class Policy(Closed):
 
     def cap_of(self, team: str) -> Cap | None:
         """The cap that `team` draws on, or None if the policy gives it nothing."""
+        if team == LOADS:
+            return None
         for cap in self.caps:
             if cap.teams != "others" and team in cap.teams:
                 return cap
