@@ -1,5 +1,6 @@
 """Starting, stopping, and being killed: nothing may stay behind."""
 
+import contextlib
 import json
 import os
 import signal
@@ -148,7 +149,11 @@ def test_ctrl_c_ends_every_process_also_what_a_seat_left_running(civic):
 def hub_of(settings):
     """The Hub among the supervisor's children, which the warm template and adopted seats are as well."""
     children = psutil.Process(running_pid(settings)).children()
-    return next((child for child in children if "hub_config.hub" in child.cmdline()), None)
+    for child in children:
+        with contextlib.suppress(psutil.NoSuchProcess):  # ended just now, or waits to be reaped
+            if "hub_config.hub" in child.cmdline():
+                return child
+    return None
 
 
 @pytest.mark.parametrize("victim", ["up", "supervisor"])
