@@ -142,7 +142,13 @@ def _first_cell(session: Session) -> None:
 
 def _run(channel: Any, code: str) -> str:
     number = uuid.uuid4().hex
-    header = {"msg_id": number, "username": "", "session": number, "msg_type": "execute_request", "version": "5.3"}
+    header = {
+        "msg_id": number,
+        "username": "",
+        "session": number,
+        "msg_type": "execute_request",
+        "version": "5.3",
+    }
     content = {"code": code, "silent": False, "store_history": False, "allow_stdin": False}
     channel.send(
         json.dumps(

@@ -12,6 +12,8 @@ from pathlib import Path
 from civic_kernel.errors import SettingInvalid
 from civic_kernel.texts import LANGUAGES, Language
 
+WARM_SOCKET = "CIVIC_WARM_SOCKET"
+
 
 class Token:
     """A Hub token that no repr, log line or traceback can show. `reveal()` is for the one HTTP header."""
@@ -69,7 +71,7 @@ def read_settings(environ: Mapping[str, str] | None = None) -> Settings:
 def warm_socket(environ: Mapping[str, str] | None = None) -> str | None:
     """Where the template that forks kernels listens; None: every kernel starts cold."""
     env = os.environ if environ is None else environ
-    return env.get("CIVIC_WARM_SOCKET") or None
+    return env.get(WARM_SOCKET) or None
 
 
 def public_records(environ: Mapping[str, str] | None = None) -> str | None:

@@ -166,8 +166,8 @@ class WarmSpawner(SeatSpawner):
         settings = current_settings()
         account = self._account()
         home = self._home(account)
-        if self.port == 0:
-            self.port = random_port()
+        port: int = self.port or random_port()
+        self.port = port
         notice = None if settings.isolated else text(account.language, "banner.shared")
         if notice is not None:
             _write_banner(home, notice)
@@ -188,12 +188,14 @@ class WarmSpawner(SeatSpawner):
         try:
             child = await asyncio.to_thread(warm.ask, str(warm_socket(settings)), request)
         except (warm.NoTemplate, warm.Refused) as fault:
-            self.log.warning("starting %s without the template: %s", account.name, fault or "it does not answer")
+            self.log.warning(
+                "starting %s without the template: %s", account.name, fault or "it does not answer"
+            )
             self.started = 0
             address: tuple[str, int] = await super().start()
             return address
         self.pid, self.started = child.pid, child.started
-        return self.ip or "127.0.0.1", self.port
+        return self.ip or "127.0.0.1", port
 
     async def poll(self) -> int | None:
         if not self.started:

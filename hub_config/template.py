@@ -38,7 +38,14 @@ class Template:
             return
         me = os.getpid()
         self._process = subprocess.Popen(
-            [PYTHON, "-P", "-m", "civic_kernel.warm", str(warm_socket(self._settings)), *_arguments(self._settings)],
+            [
+                PYTHON,
+                "-P",
+                "-m",
+                "civic_kernel.warm",
+                str(warm_socket(self._settings)),
+                *_arguments(self._settings),
+            ],
             cwd="/",
             stdin=subprocess.DEVNULL,
             env=_environment(),

@@ -55,10 +55,11 @@ def _facts(error: BaseException) -> dict[str, object]:
 
 def explain_errors(shell: InteractiveShell, language: Language) -> None:
     """From now on `shell` puts the sentence above each traceback that has one."""
-    show = shell._showtraceback
+    # IPython has no hook before the traceback; `set_custom_exc` would replace it.
+    show: Any = shell._showtraceback
 
     def show_with_sentence(kind: Any, error: Any, lines: list[str]) -> None:
         sentence = sentence_for(error, language) if isinstance(error, BaseException) else None
         show(kind, error, [f"\x1b[1m{sentence}\x1b[0m\n", *lines] if sentence else lines)
 
-    shell._showtraceback = show_with_sentence
+    setattr(shell, "_showtraceback", show_with_sentence)  # noqa: B010

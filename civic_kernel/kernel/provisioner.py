@@ -6,7 +6,6 @@ template, or for a kernel that is not IPython, this is a plain start.
 
 from __future__ import annotations
 
-import contextlib
 import os
 import signal
 import time
@@ -15,13 +14,13 @@ from subprocess import TimeoutExpired
 from typing import Any
 
 from jupyter_client.connect import KernelConnectionInfo
-from jupyter_client.provisioning import LocalProvisioner
+from jupyter_client.provisioning.local_provisioner import LocalProvisioner
 
 from civic_kernel import warm
 from civic_kernel.settings import warm_socket
 
 #: Tells a kernel that it was started cold, so that its first cell can say why it was slow.
-COLD = "CIVIC_COLD_START"
+COLD = "_CIVIC_COLD"
 _LAUNCHER = ("-m", "ipykernel_launcher")
 
 
@@ -88,11 +87,6 @@ class WarmProvisioner(LocalProvisioner):
                 return self.connection_info
         kwargs["env"] = {**(kwargs.get("env") or os.environ), COLD: "1"}
         return await super().launch_kernel(cmd, **kwargs)
-
-    async def cleanup(self, restart: bool = False) -> None:
-        with contextlib.suppress(AttributeError):
-            self.process.poll()
-        await super().cleanup(restart)
 
 
 def _arguments(cmd: list[str]) -> list[str] | None:

@@ -12,7 +12,6 @@ from civic_kernel.warm.limits import find_cgroups
 from civic_kernel.warm.preload import preload, prepare_environment
 from civic_kernel.warm.template import Rules, Template
 
-
 #: /proc/<pid>/environ of every child shows the environment that this program was started with.
 KEPT = {"PATH", "LANG", "LC_CTYPE", "PYTHONPATH"}  # LC_CTYPE: set by Python itself where LANG is C
 

@@ -147,10 +147,8 @@ def _start_anew(request: Request) -> None:
         numpy.seed(int.from_bytes(os.urandom(4), "big"))
     sys.argv = list(request.argv)
     sys.path[:] = [entry for entry in sys.path if entry not in ("", ".")]
-    sys.stdin = open(0, encoding="utf-8")
-    sys.stdout = open(1, "w", encoding="utf-8", buffering=1, closefd=False)
-    sys.stderr = open(2, "w", encoding="utf-8", buffering=1, errors="backslashreplace", closefd=False)
-    sys.__stdin__, sys.__stdout__, sys.__stderr__ = sys.stdin, sys.stdout, sys.stderr
+    # The template's own streams, whose numbers are the child's files by now; nothing of its is left in them.
+    sys.stdout.reconfigure(line_buffering=True)  # type: ignore[union-attr]  # a text stream from the start
     gc.enable()
 
 

@@ -88,7 +88,9 @@ def preload(modules: tuple[str, ...] = SERVER + KERNEL) -> list[str]:
 def prepare_environment(home: str) -> None:
     """Before `preload`: one thread, and nobody's home. `home` is an empty folder that children may read."""
     os.environ.update(ONE_THREAD)
-    os.environ.update({"HOME": home, "MPLCONFIGDIR": home, "JUPYTER_PREFER_ENV_PATH": "1", "TZ": "Asia/Seoul"})
+    os.environ.update(
+        {"HOME": home, "MPLCONFIGDIR": home, "JUPYTER_PREFER_ENV_PATH": "1", "TZ": "Asia/Seoul"}
+    )
     for name in list(os.environ):
         if name.startswith("JUPYTERHUB_"):
             del os.environ[name]

@@ -112,8 +112,7 @@ class Template:
         gc.disable()
         while not self._stopped:
             for key, _ in self._selector.select(1.0):
-                handle: Callable[[socket.socket], None] = key.data
-                handle(key.fileobj)  # type: ignore[arg-type]  # sockets, and pidfds that `_ended` takes
+                key.data(key.fileobj)
             self._drop_the_slow()
 
     def _bind(self) -> socket.socket:
@@ -134,7 +133,9 @@ class Template:
         with contextlib.suppress(OSError):
             connected, _ = listener.accept()
             connected.setblocking(False)
-            self._connections[connected.fileno()] = _Connection(connected, peer_of(connected), time.monotonic())
+            self._connections[connected.fileno()] = _Connection(
+                connected, peer_of(connected), time.monotonic()
+            )
             self._selector.register(connected, selectors.EVENT_READ, self._read)
 
     def _drop_the_slow(self) -> None:

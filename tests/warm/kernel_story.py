@@ -40,7 +40,9 @@ async def story():
     told["who"], told["pid"] = said, first
     told["again"] = (await run(client, "print('again')"))[0]
     told["name"] = await run(client, "rides")
-    told["magic"] = (await run(client, "print('civic' in get_ipython().magics_manager.magics['cell'])"))[0].strip()
+    told["magic"] = (await run(client, "print('civic' in get_ipython().magics_manager.magics['cell'])"))[
+        0
+    ].strip()
     font = "import matplotlib; print(matplotlib.rcParams['font.family'], matplotlib.rcParams['axes.unicode_minus'])"
     told["font"] = (await run(client, font))[0].strip()
     waiting = asyncio.create_task(run(client, "import time\ntime.sleep(60)"))

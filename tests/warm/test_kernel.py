@@ -28,7 +28,12 @@ def told_by_story(template, socket):
     done = subprocess.run(
         [PYTHON, "-P", story],
         cwd=home,
-        env={"HOME": str(home), "PATH": os.environ["PATH"], "CIVIC_WARM_SOCKET": socket, "CIVIC_LANGUAGE": "en"},
+        env={
+            "HOME": str(home),
+            "PATH": os.environ["PATH"],
+            "CIVIC_WARM_SOCKET": socket,
+            "CIVIC_LANGUAGE": "en",
+        },
         capture_output=True,
         text=True,
         timeout=180,
