@@ -166,7 +166,8 @@ class WarmSpawner(SeatSpawner):
         settings = current_settings()
         account = self._account()
         home = self._home(account)
-        port: int = self.port or random_port()
+        # None of JupyterHub's traits has a type.
+        port: int = getattr(self, "port") or random_port()  # noqa: B009
         self.port = port
         notice = None if settings.isolated else text(account.language, "banner.shared")
         if notice is not None:

@@ -8,7 +8,7 @@ import time
 
 from hub_config.home import REPORTS_USER, user_ids, warm_socket
 from hub_config.processes import die_with_parent
-from hub_config.settings import END, PYTHON, RUNS, Settings
+from hub_config.settings import END, PREFIX, PYTHON, RUNS, Settings, checkout_path
 
 #: Seconds before a template that ended is started again: one that cannot start must not keep a core busy.
 PAUSE = 2.0
@@ -68,5 +68,6 @@ def _arguments(settings: Settings) -> list[str]:
 
 def _environment() -> dict[str, str]:
     """Where our modules are, and nothing that a child could inherit by mistake."""
-    kept = ("PATH", "LANG", "PYTHONPATH")
-    return {name: os.environ[name] for name in kept if name in os.environ}
+    environment = {"PATH": f"{PREFIX}/bin:/usr/local/bin:/usr/bin:/bin", "LANG": "C.UTF-8"}
+    checkout = checkout_path()
+    return environment if checkout is None else {**environment, "PYTHONPATH": str(checkout)}

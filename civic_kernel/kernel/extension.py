@@ -2,13 +2,11 @@
 
 from __future__ import annotations
 
-import os
 import sys
 from typing import TYPE_CHECKING, Any
 
 from civic_kernel.kernel.plain_words import explain_errors
-from civic_kernel.kernel.provisioner import COLD
-from civic_kernel.settings import read_settings
+from civic_kernel.settings import read_settings, was_started_cold
 from civic_kernel.texts import text
 
 if TYPE_CHECKING:
@@ -37,7 +35,7 @@ def load_ipython_extension(shell: InteractiveShell) -> None:
         use_korean_fonts()
     else:
         _use_korean_fonts_later(shell)
-    if os.environ.pop(COLD, None):
+    if was_started_cold():
         _say_once(shell, text(language, "kernel", "kernel.cold"))
 
 

@@ -6,7 +6,6 @@ template, or for a kernel that is not IPython, this is a plain start.
 
 from __future__ import annotations
 
-import os
 import signal
 import time
 from pathlib import Path
@@ -17,10 +16,8 @@ from jupyter_client.connect import KernelConnectionInfo
 from jupyter_client.provisioning.local_provisioner import LocalProvisioner
 
 from civic_kernel import warm
-from civic_kernel.settings import warm_socket
+from civic_kernel.settings import cold_environment, kernel_environment, warm_socket
 
-#: Tells a kernel that it was started cold, so that its first cell can say why it was slow.
-COLD = "_CIVIC_COLD"
 _LAUNCHER = ("-m", "ipykernel_launcher")
 
 
@@ -66,13 +63,10 @@ class WarmProvisioner(LocalProvisioner):
         socket = warm_socket()
         arguments = _arguments(cmd)
         if socket and arguments is not None:
-            env = {name: value for name, value in (kwargs.get("env") or os.environ).items()}
-            # ipykernel would watch this parent, which a forked kernel does not have: it follows us instead.
-            env.pop("JPY_PARENT_PID", None)
             request = warm.Request(
                 kind=warm.Kind.KERNEL,
                 argv=("ipykernel", *arguments),
-                env=env,
+                env=kernel_environment(kwargs.get("env")),
                 cwd=str(kwargs.get("cwd") or Path.cwd()),
                 follows=True,
             )
@@ -85,7 +79,7 @@ class WarmProvisioner(LocalProvisioner):
                 self.pid = self.pgid = child.pid  # it leads a session of its own
                 self.cwd = kwargs.get("cwd", Path.cwd())
                 return self.connection_info
-        kwargs["env"] = {**(kwargs.get("env") or os.environ), COLD: "1"}
+        kwargs["env"] = cold_environment(kwargs.get("env"))
         return await super().launch_kernel(cmd, **kwargs)
 
 

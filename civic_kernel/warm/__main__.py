@@ -29,8 +29,7 @@ def main(argv: list[str]) -> int:
     told = parser.parse_args(argv)
     with tempfile.TemporaryDirectory(prefix="civic-warm-") as home:
         prepare_environment(home)
-        for name in preload():
-            print(f"not preloaded: {name}", file=sys.stderr)
+        preload()
         cgroups = find_cgroups(told.cgroup) if told.cgroup else None
         rules = Rules(told.uids[0], told.uids[1], told.runs, told.reports)
         Template(told.socket, rules, cgroups).serve()

@@ -5,8 +5,6 @@ Only modules, no objects: an event loop, a ZMQ context or an open database would
 
 from __future__ import annotations
 
-import contextlib
-import importlib
 import os
 import warnings
 
@@ -19,70 +17,35 @@ ONE_THREAD = {
     "ARROW_DEFAULT_MEMORY_POOL": "system",
 }
 
-SERVER = (
-    "jupyterhub.singleuser.extension",
-    "jupyter_server.serverapp",
-    "jupyter_server.services.contents.largefilemanager",
-    "jupyter_server.services.kernels.kernelmanager",
-    "jupyter_server.services.kernels.websocket",
-    "jupyter_server.services.sessions.sessionmanager",
-    "jupyterlab",
-    "jupyterlab.labapp",
-    "jupyterlab_server.handlers",
-    "jupyter_lsp",
-    "jupyter_lsp.serverextension",
-    "jupyter_server_ydoc",
-    "jupyter_server_ydoc.app",
-    "jupyter_server_fileid.extension",
-    "jupyter_server_terminals",
-    "jupyter_server_terminals.app",
-    "notebook_shim",
-    "notebook_shim.nbserver",
-    "nbconvert",
-    "jupyter_client.provisioning",
-)
-KERNEL = (
-    "ipykernel.kernelapp",
-    "ipykernel.ipkernel",
-    "ipykernel.zmqshell",
-    "IPython.core.completer",
-    "IPython.core.magics",
-    "IPython.core.pylabtools",
-    "jedi",
-    "matplotlib_inline.backend_inline",
-    "numpy",
-    "numpy.random",
-    "pandas",
-    "pyarrow",
-    "pyarrow.parquet",
-    "geopandas",
-    "shapely",
-    "folium",
-    "matplotlib.pyplot",
-    "civic_kernel.client",
-    "civic_kernel.queries",
-    "civic_kernel.frames",
-    "civic_kernel.charts",
-    "civic_kernel.maps",
-    "civic_kernel.methods.combine",
-    "civic_kernel.methods.rates",
-)
 
-
-def preload(modules: tuple[str, ...] = SERVER + KERNEL) -> list[str]:
-    """Import `modules`; those that are not installed, which a child then misses as it would without us."""
-    missing = []
+def preload() -> None:
+    """Import what children need. Raises ImportError where it is not installed: they then start cold."""
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")
-        for name in modules:
-            try:
-                importlib.import_module(name)
-            except ImportError:
-                missing.append(name)
-    with contextlib.suppress(Exception):
-        # Reads every font of the machine: seconds, once, instead of in each kernel.
-        importlib.import_module("matplotlib.font_manager").fontManager  # noqa: B018
-    return missing
+        _import_server()
+        _import_kernel()
+
+
+def _import_server() -> None:
+    """JupyterLab's server and the extensions that the workspace installs. Never `jupyterhub.singleuser.app`, which
+    decides by the environment of its import what it is."""
+    import notebook_shim.nbserver  # noqa: F401
+
+    import civic_kernel.kernel.provisioner  # noqa: F401
+
+
+def _import_kernel() -> None:
+    import shapely  # noqa: F401
+
+    import civic_kernel.charts
+    import civic_kernel.client
+    import civic_kernel.frames
+    import civic_kernel.kernel.extension
+    import civic_kernel.magics
+    import civic_kernel.maps
+    import civic_kernel.methods.combine
+    import civic_kernel.methods.rates
+    import civic_kernel.queries  # noqa: F401
 
 
 def prepare_environment(home: str) -> None:

@@ -17,12 +17,9 @@ ROOT = Path(__file__).resolve().parents[2]
 #: The template's program with nothing preloaded: what is tested is who may become whom, not pandas.
 BARE = """
 import sys
-from pathlib import Path
-from civic_kernel.warm import preload
-preload.SERVER, preload.KERNEL = (), ("numpy.random",)
-preload.preload.__defaults__ = (preload.SERVER + preload.KERNEL,)
-from civic_kernel.warm.__main__ import main
-sys.exit(main(sys.argv[1:]))
+from civic_kernel.warm import __main__ as program
+program.preload = lambda: __import__("numpy.random")
+sys.exit(program.main(sys.argv[1:]))
 """
 #: Where tests run as root, these become people; far from the workspace's own ranges.
 FIRST = 1_700_000 + os.getpid() % 1000 * 20

@@ -11,7 +11,7 @@ from IPython.core.interactiveshell import InteractiveShell
 
 from civic_kernel.kernel.extension import load_ipython_extension
 from civic_kernel.kernel.plain_words import SENTENCES, explain_errors, sentence_for
-from civic_kernel.kernel.provisioner import COLD
+from civic_kernel.settings import cold_environment
 from hub_config.settings import PYTHON
 from tests.warm.conftest import ALICE, ROOT
 
@@ -68,11 +68,12 @@ def test_without_a_template_it_starts_cold_says_so_once_and_works(template):
 
 
 def test_a_cold_kernel_says_that_it_is_one_before_its_first_cell(capsys, monkeypatch):
-    monkeypatch.setenv(COLD, "1")
+    for name, value in cold_environment({}).items():
+        monkeypatch.setenv(name, value)
     monkeypatch.setenv("CIVIC_LANGUAGE", "en")
     shell = InteractiveShell()
     load_ipython_extension(shell)
-    assert COLD not in os.environ  # not for what this kernel starts itself
+    assert not os.environ.keys() & cold_environment({}).keys()  # not for what this kernel starts itself
     for _ in range(2):
         shell.run_cell("1")
     assert capsys.readouterr().err.count("no prepared one was there") == 1
