@@ -2,7 +2,7 @@
 
 CivicError
 ├── BadRequest            the question itself is wrong
-│   ├── MalformedRequest, PlanInvalid, UnknownColumn, UnknownFunction, ValueOutsideDomain,
+│   ├── MalformedRequest, RequestTooLarge, PlanInvalid, UnknownColumn, UnknownFunction, ValueOutsideDomain,
 │   │   MeasureRefused, BinsMissing, MarginRefused, TooManyCells, SpendInvalid, SpendOverMaximum,
 │   │   UnknownPurpose, NotOffered, SqlRefused
 │   └── (here only)       ParameterUnknown, ParameterInvalid, TeamMissing, PurposeMissing, SettingInvalid,
@@ -105,6 +105,10 @@ class BadRequest(CivicError):
 
 class MalformedRequest(BadRequest):
     code = "malformed_request"
+
+
+class RequestTooLarge(BadRequest):
+    code = "request_too_large"
 
 
 class PlanInvalid(BadRequest):

@@ -14,6 +14,7 @@ from typing import Any, cast
 
 from data_access.compose import Parts
 from data_access.errors import REGISTRY
+from data_access.gateway.documents import reply_schemas
 from data_access.gateway.identity import ACCESS, Identity
 from data_access.gateway.public import public_app
 from data_access.gateway.workspace import APPROVE, ASK, READ, RELEASE, workspace_app
@@ -48,10 +49,13 @@ def openapi_document() -> Document:
     for path, operations in public["paths"].items():
         if document["paths"].get(path, {}).keys() < operations.keys():
             raise ValueError(f"{path} is public but absent from the workspace's app")
+    replies, shared = reply_schemas()
     for path, operations in document["paths"].items():
         for method, operation in operations.items():
             _complete(operation, method, path, method in public["paths"].get(path, {}))
+            operation["responses"]["200"]["content"]["application/json"]["schema"] = replies[method, path]
     schemas = document.setdefault("components", {}).setdefault("schemas", {})
+    schemas |= shared
     for unused in ("HTTPValidationError", "ValidationError"):
         schemas.pop(unused, None)
     schemas["Failure"] = _failure_schema()
