@@ -30,7 +30,16 @@ QUESTIONS: list[dict[str, Any]] = [
     QUESTION | {"plan": BY_GU | {"by": ["sex"], "where": AUGUST}, "spend": {"rho": "0.001"}},
     QUESTION | {"fresh": True},
 ]
-READ = ("me", "catalog", "datasets/rides", "answers", "answers/{answer}", "ledger", "audit/head", "audit/events")
+READ = (
+    "me",
+    "catalog",
+    "datasets/rides",
+    "answers",
+    "answers/{answer}",
+    "ledger",
+    "audit/head",
+    "audit/events",
+)
 READ += ("audit/witnesses", "policies", "parties", "releases")
 
 
@@ -53,10 +62,12 @@ def _as_one_file(made: Workspace) -> None:
 
 
 def _garbage(kind: Any, more: int) -> tuple[Any, ...]:
-    """Of the column's own type: a disk turns bits over, it does not turn numbers into words."""
+    """Of the column's own type: a disk turns bits over, it does not turn numbers into words. Bytes are parsed, so
+    they come first; the rest is left to `make fuzz`.
+    """
     if isinstance(kind, LargeBinary):
         return (b"\xff\xfe{", b"", b"[]", b"{}", b"0" * 64)[: more + 1]
-    return ((2**62, -1) if isinstance(kind, Integer) else ("garbage", ""))[: more + 1]
+    return (-1, 2**40) if isinstance(kind, Integer) and more else ("garbage", "") if more else ()
 
 
 def _replies(client: TestClient, answer: str) -> Iterator[tuple[str, Any]]:
@@ -100,5 +111,4 @@ def test_no_damage_is_a_fault_and_nothing_damaged_is_handed_on(
         for rest in ledger.parent.glob("vault.sqlite-*"):
             rest.unlink()
         shutil.copy(whole, ledger)
-    for fault in faults: print(fault)
     assert faults == []
