@@ -30,7 +30,7 @@ test-postgres: ## the vault side's tests with its database on PostgreSQL instead
 # Others each time: what they find is printed with the line that draws it again.
 fuzz: ## many more bad requests than `make test` sends, others each time: make fuzz TIMES=50
 	@$(SETUP) test
-	@$(RUN)/python -m pytest -q tests/fuzz --fuzz $(or $(TIMES),20) $(ARGS)
+	@$(RUN)/python -m pytest -q tests/fuzz tests/ledger/test_damaged.py --fuzz $(or $(TIMES),20) $(ARGS)
 
 check: ## style, types and contracts: the quick part of the tests
 	@$(SETUP) test

@@ -57,6 +57,7 @@ class Database:
                 pool_pre_ping=True,
                 pool_timeout=_BUSY_MILLISECONDS / 1000,
             )
+            event.listen(self._engine, "checkout", _obey_server)
             return
         # No pool: each transaction opens the file by its name, so one that was moved away or replaced is
         # noticed at once; a kept connection would go on charging a ledger that nobody can find.
@@ -130,6 +131,12 @@ def _sqlite_url(url: str) -> URL:
     parsed = make_url(url)
     path = quote(parsed.database or "", safe="/")
     return parsed.set(database=f"file:{path}", query={"mode": "rw", "uri": "true"})
+
+
+def _obey_server(connection: Any, _record: object, _proxy: object) -> None:
+    # A connection that was used for reading comes back as READ WRITE, which overrides a server that was told to
+    # take nothing: whether a charge is refused would depend on which connection it got.
+    connection.read_only = None
 
 
 def _configure_sqlite(connection: Any, _record: object) -> None:
