@@ -27,6 +27,7 @@ Period = Annotated[str, Field(pattern=r"^\d{4}-\d\d$")]
 Nano = Annotated[int, Field(ge=0)]
 AnswerId = Annotated[str, Field(pattern=r"^ans-[a-z2-7]{26}$")]
 PlanId = Annotated[str, Field(pattern=r"^pln-[a-z2-7]{26}$")]
+LostId = Annotated[str, Field(pattern=r"^lost-[a-z2-7]{26}$")]
 ReleaseId = Annotated[str, Field(pattern=r"^rel-[a-z2-7]{26}$")]
 #: The plan in its canonical form.
 PlanDocument = dict[str, Any]
@@ -181,6 +182,15 @@ class Offer(_Reply):
     margins: dict[str, int]
 
 
+class Truncated(_Reply):
+    """What no question counts, as a part of 1 with its 95 % interval, and the published shares it is made from."""
+
+    share: str
+    low: str
+    high: str
+    lost_shares: list[LostId]
+
+
 class Price(_Reply):
     plan: PlanDocument
     plan_id: PlanId
@@ -197,6 +207,7 @@ class Price(_Reply):
     to_pay: list[Period]
     offers: list[Offer]
     free: bool
+    truncated_share: Truncated | None
 
 
 class Spent(_Reply):
@@ -258,7 +269,7 @@ class Statement(_Reply):
     mechanism: Mechanism
     joined: list[Source] | None = None
     rolled_up: list[Source] | None = None
-    truncated_share: None
+    truncated_share: Truncated | None
     issued_at: Moment
     table: Table
 
@@ -316,6 +327,48 @@ class LedgerPeriod(_Reply):
 class Ledger(_Reply):
     periods: list[LedgerPeriod]
     head: Head
+
+
+class LostMeasure(_Reply):
+    rho: Nano
+    sensitivity_squared: int
+    scale: str
+    margin: int
+
+
+class LostMechanism(_Reply):
+    name: Literal["discrete-gaussian"]
+    measures: dict[str, LostMeasure]
+
+
+class LostStatement(_Reply):
+    """How much of one period the row bound leaves out: four noisy numbers, each with its interval."""
+
+    kind: Literal["civic-lost-share"]
+    dataset: str
+    dataset_title: Labels
+    lineage: str
+    period: Period
+    row_bound: int
+    unit: Protected
+    synthetic: bool
+    data_version: int
+    policy_hash: Sha256
+    policy_version: int
+    delta: str
+    plan_id: PlanId
+    spend: Spent
+    reservation: str
+    mechanism: LostMechanism
+    numbers: dict[str, list[int]]
+    share: dict[str, str]
+    issued_at: Moment
+
+
+class LostShare(_Reply):
+    id: LostId
+    signature: Signed
+    statement: LostStatement
 
 
 class EventBody(_Reply):
@@ -412,6 +465,7 @@ REPLIES: dict[tuple[str, str], Any] = {
     ("get", "/v1/releases"): list[Release],
     ("get", "/v1/releases/{release}"): Release,
     ("get", "/v1/ledger"): Ledger,
+    ("get", "/v1/lost-shares"): list[LostShare],
     ("get", "/v1/audit/head"): SignedHead,
     ("get", "/v1/audit/events"): Events,
     ("get", "/v1/audit/witnesses"): Witnesses,

@@ -53,6 +53,8 @@ def openapi_document() -> Document:
     for path, operations in document["paths"].items():
         for method, operation in operations.items():
             _complete(operation, method, path, method in public["paths"].get(path, {}))
+            if (method, path) not in replies:
+                raise ValueError(f"{method} {path} has no reply in gateway/documents.py")
             operation["responses"]["200"]["content"]["application/json"]["schema"] = replies[method, path]
     schemas = document.setdefault("components", {}).setdefault("schemas", {})
     schemas |= shared

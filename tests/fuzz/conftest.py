@@ -131,6 +131,7 @@ def _world(tmp_path_factory: pytest.TempPathFactory, server: Server | None) -> I
         )
     )
     workspace.load("rides", ("time", "member", "gu", "sex", "minutes", "change"), ROWS)
+    workspace.parts.lost.publish("rides")
     identity = FakeIdentity({TOKEN: make_caller("ann", ["bike"], *RIGHTS)})
     headers = {"Authorization": f"token {TOKEN}", "Accept-Language": "en"}
     with (

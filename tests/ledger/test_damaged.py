@@ -30,23 +30,15 @@ QUESTIONS: list[dict[str, Any]] = [
     QUESTION | {"plan": BY_GU | {"by": ["sex"], "where": AUGUST}, "spend": {"rho": "0.001"}},
     QUESTION | {"fresh": True},
 ]
-READ = (
-    "me",
-    "catalog",
-    "datasets/rides",
-    "answers",
-    "answers/{answer}",
-    "ledger",
-    "audit/head",
-    "audit/events",
-)
-READ += ("audit/witnesses", "policies", "parties", "releases")
+READ = ("me", "catalog", "datasets/rides", "answers", "answers/{answer}", "ledger", "lost-shares", "releases")
+READ += ("audit/head", "audit/events", "audit/witnesses", "policies", "parties")
 
 
 @pytest.fixture(scope="module")
 def asked(template: Workspace, tmp_path_factory: pytest.TempPathFactory) -> Iterator[tuple[Workspace, str]]:
     """A workspace with an answer, a joined one and one that was added up, all in one file."""
     made = copy_workspace(template, tmp_path_factory.mktemp("damaged") / "home")
+    made.parts.lost.publish("rides")
     answer = made.ask(key="once").answer.id
     made.ask(ANN, BY_GU | {"by": ["gu", "month"]})
     made.ask(ANN, BY_GU | {"by": ["gu", "sex"], "where": AUGUST}, spend={"rho": "0.02"})
