@@ -27,6 +27,8 @@ Period = Annotated[str, Field(pattern=r"^\d{4}-\d\d$")]
 Nano = Annotated[int, Field(ge=0)]
 AnswerId = Annotated[str, Field(pattern=r"^ans-[a-z2-7]{26}$")]
 PlanId = Annotated[str, Field(pattern=r"^pln-[a-z2-7]{26}$")]
+ApprovalId = Annotated[str, Field(pattern=r"^apr-[a-z2-7]{26}$")]
+Cause = Literal["allowance", "room"]
 LostId = Annotated[str, Field(pattern=r"^lost-[a-z2-7]{26}$")]
 ReleaseId = Annotated[str, Field(pattern=r"^rel-[a-z2-7]{26}$")]
 #: The plan in its canonical form.
@@ -207,6 +209,8 @@ class Price(_Reply):
     to_pay: list[Period]
     offers: list[Offer]
     free: bool
+    #: Asked now, it would wait for a person: why.
+    waits: Cause | None
     truncated_share: Truncated | None
 
 
@@ -292,6 +296,80 @@ class AnswerLine(_Reply):
     purpose: str
     issued_at: Moment
     synthetic: bool
+
+
+class AskedMeasure(_Reply):
+    fn: str
+    margin: int | None
+
+
+class WaitingPrice(_Reply):
+    """The last two as of now; null where the question is over."""
+
+    rho: Nano
+    periods: list[Period]
+    measures: dict[str, AskedMeasure]
+    share_of_left: str | None
+    more_such: Nano | None
+
+
+class Waiting(_Reply):
+    """A question that waits for a person, and what became of it."""
+
+    approval_id: ApprovalId
+    state: Literal["waiting", "approved", "refused", "expired", "used", "void"]
+    cause: Cause
+    team: str
+    asker: str
+    dataset: str
+    dataset_title: Labels
+    purpose: str
+    fresh: bool
+    question: Labels
+    plan: PlanDocument
+    price: WaitingPrice
+    asked_at: Moment
+    expires_at: Moment
+    decided_by: str | None
+    decided_at: Moment | None
+    answer_id: AnswerId | None
+    mine: bool
+    can_decide: bool
+
+
+class MyShare(_Reply):
+    has_share: bool
+    spent: dict[Period, Nano]
+
+
+class AllowanceLine(_Reply):
+    """`rho` is nano-ρ of each seat in each period."""
+
+    allowance_id: str
+    team: str
+    dataset: str
+    seats: int
+    rho: Nano
+    from_: Moment | None = Field(alias="from")
+    until: Moment | None
+    set_by: str
+    set_at: Moment
+    in_force: bool
+    taken: int
+    mine: MyShare
+
+
+class AllowanceSet(_Reply):
+    """What it means; with `dry_run` nothing was set."""
+
+    dry_run: bool
+    allowance: AllowanceLine | None
+    seats: int
+    rho: Nano
+    all_seats: Nano
+    share_of_left: str
+    questions: dict[str, Nano]
+    short: list[Period]
 
 
 class Head(_Reply):
@@ -450,32 +528,38 @@ class Release(_Reply):
     approvals: list[Approval]
 
 
-#: (method, path) -> what a success has as its body. A route that is not here fails the build of the document.
-REPLIES: dict[tuple[str, str], Any] = {
-    ("get", "/v1/me"): Me,
-    ("get", "/v1/catalog"): Catalog,
-    ("get", "/v1/datasets/{dataset}"): DatasetDocument,
-    ("get", "/v1/datasets/{dataset}/twin"): Twin,
-    ("post", "/v1/price"): Price,
-    ("post", "/v1/answers"): Answer,
-    ("get", "/v1/answers"): list[AnswerLine],
-    ("get", "/v1/answers/{answer_id}"): Answer,
-    ("post", "/v1/releases"): Release,
-    ("post", "/v1/releases/{release}/approvals"): Release,
-    ("get", "/v1/releases"): list[Release],
-    ("get", "/v1/releases/{release}"): Release,
-    ("get", "/v1/ledger"): Ledger,
-    ("get", "/v1/lost-shares"): list[LostShare],
-    ("get", "/v1/audit/head"): SignedHead,
-    ("get", "/v1/audit/events"): Events,
-    ("get", "/v1/audit/witnesses"): Witnesses,
-    ("post", "/v1/audit/witnesses"): Witnessed,
-    ("get", "/v1/policies"): list[PolicyLine],
-    ("get", "/v1/parties"): Parties,
+#: (method, path, status) -> what that success has as its body. What is missing here fails the build of the document.
+REPLIES: dict[tuple[str, str, str], Any] = {
+    ("get", "/v1/me", "200"): Me,
+    ("get", "/v1/catalog", "200"): Catalog,
+    ("get", "/v1/datasets/{dataset}", "200"): DatasetDocument,
+    ("get", "/v1/datasets/{dataset}/twin", "200"): Twin,
+    ("post", "/v1/price", "200"): Price,
+    ("post", "/v1/answers", "200"): Answer,
+    ("post", "/v1/answers", "202"): Waiting,
+    ("get", "/v1/approvals", "200"): list[Waiting],
+    ("get", "/v1/approvals/{approval}", "200"): Waiting,
+    ("post", "/v1/approvals/{approval}", "200"): Waiting,
+    ("get", "/v1/allowances", "200"): list[AllowanceLine],
+    ("post", "/v1/allowances", "200"): AllowanceSet,
+    ("get", "/v1/answers", "200"): list[AnswerLine],
+    ("get", "/v1/answers/{answer_id}", "200"): Answer,
+    ("post", "/v1/releases", "200"): Release,
+    ("post", "/v1/releases/{release}/approvals", "200"): Release,
+    ("get", "/v1/releases", "200"): list[Release],
+    ("get", "/v1/releases/{release}", "200"): Release,
+    ("get", "/v1/ledger", "200"): Ledger,
+    ("get", "/v1/lost-shares", "200"): list[LostShare],
+    ("get", "/v1/audit/head", "200"): SignedHead,
+    ("get", "/v1/audit/events", "200"): Events,
+    ("get", "/v1/audit/witnesses", "200"): Witnesses,
+    ("post", "/v1/audit/witnesses", "200"): Witnessed,
+    ("get", "/v1/policies", "200"): list[PolicyLine],
+    ("get", "/v1/parties", "200"): Parties,
 }
 
 
-def reply_schemas() -> tuple[dict[tuple[str, str], Any], dict[str, Any]]:
+def reply_schemas() -> tuple[dict[tuple[str, str, str], Any], dict[str, Any]]:
     """The schema of each reply, and the schemas that these refer to under `#/components/schemas/`."""
     # `validation`: what a signed document may be, not what pydantic would write for it.
     found, shared = TypeAdapter.json_schemas(

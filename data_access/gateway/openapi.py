@@ -14,10 +14,11 @@ from typing import Any, cast
 
 from data_access.compose import Parts
 from data_access.errors import REGISTRY
+from data_access.gateway.approvals import DECIDE
 from data_access.gateway.documents import reply_schemas
-from data_access.gateway.identity import ACCESS, Identity
+from data_access.gateway.identity import ACCESS, ASK, FACILITATE, READ, Identity
 from data_access.gateway.public import public_app
-from data_access.gateway.workspace import APPROVE, ASK, READ, RELEASE, workspace_app
+from data_access.gateway.workspace import APPROVE, RELEASE, workspace_app
 
 Document = dict[str, Any]
 
@@ -32,6 +33,11 @@ DEMANDED: dict[tuple[str, str], tuple[str, ...]] = {
     ("post", "/v1/answers"): (ASK,),
     ("get", "/v1/answers"): (READ,),
     ("get", "/v1/answers/{answer_id}"): (READ,),
+    ("get", "/v1/approvals"): (READ,),
+    ("get", "/v1/approvals/{approval}"): (READ,),
+    ("post", "/v1/approvals/{approval}"): DECIDE,
+    ("get", "/v1/allowances"): (READ,),
+    ("post", "/v1/allowances"): (FACILITATE,),
     ("post", "/v1/releases"): (RELEASE,),
     ("post", "/v1/releases/{release}/approvals"): APPROVE,
 }
@@ -53,9 +59,11 @@ def openapi_document() -> Document:
     for path, operations in document["paths"].items():
         for method, operation in operations.items():
             _complete(operation, method, path, method in public["paths"].get(path, {}))
-            if (method, path) not in replies:
-                raise ValueError(f"{method} {path} has no reply in gateway/documents.py")
-            operation["responses"]["200"]["content"]["application/json"]["schema"] = replies[method, path]
+            for status, response in operation["responses"].items():
+                if status.startswith("2"):
+                    if (method, path, status) not in replies:
+                        raise ValueError(f"{method} {path} {status} has no reply in gateway/documents.py")
+                    response["content"] = {"application/json": {"schema": replies[method, path, status]}}
     schemas = document.setdefault("components", {}).setdefault("schemas", {})
     schemas |= shared
     for unused in ("HTTPValidationError", "ValidationError"):

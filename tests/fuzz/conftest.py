@@ -9,7 +9,7 @@ from __future__ import annotations
 import base64
 import logging
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 import httpx
@@ -33,7 +33,9 @@ CANARY = "canary7f3a"
 NUMBER = 918_273
 PREFIX = "/services/data"
 TOKEN = f"{CANARY}-token"
-RIGHTS = ("ask", "read", "release", "approve:city", "approve:cso")
+#: Of a room, whose questions wait for a person.
+ROOM = f"{CANARY}-room"
+RIGHTS = ("facilitate", "ask", "read", "release", "approve:city", "approve:cso")
 #: The dataset of tests/query/strategies.py, so that the plans that are drawn there can be asked here.
 CATALOG = """
 id: rides
@@ -132,7 +134,9 @@ def _world(tmp_path_factory: pytest.TempPathFactory, server: Server | None) -> I
     )
     workspace.load("rides", ("time", "member", "gu", "sex", "minutes", "change"), ROWS)
     workspace.parts.lost.publish("rides")
-    identity = FakeIdentity({TOKEN: make_caller("ann", ["bike"], *RIGHTS)})
+    room = make_caller("room-1", ["bike"], "ask", "read")
+    room = replace(room, asker=replace(room.asker, is_room=True))
+    identity = FakeIdentity({TOKEN: make_caller("ann", ["bike"], *RIGHTS), ROOM: room})
     headers = {"Authorization": f"token {TOKEN}", "Accept-Language": "en"}
     with (
         served(workspace_app(workspace.parts, identity)) as address,

@@ -12,7 +12,7 @@ from schemathesis import Case, GenerationMode
 
 from data_access.clock import timestamp
 from tests.factories import BY_GU
-from tests.fuzz.conftest import World, signed
+from tests.fuzz.conftest import ROOM, World, signed
 from tests.fuzz.replies import OPERATIONS, PUBLIC, call
 
 QUESTION: dict[str, Any] = {"plan": BY_GU, "team": "bike", "purpose": "research"}
@@ -58,10 +58,13 @@ BODIES: dict[str, Callable[[World], Any]] = {
     "POST /v1/releases": lambda world: {"record": _record(world)},
     "POST /v1/releases/{release}/approvals": _approval,
     "POST /v1/audit/witnesses": _head,
+    "POST /v1/approvals/{approval}": lambda world: {"decision": "refuse"},
+    "POST /v1/allowances": lambda world: {"team": "bike", "dataset": "rides", "seats": 3, "rho": 1_000_000},
 }
 IDS: dict[str, Callable[[World], str]] = {
     "dataset": lambda world: "rides",
     "answer_id": lambda world: str(_made(world, "POST /v1/answers")["answer_id"]),
+    "approval": lambda world: str(_waiting(world)["approval_id"]),
     "release": lambda world: str(_made(world, "POST /v1/releases")["release_id"]),
 }
 
@@ -74,6 +77,18 @@ def _made(world: World, label: str) -> Any:
     status, document = call(world, operation.Case(path_parameters=path, **body))
     assert status == 200, document
     return document
+
+
+def _waiting(world: World) -> Any:
+    """A question of the room, that waits."""
+    operation = OPERATIONS["POST /v1/answers"]
+    status, document = call(world, operation.Case(body=QUESTION | {"fresh": True}), token=ROOM)
+    assert status == 202, document
+    return document
+
+
+def test_a_question_that_waits_is_told_as_documented_and_charged_nothing(world: World) -> None:
+    assert _waiting(world)["state"] == "waiting"
 
 
 @pytest.mark.parametrize("label", OPERATIONS)
