@@ -11,14 +11,11 @@ from __future__ import annotations
 
 from typing import Annotated, Any, Literal
 
-from pydantic import BaseModel, ConfigDict, Field, TypeAdapter
+from pydantic import BaseModel, ConfigDict, Field
 
 from data_access.documents import Labels
-from data_access.flows.releasing import ReleaseRecord
-from data_access.flows.witnessing import WitnessStatement
-from data_access.parties import Register
 from data_access.parties.register import Side
-from data_access.policy import Clip, Policy
+from data_access.policy import Clip
 
 Sha256 = Annotated[str, Field(pattern=r"^[0-9a-f]{64}$")]
 Moment = Annotated[str, Field(pattern=r"^\d{4}-\d\d-\d\dT\d\d:\d\d:\d\dZ$")]
@@ -35,24 +32,24 @@ ReleaseId = Annotated[str, Field(pattern=r"^rel-[a-z2-7]{26}$")]
 PlanDocument = dict[str, Any]
 
 
-class _Reply(BaseModel):
+class Reply(BaseModel):
     model_config = ConfigDict(extra="forbid")
 
 
-class Signed(_Reply):
+class Signed(Reply):
     """A detached Ed25519 signature over canonical JSON (RFC 8785)."""
 
     key_id: str
     ed25519: str
 
 
-class Me(_Reply):
+class Me(Reply):
     name: str
     public_name: str
     teams: list[str]
 
 
-class CatalogLine(_Reply):
+class CatalogLine(Reply):
     id: str
     title: Labels
     description: Labels
@@ -62,24 +59,24 @@ class CatalogLine(_Reply):
     closed_code: str | None
 
 
-class Catalog(_Reply):
+class Catalog(Reply):
     datasets: list[CatalogLine]
 
 
-class Protected(_Reply):
+class Protected(Reply):
     """What is protected: one person's, or one row's, part in one period."""
 
     kind: Literal["person", "row"]
     period: Literal["month"]
 
 
-class Bounds(_Reply):
+class Bounds(Reply):
     low: int
     high: int
     unit: str
 
 
-class Column(_Reply):
+class Column(Reply):
     """What a question may name; the last three stand beside measures alone."""
 
     name: str
@@ -93,7 +90,7 @@ class Column(_Reply):
     bands: list[str] | None = None
 
 
-class PolicySigner(_Reply):
+class PolicySigner(Reply):
     key_id: str
     side: Side | None
     party: str | None
@@ -101,13 +98,13 @@ class PolicySigner(_Reply):
     demo: bool | None
 
 
-class TeamBudget(_Reply):
+class TeamBudget(Reply):
     team: str
     cap: Nano
     left: dict[Period, Nano]
 
 
-class DatasetDocument(_Reply):
+class DatasetDocument(Reply):
     """What may be asked of a dataset, at what price, and what the asker's teams have left."""
 
     id: str
@@ -136,7 +133,7 @@ class DatasetDocument(_Reply):
     teams: list[TeamBudget]
 
 
-class Twin(_Reply):
+class Twin(Reply):
     kind: Literal["civic-twin"]
     made_up: Literal[True]
     notice: Labels
@@ -149,14 +146,14 @@ class Twin(_Reply):
     clips: dict[str, Clip]
 
 
-class MechanismPart(_Reply):
+class MechanismPart(Reply):
     part: str
     rho: Nano
     sensitivity_squared: int
     scale: str
 
 
-class MeasureDocument(_Reply):
+class MeasureDocument(Reply):
     """How one measure is protected. A mean has two mechanisms, which then stand under `parts`."""
 
     fn: str
@@ -168,23 +165,22 @@ class MeasureDocument(_Reply):
     parts: list[MechanismPart] | None = None
 
 
-class Expected(_Reply):
+class Expected(Reply):
     margin: str
     cell: int
-    named_by: str
 
 
 class PricedMeasure(MeasureDocument):
     expected: Expected | None
 
 
-class Offer(_Reply):
+class Offer(Reply):
     periods: list[Period]
     answers: list[AnswerId]
     margins: dict[str, int]
 
 
-class Truncated(_Reply):
+class Truncated(Reply):
     """What no question counts, as a part of 1 with its 95 % interval, and the published shares it is made from."""
 
     share: str
@@ -193,12 +189,15 @@ class Truncated(_Reply):
     lost_shares: list[LostId]
 
 
-class Price(_Reply):
+class Price(Reply):
     plan: PlanDocument
     plan_id: PlanId
     rho: Nano
     periods: list[Period]
     cells: int
+    #: The size of cell that `expected` is told for, and who says that cells are so large.
+    cell: int | None
+    cell_from: str | None
     measures: dict[str, PricedMeasure]
     team: str
     left: dict[Period, Nano]
@@ -214,16 +213,16 @@ class Price(_Reply):
     truncated_share: Truncated | None
 
 
-class Spent(_Reply):
+class Spent(Reply):
     rho: Nano
 
 
-class Mechanism(_Reply):
+class Mechanism(Reply):
     name: Literal["discrete-gaussian", "sum-of-discrete-gaussians"]
     measures: dict[str, MeasureDocument]
 
 
-class Heading(_Reply):
+class Heading(Reply):
     name: str
     role: Literal["key", "measure", "low", "high", "flag"]
     measure: str | None
@@ -231,14 +230,14 @@ class Heading(_Reply):
     per_cent: int | None = None
 
 
-class Table(_Reply):
+class Table(Reply):
     """Means, shares and quantiles are decimal text; a withheld cell is null and flagged."""
 
     columns: list[Heading]
     rows: list[list[str | int | bool | None]]
 
 
-class Source(_Reply):
+class Source(Reply):
     period: Period
     answer_id: AnswerId
     rho: Nano
@@ -248,7 +247,7 @@ class Source(_Reply):
     cells: int | None = None
 
 
-class Statement(_Reply):
+class Statement(Reply):
     """What is signed."""
 
     kind: Literal["civic-answer"]
@@ -278,7 +277,7 @@ class Statement(_Reply):
     table: Table
 
 
-class Answer(_Reply):
+class Answer(Reply):
     answer_id: AnswerId
     signature: Signed
     statement: Statement
@@ -287,7 +286,7 @@ class Answer(_Reply):
     charged: Nano
 
 
-class AnswerLine(_Reply):
+class AnswerLine(Reply):
     answer_id: AnswerId
     rho: Nano
     dataset: str
@@ -298,12 +297,12 @@ class AnswerLine(_Reply):
     synthetic: bool
 
 
-class AskedMeasure(_Reply):
+class AskedMeasure(Reply):
     fn: str
     margin: int | None
 
 
-class WaitingPrice(_Reply):
+class WaitingPrice(Reply):
     """The last two as of now; null where the question is over."""
 
     rho: Nano
@@ -313,7 +312,7 @@ class WaitingPrice(_Reply):
     more_such: Nano | None
 
 
-class Waiting(_Reply):
+class Waiting(Reply):
     """A question that waits for a person, and what became of it."""
 
     approval_id: ApprovalId
@@ -337,12 +336,12 @@ class Waiting(_Reply):
     can_decide: bool
 
 
-class MyShare(_Reply):
+class MyShare(Reply):
     has_share: bool
     spent: dict[Period, Nano]
 
 
-class AllowanceLine(_Reply):
+class AllowanceLine(Reply):
     """`rho` is nano-ρ of each seat in each period."""
 
     allowance_id: str
@@ -359,7 +358,7 @@ class AllowanceLine(_Reply):
     mine: MyShare
 
 
-class AllowanceSet(_Reply):
+class AllowanceSet(Reply):
     """What it means; with `dry_run` nothing was set."""
 
     dry_run: bool
@@ -370,200 +369,3 @@ class AllowanceSet(_Reply):
     share_of_left: str
     questions: dict[str, Nano]
     short: list[Period]
-
-
-class Head(_Reply):
-    """The last event's place and hash; (0, zeros) before the first."""
-
-    seq: Nano
-    hash: Sha256
-
-
-class SignedHead(Head):
-    gateway_key: str
-
-
-class Charge(_Reply):
-    seq: int
-    team: str
-    cap: str
-    nano: Nano
-    plan_id: PlanId
-    reservation: str
-    at: Moment
-    state: Literal["reserved", "answered", "closed"]
-
-
-class LedgerPeriod(_Reply):
-    lineage: str
-    period: Period
-    budget: Nano
-    policy_hash: Sha256
-    charges: list[Charge]
-
-
-class Ledger(_Reply):
-    periods: list[LedgerPeriod]
-    head: Head
-
-
-class LostMeasure(_Reply):
-    rho: Nano
-    sensitivity_squared: int
-    scale: str
-    margin: int
-
-
-class LostMechanism(_Reply):
-    name: Literal["discrete-gaussian"]
-    measures: dict[str, LostMeasure]
-
-
-class LostStatement(_Reply):
-    """How much of one period the row bound leaves out: four noisy numbers, each with its interval."""
-
-    kind: Literal["civic-lost-share"]
-    dataset: str
-    dataset_title: Labels
-    lineage: str
-    period: Period
-    row_bound: int
-    unit: Protected
-    synthetic: bool
-    data_version: int
-    policy_hash: Sha256
-    policy_version: int
-    delta: str
-    plan_id: PlanId
-    spend: Spent
-    reservation: str
-    mechanism: LostMechanism
-    numbers: dict[str, list[int]]
-    share: dict[str, str]
-    issued_at: Moment
-
-
-class LostShare(_Reply):
-    id: LostId
-    signature: Signed
-    statement: LostStatement
-
-
-class EventBody(_Reply):
-    seq: int
-    at: Moment
-    kind: str
-    facts: dict[str, Any]
-    previous: Sha256
-
-
-class Event(_Reply):
-    event: EventBody
-    hash: Sha256
-    ed25519: str
-
-
-class Events(_Reply):
-    events: list[Event]
-
-
-class WitnessLine(_Reply):
-    statement: WitnessStatement
-    key_id: str
-    ed25519: str
-    party: str
-    side: Side
-    stored_at: Moment
-
-
-class WitnessSide(_Reply):
-    side: Side
-    since: str | None
-    last: str | None
-    missed: list[str]
-
-
-class Witnesses(_Reply):
-    witnesses: list[WitnessLine]
-    sides: list[WitnessSide]
-
-
-class Witnessed(_Reply):
-    seq: int
-    hash: Sha256
-    key_id: str
-
-
-class PolicyLine(_Reply):
-    policy: Policy
-    hash: Sha256
-    signatures: list[Signed]
-    activated_at: Moment
-    in_force: bool
-
-
-class AcceptedRegister(_Reply):
-    register_: Register = Field(alias="register")
-    hash: Sha256
-    signatures: list[Signed]
-    accepted_at: Moment
-
-
-class Parties(AcceptedRegister):
-    earlier: list[AcceptedRegister]
-
-
-class Approval(_Reply):
-    side: Side
-    party: str
-    key_id: str
-    ed25519: str
-    approved_at: Moment
-
-
-class Release(_Reply):
-    release_id: ReleaseId
-    state: Literal["waiting", "approved"]
-    record: ReleaseRecord
-    approvals: list[Approval]
-
-
-#: (method, path, status) -> what that success has as its body. What is missing here fails the build of the document.
-REPLIES: dict[tuple[str, str, str], Any] = {
-    ("get", "/v1/me", "200"): Me,
-    ("get", "/v1/catalog", "200"): Catalog,
-    ("get", "/v1/datasets/{dataset}", "200"): DatasetDocument,
-    ("get", "/v1/datasets/{dataset}/twin", "200"): Twin,
-    ("post", "/v1/price", "200"): Price,
-    ("post", "/v1/answers", "200"): Answer,
-    ("post", "/v1/answers", "202"): Waiting,
-    ("get", "/v1/approvals", "200"): list[Waiting],
-    ("get", "/v1/approvals/{approval}", "200"): Waiting,
-    ("post", "/v1/approvals/{approval}", "200"): Waiting,
-    ("get", "/v1/allowances", "200"): list[AllowanceLine],
-    ("post", "/v1/allowances", "200"): AllowanceSet,
-    ("get", "/v1/answers", "200"): list[AnswerLine],
-    ("get", "/v1/answers/{answer_id}", "200"): Answer,
-    ("post", "/v1/releases", "200"): Release,
-    ("post", "/v1/releases/{release}/approvals", "200"): Release,
-    ("get", "/v1/releases", "200"): list[Release],
-    ("get", "/v1/releases/{release}", "200"): Release,
-    ("get", "/v1/ledger", "200"): Ledger,
-    ("get", "/v1/lost-shares", "200"): list[LostShare],
-    ("get", "/v1/audit/head", "200"): SignedHead,
-    ("get", "/v1/audit/events", "200"): Events,
-    ("get", "/v1/audit/witnesses", "200"): Witnesses,
-    ("post", "/v1/audit/witnesses", "200"): Witnessed,
-    ("get", "/v1/policies", "200"): list[PolicyLine],
-    ("get", "/v1/parties", "200"): Parties,
-}
-
-
-def reply_schemas() -> tuple[dict[tuple[str, str, str], Any], dict[str, Any]]:
-    """The schema of each reply, and the schemas that these refer to under `#/components/schemas/`."""
-    # `validation`: what a signed document may be, not what pydantic would write for it.
-    found, shared = TypeAdapter.json_schemas(
-        [(route, "validation", TypeAdapter(reply)) for route, reply in REPLIES.items()],
-        ref_template="#/components/schemas/{model}",
-    )
-    return {route: schema for (route, _), schema in found.items()}, shared.get("$defs", {})

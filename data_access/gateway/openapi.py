@@ -15,9 +15,9 @@ from typing import Any, cast
 from data_access.compose import Parts
 from data_access.errors import REGISTRY
 from data_access.gateway.approvals import DECIDE
-from data_access.gateway.documents import reply_schemas
 from data_access.gateway.identity import ACCESS, ASK, FACILITATE, READ, Identity
 from data_access.gateway.public import public_app
+from data_access.gateway.replies import reply_schemas
 from data_access.gateway.workspace import APPROVE, RELEASE, workspace_app
 
 Document = dict[str, Any]
@@ -62,7 +62,7 @@ def openapi_document() -> Document:
             for status, response in operation["responses"].items():
                 if status.startswith("2"):
                     if (method, path, status) not in replies:
-                        raise ValueError(f"{method} {path} {status} has no reply in gateway/documents.py")
+                        raise ValueError(f"{method} {path} {status} has no reply in gateway/replies.py")
                     response["content"] = {"application/json": {"schema": replies[method, path, status]}}
     schemas = document.setdefault("components", {}).setdefault("schemas", {})
     schemas |= shared
