@@ -242,7 +242,9 @@ def state_home() -> Path:
 
 
 def environment_key(interpreter: Dict[str, Any]) -> str:
-    files = sorted(REQUIREMENTS.glob("*.txt")) + [CHECKOUT / name for name in NPM_FILES]
+    """Of all requirement files but those of the benchmarks' peers, which are no part of the environment."""
+    own = [file for file in sorted(REQUIREMENTS.glob("*.txt")) if not file.name.startswith("peer-")]
+    files = own + [CHECKOUT / name for name in NPM_FILES]
     parts = [part for file in files for part in (file.name.encode(), file.read_bytes())]
     return digest(*parts, json.dumps([interpreter["path"], interpreter["version"]]).encode())
 
@@ -393,20 +395,24 @@ def uv_environment(python: Path) -> Dict[str, str]:
     return {**os.environ, **env, **{k: v for k, v in os.environ.items() if k.startswith("UV_")}}
 
 
-def install_requirements(prefix: Path, name: str) -> None:
-    """By hash and from wheels only: building from source would fetch build tools that no hash names."""
+def install_requirements(prefix: Path, name: str, build: str = "") -> None:
+    """By hash and from wheels only: building from source would fetch build tools that no hash names.
+
+    The one package `build`, if any, may be built, with what is installed already and nothing else.
+    """
     python, uv, file = prefix / "bin/python", prefix / "bin/uv", REQUIREMENTS / name
     quiet = ["--disable-pip-version-check", "--no-input", "-q"]
     if not uv.exists():
         install = [python, "-m", "pip", "install", *quiet, "--require-hashes", "--only-binary=:all:", "-r"]
         must("installing uv", [*install, REQUIREMENTS / "bootstrap.txt"])
+    wheels = ["--only-binary=:all:"] + (["--no-binary=" + build, "--no-build-isolation"] if build else [])
     said = run(
-        [uv, "pip", "install", "--python", python, "--require-hashes", "--no-build", "-r", file],
+        [uv, "pip", "install", "--python", python, "--require-hashes", *wheels, "-r", file],
         env=uv_environment(python),
     )
     if said is not None:
         print("\nuv could not install %s, so pip does it, which is slower. uv said:\n%s" % (name, said))
-        install = [python, "-m", "pip", "install", *quiet, "--require-hashes", "--only-binary=:all:", "-r"]
+        install = [python, "-m", "pip", "install", *quiet, "--require-hashes", *wheels, "-r"]
         must("installing %s" % name, [*install, file])
 
 
@@ -629,6 +635,26 @@ def set_up(purpose: str) -> None:
         write_marker(prefix, marker)
         link_checkout(prefix)
         print("Ready in %.0f s: %s" % (time.monotonic() - start, prefix), flush=True)
+
+
+def peer_environment(prefix: Path, name: str, build: str = "") -> Path:
+    """The Python of an environment for `peer-NAME.txt` under `prefix`, made where it is missing or older.
+
+    For a benchmark's peers only: their packages contradict ours. `make clean` removes it with the prefix.
+    """
+    place = prefix / "peers" / name
+    files = [REQUIREMENTS / ("peer-%s.txt" % which) for which in ("build", name)]
+    key = digest(*(file.read_bytes() for file in files), sys.version.encode())
+    with locked(place):
+        if read_marker(place).get("environment") != key:
+            print("an environment for the peer %s in %s …" % (name, place), flush=True)
+            shutil.rmtree(str(place), ignore_errors=True)
+            must("making the environment", [sys.executable, "-m", "venv", place])
+            if build:
+                install_requirements(place, "peer-build.txt")
+            install_requirements(place, "peer-%s.txt" % name, build)
+            write_marker(place, {"environment": key})
+    return place / "bin/python"
 
 
 # ------------------------------------------------------------------------------------------------ clean
