@@ -10,6 +10,7 @@ import json
 from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import datetime
+from functools import lru_cache
 from pathlib import Path
 from typing import Any
 
@@ -98,7 +99,7 @@ class Governing:
         found: list[tuple[Register, datetime]] = []
         for row in connection.execute(select(registers).order_by(registers.c.version)):
             try:
-                register = Register.model_validate(json.loads(row.document), strict=False)
+                register = _read_register(row.document)
                 signatures = parse_signatures(json.loads(row.signatures))
                 accepted = datetime.fromisoformat(row.accepted_at)
             except (ValueError, KeyError, TypeError):
@@ -189,7 +190,7 @@ class Governing:
             select(policies.c.hash, policies.c.document).where(policies.c.dataset == policy.dataset)
         )
         meaning = policy.meaning()
-        return frozenset(r.hash for r in rows if _read(r.document).meaning() == meaning)
+        return frozenset(r.hash for r in rows if _meaning(r.document) == meaning)
 
     def documents(self, connection: Connection) -> list[dict[str, Any]]:
         """Every policy that ever took effect, oldest first, for the public."""
@@ -257,8 +258,20 @@ class Governing:
         tx.connection.execute(insert(lineages).values(lineage=policy.lineage, **fixed))
 
 
+# What bytes say is remembered, since they say it for ever; which bytes are in force, and that they are, never is.
+@lru_cache(maxsize=256)
 def _read(document: bytes) -> Policy:
     return Policy.model_validate(json.loads(document), strict=False)
+
+
+@lru_cache(maxsize=256)
+def _meaning(document: bytes) -> str:
+    return _read(document).meaning()
+
+
+@lru_cache(maxsize=256)
+def _read_register(document: bytes) -> Register:
+    return Register.model_validate(json.loads(document), strict=False)
 
 
 def read_policy(path: Path) -> tuple[Policy, tuple[Signature, ...]]:
