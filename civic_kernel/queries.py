@@ -25,6 +25,7 @@ from civic_kernel.errors import (
     UnknownFunction,
     ValueOutsideDomain,
 )
+from civic_kernel.lost import lost_of, lost_words
 from civic_kernel.measures import Measure
 from civic_kernel.texts import Language, speaker, text
 from civic_kernel.wire import ColumnDetail, DatasetDetail, MeasurePrice, PriceBody
@@ -418,6 +419,8 @@ class Price:
         if b.more_such is not None and not b.stored:
             rows.append((say("more"), say("more_such", n=f"{b.more_such:,}")))
         rows.extend((say("margin", measure=name), self._margin(m)) for name, m in b.measures.items())
+        lost = lost_of(self.dataset.unit.kind, self.dataset.row_bound, b.truncated_share)
+        rows.extend((say("lost"), words) for words in lost_words(lost, self.language, "lost.card"))
         return rows + when_low(b, self.dataset, self.language)
 
     def _margin(self, measure: MeasurePrice) -> str:

@@ -131,6 +131,16 @@ class MeasurePrice(Wire):
     expected: Expected | None = None
 
 
+class TruncatedShare(Wire):
+    """How much of these periods the row bound leaves out, as parts of 1 with the ends of a 95 % interval."""
+
+    share: str
+    low: str
+    high: str
+    #: The signed documents that it is made from, as `/v1/lost-shares` has them.
+    lost_shares: list[str] = []
+
+
 class PriceBody(Wire):
     plan: dict[str, Any]
     plan_id: str
@@ -144,6 +154,7 @@ class PriceBody(Wire):
     more_such: int | None
     stored: str | None
     free: bool
+    truncated_share: TruncatedShare | None = None
 
 
 class TableColumn(Wire):
@@ -196,7 +207,8 @@ class Statement(Wire):
     purpose: str
     periods: list[str]
     mechanism: Mechanism
-    truncated_share: str | None
+    #: None reads "not published".
+    truncated_share: TruncatedShare | None
     issued_at: str
     table: Table
     joined: list[Source] = []

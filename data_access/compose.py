@@ -16,6 +16,7 @@ from data_access.errors import VaultKeyWrong
 from data_access.flows.answering import Answering
 from data_access.flows.governing import Governing
 from data_access.flows.loading import Vault
+from data_access.flows.losing import LostShares
 from data_access.flows.releasing import Releasing
 from data_access.flows.witnessing import Witnessing
 from data_access.ledger import Book
@@ -40,6 +41,7 @@ class Parts:
     book: Book
     shelf: Shelf
     vault: Vault
+    lost: LostShares
     engine: Engine
     answering: Answering
     releasing: Releasing
@@ -99,6 +101,8 @@ def compose(
     book = Book(chain, clock)
     shelf = Shelf(key, clock)
     engine = Engine(settings.vault_folder, keys)
+    noise = noise or DiscreteGaussianNoise()
+    vault = Vault(database, chain, VaultStore(settings.vault_folder), keys, clock)
     return Parts(
         settings=settings,
         clock=clock,
@@ -108,7 +112,8 @@ def compose(
         governing=governing,
         book=book,
         shelf=shelf,
-        vault=Vault(database, chain, VaultStore(settings.vault_folder), keys, clock),
+        vault=vault,
+        lost=LostShares(vault, governing, book, key, noise),
         engine=engine,
         answering=Answering(
             database=database,
@@ -117,7 +122,7 @@ def compose(
             shelf=shelf,
             chain=chain,
             engine=engine,
-            noise=noise or DiscreteGaussianNoise(),
+            noise=noise,
             clock=clock,
         ),
         releasing=Releasing(database, governing, shelf, chain, clock, key),

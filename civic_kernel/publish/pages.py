@@ -21,10 +21,11 @@ from typing import Any, NoReturn
 from zoneinfo import ZoneInfo
 
 from civic_kernel.errors import NotPublishable
+from civic_kernel.lost import per_cent_range
 from civic_kernel.publish import look, screen, tables
 from civic_kernel.publish.blocks import BLOCK_MIME
 from civic_kernel.publish.record import RECORD_NAME, list_files, make_record
-from civic_kernel.publish.words import key_value, month
+from civic_kernel.publish.words import during, key_value, month
 from civic_kernel.reports.record import Run, answers_in
 from civic_kernel.texts import LANGUAGES, Language, text
 from civic_kernel.verify.documents import (
@@ -179,7 +180,7 @@ class _Release:
             "figures": self._shown_figures(language, choice),
             # With no person in the records, a promise to each person would be one that nobody can keep.
             "persons": any(s["unit"]["kind"] == "person" for s in self.statements),
-            "sure": _per_dataset(self.statements, _sure, language),
+            "sure": _per_dataset(sorted(self.statements, key=_span_told), _sure, language),
             "withheld": self._withheld(language),
             "protected": _per_dataset(self.statements, _protected, language),
             "signed": self._signed(language),
@@ -417,13 +418,26 @@ def _counted(statement: Mapping[str, Any], language: Language) -> str:
     return text(language, "report", "figure.row", title=_title(statement, language))
 
 
+def _span_told(statement: Mapping[str, Any]) -> tuple[bool, int]:
+    """The last of a dataset's answers speaks for it: one that tells the lost share, of as many months as can be."""
+    return statement["truncated_share"] is not None, len(statement["periods"])
+
+
 def _sure(statement: Mapping[str, Any], language: Language) -> str:
     if statement["unit"]["kind"] != "person":
         return ""
     facts = {"title": _title(statement, language), "bound": statement["row_bound"]}
     if statement["truncated_share"] is None:
         return text(language, "report", "sure.lost.unpublished", **facts)
-    return text(language, "report", "sure.lost", share=statement["truncated_share"], **facts)
+    share = statement["truncated_share"]
+    return text(
+        language,
+        "report",
+        "sure.lost",
+        range=per_cent_range(share["low"], share["high"]),
+        during=during(statement["periods"], language),
+        **facts,
+    )
 
 
 def _protected(statement: Mapping[str, Any], language: Language) -> str:

@@ -1,6 +1,7 @@
 """Stored signed answers: asked once, free for ever, the same bytes."""
 
 from data_access.answers.joined import join_statement
+from data_access.answers.lost import lost_share_documents, truncated_share
 from data_access.answers.rolling import RollUp, keep_cells, roll_up
 from data_access.answers.shelf import Shelf, StoredAnswer
 from data_access.answers.statement import make_statement, measure_document
@@ -11,7 +12,9 @@ __all__ = [
     "StoredAnswer",
     "join_statement",
     "keep_cells",
+    "lost_share_documents",
     "make_statement",
     "measure_document",
     "roll_up",
+    "truncated_share",
 ]

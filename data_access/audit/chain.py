@@ -31,6 +31,8 @@ class EventKind(StrEnum):
     POLICY_ACTIVATED = "policy_activated"
     DATA_LOADED = "data_loaded"
     VIEW_MADE = "view_made"
+    #: How much of one period lies past the row bound: noisy, signed, paid out of `load_rho`.
+    LOST_SHARE_PUBLISHED = "lost_share_published"
     PERIOD_OPENED = "period_opened"
     CHARGED = "charged"
     ANSWERED = "answered"

@@ -22,6 +22,7 @@ from data_access.answers import (
     keep_cells,
     make_statement,
     roll_up,
+    truncated_share,
 )
 from data_access.audit import Chain, EventKind
 from data_access.canonical import Json, document_hash, sha256_hex
@@ -98,6 +99,7 @@ class Answering:
                 decode_cell(request.spend),
                 {p.periods[0]: a for p in decided.parts if decided.is_joined and (a := found[p.bound.id])},
                 tuple(offer for offer in offers if offer is not None),
+                truncated_share(connection, decided.policy, decided.quote.periods),
             )
 
     def answer(self, asker: Asker, request: Request) -> Answered:
@@ -268,6 +270,7 @@ class Answering:
             purpose=request.purpose,
             data_version=oldest,
             now=self._clock.now(),
+            truncated=truncated_share(tx.connection, policy, part.periods),
             rolled_up=rolled.sources,
         )
         answer = self._store(tx, decided, part, statement, reservation, part.rho.nano, oldest)
@@ -322,6 +325,7 @@ class Answering:
                     reservation=reservation.id,
                     data_version=view.version,
                     now=self._clock.now(),
+                    truncated=truncated_share(tx.connection, policy, part.periods),
                     **asked,
                 )
                 answer = self._store(tx, decided, part, statement, reservation, part.rho.nano, view.version)
@@ -343,6 +347,7 @@ class Answering:
                 },
                 reservation=reserved.whole.id,
                 now=self._clock.now(),
+                truncated=truncated_share(tx.connection, policy, decided.quote.periods),
                 **asked,
             )
             nano = min(answer.nano for answer in parts.values())

@@ -7,6 +7,7 @@ from decimal import Decimal
 from typing import Any
 
 from data_access.answers import RollUp, StoredAnswer
+from data_access.canonical import Json
 from data_access.flows.governing import InForce
 from data_access.ledger import Reservation
 from data_access.ledger.book import Left
@@ -47,6 +48,8 @@ class PriceTag:
     joins: dict[str, StoredAnswer]
     #: What can be added up from finer answers, free, whether or not it is as precise as was asked for.
     offers: tuple[RollUp, ...]
+    #: What the answer will say of the rows past the bound.
+    truncated: Json
 
     @property
     def to_pay(self) -> tuple[str, ...]:

@@ -243,6 +243,10 @@ def price_document(tag: PriceTag, team: str) -> dict[str, Any]:
         # Wider than was asked for, it is had by asking for no more than this margin.
         "offers": [_offer(offer) for offer in tag.offers],
         "free": not tag.to_pay,
+        # A stored answer keeps what was known when it was signed.
+        "truncated_share": tag.stored.document()["statement"]["truncated_share"]
+        if tag.stored
+        else tag.truncated,
     }
 
 

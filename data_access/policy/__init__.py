@@ -1,6 +1,7 @@
 """What may be asked, at what price, and who signed for it."""
 
 from data_access.policy.document import (
+    LOADS,
     Cap,
     Clip,
     KeyDomain,
@@ -15,6 +16,7 @@ from data_access.policy.schema import schema_of
 from data_access.policy.signing import check_catalog, check_signed
 
 __all__ = [
+    "LOADS",
     "Cap",
     "Clip",
     "KeyDomain",
