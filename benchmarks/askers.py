@@ -20,7 +20,8 @@ PATIENCE_SECONDS = 120
 
 
 async def ask_all(address: str, askers: list[list[dict[str, Any]]]) -> dict[str, Any]:
-    connector = aiohttp.TCPConnector(limit=len(askers))
+    # The server closes a connection after five idle seconds: one that is nearly as old is not used again.
+    connector = aiohttp.TCPConnector(limit=len(askers), keepalive_timeout=2)
     patience = aiohttp.ClientTimeout(total=PATIENCE_SECONDS)
     async with aiohttp.ClientSession(address, connector=connector, timeout=patience) as session:
         began = time.perf_counter()
