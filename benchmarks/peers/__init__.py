@@ -51,7 +51,7 @@ def peers(rides: int, ours: float, rounds: int) -> list[Figure]:
         if rides > MOST_FOR_SMARTNOISE:
             click.echo(f"SmartNoise SQL is not asked about more than {MOST_FOR_SMARTNOISE:,} rows")
             return figures
-        asked = _ask("smartnoise", "smartnoise_sql.py", question, build="antlr4-python3-runtime")
+        asked = _ask("smartnoise", "smartnoise_sql.py", question, built="antlr4-python3-runtime")
     return figures + _smartnoise(asked, ours)
 
 
@@ -117,10 +117,10 @@ def _question(files: CityFiles, rows: Path, rounds: int) -> dict[str, Any]:
     }
 
 
-def _ask(peer: str, script: str, question: Mapping[str, Any], build: str = "") -> dict[str, Any]:
+def _ask(peer: str, script: str, question: Mapping[str, Any], built: str = "") -> dict[str, Any]:
     """Run the script in the peer's environment, which is made on demand; what it prints."""
     prefix = Path(os.environ.get("CIVIC_PREFIX") or sys.prefix)
-    python = peer_environment(prefix, peer, build)
+    python = peer_environment(prefix, peer, built)
     ran = subprocess.run(
         [python, "-I", HERE / script], input=json.dumps(question), capture_output=True, text=True, check=False
     )
