@@ -32,27 +32,27 @@ from data_access.demo.city import CityFiles
 from setup_env import peer_environment
 
 HERE = Path(__file__).parent
-PLAN: dict[str, Any] = {
-    "dataset": "bike_rides",
-    "by": ["start_gu", {"fn": "hour", "column": "started_at"}],
-    "measures": {"rides": {"fn": "count"}, "minutes": {"fn": "sum", "column": "minutes"}},
-}
 RHO = "0.01"
 BOUND, HIGHEST, DELTA, CELLS = 20, 60, 1e-6, 600
-#: More rows than this SmartNoise is not asked about: a question of 10 million takes minutes.
-MOST_FOR_SMARTNOISE = 2_000_000
+#: More rows than these a peer is not asked about: OpenDP would need more memory than there is, SmartNoise minutes.
+MOST_FOR_OPENDP, MOST_FOR_SMARTNOISE = 20_000_000, 2_000_000
 
 
-def peers(rides: int, ours: float, rounds: int) -> list[Figure]:
-    """Ask the peers about a city of `rides` rides; `ours` is what PLAN at RHO takes us, in seconds."""
-    with city(rides, "parquet") as files, TemporaryDirectory(prefix="civic-bench-peers-") as folder:
-        question = _question(files, Path(folder) / "rows.parquet", rounds)
-        figures = _opendp(_ask("opendp", "opendp_polars.py", question), ours)
-        if rides > MOST_FOR_SMARTNOISE:
-            click.echo(f"SmartNoise SQL is not asked about more than {MOST_FOR_SMARTNOISE:,} rows")
-            return figures
-        asked = _ask("smartnoise", "smartnoise_sql.py", question, built="antlr4-python3-runtime")
-    return figures + _smartnoise(asked, ours)
+def against_opendp(rides: int, ours: float, rounds: int) -> list[Figure]:
+    """Ask OpenDP about a city of `rides` rides; `ours` is what the question takes us there, in seconds."""
+    if rides > MOST_FOR_OPENDP:
+        click.echo(f"OpenDP's polars is not asked about more than {MOST_FOR_OPENDP:,} rows")
+        return []
+    return _opendp(_ask("opendp", "opendp_polars.py", rides, rounds), ours)
+
+
+def against_smartnoise(rides: int, ours: float, rounds: int) -> list[Figure]:
+    """Ask SmartNoise SQL likewise."""
+    if rides > MOST_FOR_SMARTNOISE:
+        click.echo(f"SmartNoise SQL is not asked about more than {MOST_FOR_SMARTNOISE:,} rows")
+        return []
+    asked = _ask("smartnoise", "smartnoise_sql.py", rides, rounds, built="antlr4-python3-runtime")
+    return _smartnoise(asked, ours)
 
 
 def _opendp(asked: Mapping[str, Any], ours: float) -> list[Figure]:
@@ -117,15 +117,19 @@ def _question(files: CityFiles, rows: Path, rounds: int) -> dict[str, Any]:
     }
 
 
-def _ask(peer: str, script: str, question: Mapping[str, Any], built: str = "") -> dict[str, Any]:
+def _ask(peer: str, script: str, rides: int, rounds: int, built: str = "") -> dict[str, Any]:
     """Run the script in the peer's environment, which is made on demand; what it prints."""
     prefix = Path(os.environ.get("CIVIC_PREFIX") or sys.prefix)
     python = peer_environment(prefix, peer, built)
-    ran = subprocess.run(
-        [python, "-I", HERE / script], input=json.dumps(question), capture_output=True, text=True, check=False
-    )
+    with city(rides, "parquet") as files, TemporaryDirectory(prefix="civic-bench-peers-") as folder:
+        question = json.dumps(_question(files, Path(folder) / "rows.parquet", rounds))
+        ran = subprocess.run(
+            [python, "-I", HERE / script], input=question, capture_output=True, text=True, check=False
+        )
     if ran.returncode:
         raise RuntimeError(f"the peer {peer} failed:\n{ran.stderr[-4000:]}")
     found: dict[str, Any] = json.loads(ran.stdout)
-    click.echo(", ".join(f"{name} {version}" for name, version in found["versions"].items()))
+    click.echo(
+        f"{rides:,} rows: " + ", ".join(f"{name} {version}" for name, version in found["versions"].items())
+    )
     return found
