@@ -5,9 +5,10 @@ first statement of a SERIALIZABLE transaction on PostgreSQL. The audit chain wou
 since each event names the one before; queueing at the door spares retries of failed serialisation, which
 every transaction body would have to be written for, and which starve under many askers.
 
-SQLite has no queue: who finds it locked looks again after a while, and whoever comes by at the right moment
-goes first. Among forty threads some then find it locked for ten seconds, though each holds it for a few
-milliseconds. So the writers of one process queue before they come to SQLite at all.
+The writers of one process queue before they come to the database at all. SQLite has no queue: who finds it
+locked looks again after a while, and whoever comes by at the right moment goes first; among forty threads some
+then find it locked for ten seconds, though each holds it for a few milliseconds. On PostgreSQL those who wait
+would hold every connection of the pool, and nobody could read.
 
 Any fault of the database itself (locked for too long, read-only, full, gone) becomes LedgerUnavailable: a
 question that cannot be charged is not asked.
@@ -17,7 +18,7 @@ from __future__ import annotations
 
 from collections import deque
 from collections.abc import Iterator
-from contextlib import AbstractContextManager, contextmanager, nullcontext
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from threading import Lock
@@ -92,7 +93,7 @@ class Database:
     @contextmanager
     def transaction(self) -> Iterator[Transaction]:
         """Commit on leaving, roll back on any exception. Raises LedgerUnavailable for faults of the database."""
-        with self._faults(), self._engine.connect() as connection, self._turn(), connection.begin():
+        with self._faults(), self._writers.turn(), self._engine.begin() as connection:
             if not self._is_sqlite:
                 # As the first statement, since a serialisable transaction sees what was there at its first
                 # query: locked later, it would queue and then fail. This table is there to be locked: only
@@ -116,9 +117,6 @@ class Database:
         except (DBAPIError, PoolTimeout):
             # The driver's text may carry bound values, so it goes no further than this line.
             raise LedgerUnavailable() from None
-
-    def _turn(self) -> AbstractContextManager[None]:
-        return self._writers.turn() if self._is_sqlite else nullcontext()
 
     def close(self) -> None:
         self._engine.dispose()
