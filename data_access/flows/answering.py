@@ -42,11 +42,12 @@ from data_access.errors import (
 from data_access.flows.asked import Answered, Asker, Decided, PriceTag, Request, Reserved
 from data_access.flows.gate import Gate
 from data_access.flows.governing import Governing
+from data_access.flows.sizing import size_of
 from data_access.flows.waiting import QuestionLocks
 from data_access.ledger import Book, Reservation, question_hash
 from data_access.ledger.book import RetryKey
 from data_access.policy import Lane, Policy, schema_of
-from data_access.pricing import Quote, decode_cell, decode_spend, quote
+from data_access.pricing import Quote, decode_size, decode_spend, quote
 from data_access.privacy.mechanisms import Noise
 from data_access.query import BoundPlan, bind, by_period, decode_plan
 from data_access.query.canonical_form import PERIOD
@@ -103,7 +104,7 @@ class Answering:
                 decided.quote,
                 self._book.left(connection, decided.policy, request.team, decided.quote.periods),
                 stored,
-                decode_cell(request.spend),
+                decided.size,
                 {p.periods[0]: a for p in decided.parts if decided.is_joined and (a := found[p.bound.id])},
                 tuple(offer for offer in offers if offer is not None),
                 truncated_share(connection, decided.policy, decided.quote.periods),
@@ -159,13 +160,15 @@ class Answering:
             raise MalformedRequest(where="key")
         bound = bind(plan, schema_of(force.policy, force.entry))
         spend = decode_spend(request.spend, force.policy)
-        parts = tuple(quote(part, force.policy, spend) for part in by_period.split(bound))
+        wished = decode_size(request.spend)
+        size = size_of(connection, self._shelf, asker, force.entry, bound, wished)
+        parts = tuple(quote(part, force.policy, spend, size) for part in by_period.split(bound))
         alike = self._governing.alike(connection, force.policy)
         if not parts:
-            own = quote(bound, force.policy, spend)
-            return Decided(asker, request, force, own, (own,), alike)
+            own = quote(bound, force.policy, spend, size)
+            return Decided(asker, request, force, own, (own,), alike, size)
         # All parts are protected alike: they differ in nothing but the period.
-        return Decided(asker, request, force, replace(parts[0], bound=bound), parts, alike)
+        return Decided(asker, request, force, replace(parts[0], bound=bound), parts, alike, size)
 
     def _stored_part(self, connection: Connection, decided: Decided, part: Quote) -> StoredAnswer | None:
         return (
