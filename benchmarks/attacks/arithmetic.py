@@ -205,11 +205,11 @@ def _taken_for_numbers() -> int:
     return taken
 
 
-def _sixteen_bits(bound: BoundPlan) -> str:
+def _sixteen_bits(bound: BoundPlan, dialect: str = "duckdb") -> str:
     """Weak on purpose: every sum is kept in a short integer that wraps."""
     columns = [name for vector in bound.vectors for name in vector.columns]
     wrapped = ", ".join(
         f'CASE WHEN "{name}" IS NULL THEN 0 ELSE ("{name}" + 32768) % 65536 - 32768 END AS "{name}"'
         for name in columns
     )
-    return f"SELECT gu, {wrapped} FROM ({compile_sql(bound)})"
+    return f"SELECT gu, {wrapped} FROM ({compile_sql(bound, dialect)})"

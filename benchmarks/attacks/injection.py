@@ -136,7 +136,7 @@ def unchecked(plan: Plan, schema: Schema) -> BoundPlan:
     return BoundPlan(plan, schema)
 
 
-def concatenated(bound: BoundPlan) -> str:
+def concatenated(bound: BoundPlan, dialect: str = "duckdb") -> str:
     """Weak on purpose: the compiler that everybody has once written."""
     keys = ", ".join(key_name(key) for key in bound.plan.by)
     where = bound.plan.where
