@@ -39,7 +39,7 @@ from data_access.errors import LoadRefused
 from data_access.flows import answering
 from data_access.intake import read_files, values
 from data_access.privacy.mechanisms import DiscreteGaussianNoise
-from data_access.query import BoundPlan
+from data_access.query import BoundPlan, Dialect
 from data_access.query.compiler import compile_sql
 
 _RHO = "0.02"
@@ -205,7 +205,7 @@ def _taken_for_numbers() -> int:
     return taken
 
 
-def _sixteen_bits(bound: BoundPlan, dialect: str = "duckdb") -> str:
+def _sixteen_bits(bound: BoundPlan, dialect: Dialect) -> str:
     """Weak on purpose: every sum is kept in a short integer that wraps."""
     columns = [name for vector in bound.vectors for name in vector.columns]
     wrapped = ", ".join(
