@@ -51,7 +51,7 @@ ATTACKS: dict[str, tuple[Callable[[int], Verdict], int, int]] = {
     "vectors": (grammar.user_vectors, 2_000, 80),
     "injection": (injection.injection, 1_000, 60),
     "prices": (replay.prices, 60, 3),
-    "timing": (timing.timing, 500, 10),
+    "timing": (timing.timing, 500, 12),
     "errors": (channels.errors, 3, 1),
     "canaries": (channels.canaries, 3, 1),
     "race": (budget.race, 192, 24),
