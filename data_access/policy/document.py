@@ -9,9 +9,8 @@ import re
 from collections.abc import Hashable
 from datetime import UTC, datetime
 from enum import StrEnum
-from functools import cached_property
 from itertools import pairwise
-from typing import Annotated, Any, Literal, Self
+from typing import Annotated, Any, Literal
 
 import yaml
 from pydantic import (
@@ -24,7 +23,7 @@ from pydantic import (
 )
 
 from data_access.canonical import document_hash
-from data_access.documents import Closed, Day, Labels, Name
+from data_access.documents import Closed, Day, Hashed, Labels, Name
 from data_access.errors import PolicyMalformed
 from data_access.privacy.budget import Rho
 
@@ -140,7 +139,7 @@ _ADMINISTRATION = {
 }
 
 
-class Policy(Closed):
+class Policy(Hashed):
     kind: Literal["civic-policy"]
     dataset: Name
     lineage: str = Field(pattern=r"^[a-z0-9-]{3,60}$")
@@ -204,30 +203,6 @@ class Policy(Closed):
         A word that is added to policies later belongs to the meaning until it is listed above.
         """
         return document_hash({k: v for k, v in self.document().items() if k not in _ADMINISTRATION})
-
-    def hash(self) -> str:
-        """Hex SHA-256 of the canonical JSON: what signatures, answers and events name."""
-        return self._hash
-
-    @cached_property
-    def _hash(self) -> str:
-        # An answer names it a dozen times.
-        return document_hash(self.document())
-
-    def __copy__(self) -> Self:
-        """`model_copy(update=…)` comes by here: what becomes another policy must not keep this one's hash."""
-        copied = super().__copy__()
-        copied.__dict__.pop("_hash", None)
-        return copied
-
-    def __deepcopy__(self, memo: dict[int, Any] | None = None) -> Self:
-        copied = super().__deepcopy__(memo)
-        copied.__dict__.pop("_hash", None)
-        return copied
-
-    def document(self) -> dict[str, Any]:
-        """The JSON document that is signed."""
-        return self.model_dump(mode="json")
 
     def periods(self) -> tuple[str, ...]:
         """Every month from first to last."""

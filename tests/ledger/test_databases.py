@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import time
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
@@ -68,3 +69,27 @@ def test_processes_that_start_at_once_make_the_schema_once(postgresql: Server) -
         assert inspect(connection).has_table("charges")
     for database in databases:
         database.close()
+
+
+def test_writers_who_wait_leave_connections_to_the_readers(postgresql: Server) -> None:
+    database = Database(postgresql.create())
+    database.migrate()
+
+    def write(_: int) -> None:
+        with database.transaction() as tx:
+            tx.connection.execute(text("SELECT 1"))
+
+    with ThreadPoolExecutor(40) as pool:
+        with database.transaction():
+            waiting = [pool.submit(write, number) for number in range(40)]
+            deadline = time.monotonic() + 20
+            while len(database._writers._waiting) < 40:
+                assert time.monotonic() < deadline
+                time.sleep(0.001)
+            began = time.monotonic()
+            with database.reading() as connection:
+                assert connection.scalar(text("SELECT count(*) FROM charges")) == 0
+            assert time.monotonic() - began < 5
+        for each in waiting:
+            each.result()
+    database.close()
