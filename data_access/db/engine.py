@@ -34,9 +34,11 @@ from sqlalchemy.pool import NullPool
 
 from data_access.errors import LedgerUnavailable
 
-_BUSY_MILLISECONDS = 10_000
-#: How long a writer waits for the writers of this process before her: three times what one may wait for others.
-_TURN_SECONDS = 3 * _BUSY_MILLISECONDS / 1000
+#: How long one may wait for another process, which a machine busy with something else makes longer.
+_BUSY_MILLISECONDS = 30_000
+_CONNECT_SECONDS = 10
+#: How long a writer waits for the writers of this process before her.
+_TURN_SECONDS = 60.0
 #: A server may be tuned to lose its last commits in a crash; a charge that was promised may not be among them.
 _POSTGRESQL_OPTIONS = f"-c synchronous_commit=on -c lock_timeout={_BUSY_MILLISECONDS} -c timezone=UTC"
 _POSTGRESQL_READING = {"isolation_level": "REPEATABLE READ", "postgresql_readonly": True}
@@ -62,11 +64,12 @@ class Database:
             self._engine = create_engine(
                 _postgresql_url(url),
                 isolation_level="SERIALIZABLE",
-                connect_args={"options": _POSTGRESQL_OPTIONS, "connect_timeout": _BUSY_MILLISECONDS // 1000},
+                connect_args={"options": _POSTGRESQL_OPTIONS, "connect_timeout": _CONNECT_SECONDS},
                 # A server that was restarted costs one reconnection and no question.
                 pool_pre_ping=True,
                 pool_timeout=_BUSY_MILLISECONDS / 1000,
             )
+            event.listen(self._engine, "checkout", _obey_server)
             return
         # No pool: each transaction opens the file by its name, so one that was moved away or replaced is
         # noticed at once; a kept connection would go on charging a ledger that nobody can find.
@@ -175,6 +178,12 @@ def _sqlite_url(url: str) -> URL:
     parsed = make_url(url)
     path = quote(parsed.database or "", safe="/")
     return parsed.set(database=f"file:{path}", query={"mode": "rw", "uri": "true"})
+
+
+def _obey_server(connection: Any, _record: object, _proxy: object) -> None:
+    # A connection that was used for reading comes back as READ WRITE, which overrides a server that was told to
+    # take nothing: whether a charge is refused would depend on which connection it got.
+    connection.read_only = None
 
 
 def _configure_sqlite(connection: Any, _record: object) -> None:

@@ -18,6 +18,7 @@ from data_access.compose import Parts
 from data_access.errors import MalformedRequest
 from data_access.flows.answering import Answered
 from data_access.gateway.approvals import WAITS, approval_routes
+from data_access.gateway.bodies import StrictRoute
 from data_access.gateway.failures import add_failure_handlers
 from data_access.gateway.identity import ASK, READ, Caller, Identity, bearer
 from data_access.gateway.public import public_routes
@@ -49,6 +50,8 @@ def workspace_app(parts: Parts, identity: Identity, prefix: str = "/services/dat
         docs_url=None,
         redoc_url=None,
         openapi_url=None,
+        # Else `/answers/` is answered with an address that is built from the asker's own Host header.
+        redirect_slashes=False,
     )
     add_failure_handlers(app)
 
@@ -67,7 +70,7 @@ def workspace_app(parts: Parts, identity: Identity, prefix: str = "/services/dat
 
 
 def _routes(parts: Parts, caller: Any) -> APIRouter:
-    routes = APIRouter()
+    routes = APIRouter(route_class=StrictRoute)
     answering = CapacityLimiter(ANSWERS_AT_ONCE)
 
     def allowed(*scopes: str) -> Any:

@@ -15,7 +15,7 @@ import httpx
 import pytest
 
 from data_access.canonical import canonical_bytes, content_id, sha256_hex
-from data_access.gateway.failures import MAX_BODY_BYTES
+from data_access.gateway.bodies import MAX_BODY_BYTES
 from data_access.gateway.public import public_app
 from data_access.gateway.workspace import ANSWERS_AT_ONCE, workspace_app
 from data_access.parties import Signature, check_signature
@@ -246,7 +246,7 @@ def test_a_token_in_the_address_or_a_cookie_is_no_token(address: str) -> None:
         (
             {"plan": BY_GU | {"where": {"column": "gu", "op": "eq", "value": "\ud800"}}},
             400,
-            "value_outside_domain",
+            "malformed_request",
         ),
         ({"plan": BY_GU | {"where": {"and": []}}}, 400, "plan_invalid"),
         ({"plan": None}, 400, "malformed_request"),
@@ -307,7 +307,6 @@ def test_messages_come_in_korean_and_in_english(http: httpx.Client) -> None:
         b'{"plan":' * 5000,
         b"[" * 100_000,
         b'{"plan": ' + b"9" * 10_000 + b"}",
-        b'{"plan": {"dataset": "' + b"x" * MAX_BODY_BYTES + b'"}}',
         json.dumps(BODY | {"plan": {f"k{n}": n for n in range(10_000)}}).encode(),
         json.dumps(
             BODY | {"plan": BY_GU | {"where": {"column": "gu", "op": "eq", "value": float("nan")}}}
@@ -321,9 +320,18 @@ def test_bytes_that_are_no_question_are_refused(http: httpx.Client, content: byt
     assert_envelope(response, 400, response.json()["code"])
 
 
+def test_a_body_longer_than_any_question_is_refused_by_its_size(http: httpx.Client) -> None:
+    for content in (b"x" * (MAX_BODY_BYTES + 1), (b"x" * 50_000 for _ in range(100))):
+        response = http.post("/answers", content=content, headers={"Content-Type": "application/json"})
+        assert_envelope(response, 413, "request_too_large")
+        assert str(MAX_BODY_BYTES) in response.json()["message"]
+    assert http.get("/catalog").status_code == 200
+
+
 def test_an_unknown_address_and_method_are_refused_in_the_envelope(http: httpx.Client) -> None:
     assert_envelope(http.get("/nothing"), 404, "not_found")
     assert_envelope(http.delete("/answers"), 404, "not_found")
+    assert_envelope(http.get("/answers/"), 404, "not_found")
     assert_envelope(http.get("/datasets/nothing"), 404, "unknown_dataset")
     assert_envelope(http.get("/releases/rel-nothing"), 404, "unknown_release")
     # A NUL is no text to PostgreSQL; it must not look like a broken ledger.
