@@ -18,13 +18,15 @@ BENCHMARKS: dict[str, Callable[[int, int], list[Figure]]] = {
     "private": private,
 }
 #: Where 400,000 rides and 15 rounds are not what the figure is about.
-RIDES = {"city": 4_000_000}
+RIDES = {"city": 4_000_000, "private": 10_000_000}
 ROUNDS = {"city": 2, "load": 3}
 
 
 @click.command()
 @click.argument("name", required=False, type=click.Choice(list(BENCHMARKS)))
-@click.option("--rides", type=int, help="Size of the synthetic city. [400,000; city 4,000,000]")
+@click.option(
+    "--rides", type=int, help="Size of the synthetic city. [400,000; city 4 million, private 10 million]"
+)
 @click.option("--rounds", type=click.IntRange(min=1), help="Times each way is measured. [15; load 3, city 2]")
 def main(name: str | None, rides: int | None, rounds: int | None) -> None:
     """Measure, print a table, write benchmarks/results/NAME.json."""
