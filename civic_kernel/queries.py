@@ -414,6 +414,8 @@ class Price:
         else:
             cost = say("share", percent=percent(b.share_of_left), team=b.team, rho=format(self.rho, "f"))
         rows = [(say("cost"), cost)]
+        if b.waits:
+            rows.append((say("waits"), text(self.language, "kernel", f"waiting.who.{b.waits}", team=b.team)))
         if b.left:
             rows.append((say("left"), self._left()))
         if b.more_such is not None and not b.stored:

@@ -154,6 +154,8 @@ class PriceBody(Wire):
     more_such: int | None
     stored: str | None
     free: bool
+    #: Why it would wait for a person: `allowance` or `room`.
+    waits: str | None = None
     truncated_share: TruncatedShare | None = None
 
 
@@ -240,6 +242,78 @@ class AnswerLine(Wire):
 
 class AnswerList(Wire):
     answers: list[AnswerLine]
+
+
+class HeldPrice(Wire):
+    """nano-ρ of each of `periods`; None where the price is no longer one that could be paid."""
+
+    rho: int
+    periods: list[str]
+    share_of_left: str | None
+    more_such: int | None
+
+
+class Held(Wire):
+    """A question that waits for a person, or waited."""
+
+    approval_id: str
+    state: Literal["waiting", "approved", "refused", "expired", "used", "void"]
+    cause: Literal["allowance", "room"]
+    team: str
+    asker: str
+    dataset: str
+    question: Labels
+    price: HeldPrice
+    asked_at: str
+    expires_at: str
+    decided_by: str | None
+    answer_id: str | None
+    mine: bool
+    can_decide: bool
+
+
+class HeldList(Wire):
+    approvals: list[Held]
+
+
+class Share(Wire):
+    """What the asker has of an allowance: whether a seat's share is hers, and what she spent of it by month."""
+
+    has_share: bool
+    spent: dict[str, int]
+
+
+class AllowanceLine(Wire):
+    allowance_id: str
+    team: str
+    dataset: str
+    seats: int
+    rho: int
+    from_: str | None = Field(alias="from")
+    until: str | None
+    set_by: str
+    in_force: bool
+    taken: int
+    mine: Share
+
+
+class AllowanceList(Wire):
+    allowances: list[AllowanceLine]
+
+
+class AllowanceMeaning(Wire):
+    """What an allowance would mean, or means: nano-ρ of all seats, questions of each precision for one seat and
+    month, months in which the team has less than that left.
+    """
+
+    dry_run: bool
+    allowance: AllowanceLine | None
+    seats: int
+    rho: int
+    all_seats: int
+    share_of_left: str
+    questions: dict[str, int]
+    short: list[str]
 
 
 Model = TypeVar("Model", bound=Wire)

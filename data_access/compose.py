@@ -7,19 +7,22 @@ from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 
-from data_access.answers import Shelf
+from data_access.answers import Holds, Shelf
 from data_access.audit import Chain
 from data_access.catalog import load_catalog
 from data_access.clock import Clock, SystemClock
 from data_access.db import Database
 from data_access.errors import VaultKeyWrong
+from data_access.flows.allowing import Allowing
 from data_access.flows.answering import Answering
+from data_access.flows.approving import Approving
+from data_access.flows.gate import Gate
 from data_access.flows.governing import Governing
 from data_access.flows.loading import Vault
 from data_access.flows.losing import LostShares
 from data_access.flows.releasing import Releasing
 from data_access.flows.witnessing import Witnessing
-from data_access.ledger import Book
+from data_access.ledger import Allowances, Book
 from data_access.parties import SigningKey
 from data_access.privacy.mechanisms import DiscreteGaussianNoise, Noise
 from data_access.settings import Settings, read_settings
@@ -44,6 +47,8 @@ class Parts:
     lost: LostShares
     engine: Engine
     answering: Answering
+    approving: Approving
+    allowing: Allowing
     releasing: Releasing
     witnessing: Witnessing
 
@@ -103,6 +108,20 @@ def compose(
     engine = Engine(settings.vault_folder, keys)
     noise = noise or DiscreteGaussianNoise()
     vault = Vault(database, chain, VaultStore(settings.vault_folder), keys, clock)
+    releasing = Releasing(database, governing, shelf, chain, clock, key)
+    holds = Holds(clock)
+    gate = Gate(Allowances(clock), holds, chain, releasing.public_name)
+    answering = Answering(
+        database=database,
+        governing=governing,
+        book=book,
+        shelf=shelf,
+        chain=chain,
+        gate=gate,
+        engine=engine,
+        noise=noise,
+        clock=clock,
+    )
     return Parts(
         settings=settings,
         clock=clock,
@@ -115,16 +134,9 @@ def compose(
         vault=vault,
         lost=LostShares(vault, governing, book, key, noise),
         engine=engine,
-        answering=Answering(
-            database=database,
-            governing=governing,
-            book=book,
-            shelf=shelf,
-            chain=chain,
-            engine=engine,
-            noise=noise,
-            clock=clock,
-        ),
-        releasing=Releasing(database, governing, shelf, chain, clock, key),
+        answering=answering,
+        approving=Approving(database, governing, answering, book, holds, gate, chain),
+        allowing=Allowing(database, governing, book, gate, chain, clock),
+        releasing=releasing,
         witnessing=Witnessing(database, governing, chain, clock),
     )

@@ -126,7 +126,8 @@ class FakeIdentity:
 
 
 def make_caller(name: str, teams: Sequence[str], *scopes: str) -> Caller:
-    return Caller(Asker(name, frozenset(teams)), frozenset(f"custom:civic:{scope}" for scope in scopes))
+    asker = Asker(name, frozenset(teams), asks="ask" in scopes, leads="facilitate" in scopes)
+    return Caller(asker, frozenset(f"custom:civic:{scope}" for scope in scopes))
 
 
 @dataclass(frozen=True)
@@ -220,8 +221,12 @@ def request(plan: Any = None, /, **changes: Any) -> Request:
     return replace(Request(BY_GU if plan is None else plan, None, "bike", "research"), **changes)
 
 
-ANN = Asker("ann", frozenset({"bike"}))
-BEN = Asker("ben", frozenset({"walk"}))
+ANN = Asker("ann", frozenset({"bike"}), asks=True)
+BEN = Asker("ben", frozenset({"walk"}), asks=True)
+#: Leads team bike's workshop.
+LEA = Asker("lea", frozenset({"bike"}), asks=True, leads=True)
+#: Team bike's room.
+ROOM = Asker("room-01", frozenset({"bike"}), is_room=True, asks=True)
 
 
 @dataclass

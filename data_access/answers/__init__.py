@@ -1,5 +1,6 @@
 """Stored signed answers: asked once, free for ever, the same bytes."""
 
+from data_access.answers.holds import Cause, Hold, Holds, State
 from data_access.answers.joined import join_statement
 from data_access.answers.lost import lost_share_documents, truncated_share
 from data_access.answers.rolling import RollUp, keep_cells, roll_up
@@ -7,8 +8,12 @@ from data_access.answers.shelf import Shelf, StoredAnswer
 from data_access.answers.statement import make_statement, measure_document
 
 __all__ = [
+    "Cause",
+    "Hold",
+    "Holds",
     "RollUp",
     "Shelf",
+    "State",
     "StoredAnswer",
     "join_statement",
     "keep_cells",

@@ -39,6 +39,11 @@ class EventKind(StrEnum):
     #: Nothing was read and nothing charged: its sources were.
     ANSWER_DERIVED = "answer_derived"
     RESERVATION_CLOSED = "reservation_closed"
+    ALLOWANCE_SET = "allowance_set"
+    #: A person approved or refused a question that waited for her.
+    APPROVAL_DECIDED = "approval_decided"
+    #: What she approved was charged, once.
+    APPROVAL_USED = "approval_used"
     RELEASE_SUBMITTED = "release_submitted"
     RELEASE_APPROVED = "release_approved"
     HEAD_WITNESSED = "head_witnessed"

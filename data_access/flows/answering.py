@@ -39,6 +39,7 @@ from data_access.errors import (
     UnknownPurpose,
 )
 from data_access.flows.asked import Answered, Asker, Decided, PriceTag, Request, Reserved
+from data_access.flows.gate import Gate
 from data_access.flows.governing import Governing
 from data_access.flows.waiting import QuestionLocks
 from data_access.ledger import Book, Reservation, question_hash
@@ -70,6 +71,7 @@ class Answering:
         book: Book,
         shelf: Shelf,
         chain: Chain,
+        gate: Gate,
         engine: Engine,
         noise: Noise,
         clock: Clock,
@@ -79,6 +81,7 @@ class Answering:
         self._book = book
         self._shelf = shelf
         self._chain = chain
+        self._gate = gate
         self._engine = engine
         self._noise = noise
         self._clock = clock
@@ -92,7 +95,7 @@ class Answering:
             found = {part.bound.id: self._stored_part(connection, decided, part) for part in decided.parts}
             asked = [] if stored or request.fresh else [p for p in decided.parts if not found[p.bound.id]]
             offers = [roll_up(connection, part, decided.alike) for part in asked]
-            return PriceTag(
+            tag = PriceTag(
                 decided.quote,
                 self._book.left(connection, decided.policy, request.team, decided.quote.periods),
                 stored,
@@ -101,9 +104,14 @@ class Answering:
                 tuple(offer for offer in offers if offer is not None),
                 truncated_share(connection, decided.policy, decided.quote.periods),
             )
+            costs = dict.fromkeys(tag.to_pay, decided.quote.rho.nano)
+            return replace(tag, waits=self._gate.reason(connection, decided, costs))
 
     def answer(self, asker: Asker, request: Request) -> Answered:
-        """A signed answer: a stored one at no cost, or a new one that is charged before it is computed."""
+        """A signed answer: a stored one at no cost, or a new one that is charged before it is computed.
+
+        Raises MustWait where a person has to decide first; nothing is charged then.
+        """
         with self._database.reading() as connection:
             decided = self._decide(connection, asker, request)
             known = self._known(connection, decided)
@@ -250,8 +258,9 @@ class Answering:
                     continue
                 if claimed is None:
                     claimed = self._book.reserve(tx, part, policy, request.team, decided.asker.name, own)
-                    reserved.charged += part.rho.nano * len(part.periods)
+                    reserved.paid.append((part, claimed))
                 reserved.runs.append((part, claimed))
+            self._gate.check(tx, decided, reserved)
             return reserved
 
     def _roll_up(

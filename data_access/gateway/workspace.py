@@ -8,13 +8,15 @@ resolve names of an enclosing function from their text.
 
 from typing import Annotated, Any
 
-from fastapi import APIRouter, Depends, FastAPI, Header, Query
+from fastapi import APIRouter, Depends, FastAPI, Header, Query, Response
 from fastapi.responses import JSONResponse
 
 from data_access.compose import Parts
 from data_access.errors import MalformedRequest
+from data_access.flows.answering import Answered
+from data_access.gateway.approvals import WAITS, approval_routes
 from data_access.gateway.failures import add_failure_handlers
-from data_access.gateway.identity import Caller, Identity, bearer
+from data_access.gateway.identity import ASK, READ, Caller, Identity, bearer
 from data_access.gateway.public import public_routes
 from data_access.gateway.shapes import (
     MOST_TWIN_ROWS,
@@ -29,8 +31,6 @@ from data_access.gateway.shapes import (
     twin_document,
 )
 
-READ = "custom:civic:read"
-ASK = "custom:civic:ask"
 RELEASE = "custom:civic:release"
 #: Any of these may hand in an approval; its authority is the signature, not the one who carries it.
 APPROVE = ("custom:civic:approve:city", "custom:civic:approve:cso", RELEASE)
@@ -113,11 +113,16 @@ def _routes(parts: Parts, caller: Any) -> APIRouter:
         _check_body(body)
         return price_document(parts.answering.price(who.asker, body.request()), body.team)
 
-    @routes.post("/answers")
-    def ask(body: QuestionBody, who: Annotated[Caller, allowed(ASK)]) -> dict[str, Any]:
-        """A signed answer, charged before it is computed; a stored one is free."""
+    @routes.post("/answers", responses=WAITS)
+    def ask(body: QuestionBody, who: Annotated[Caller, allowed(ASK)], response: Response) -> dict[str, Any]:
+        """A signed answer, charged before it is computed; a stored one is free. 202 where a person decides first."""
         _check_body(body)
-        return answer_document(parts.answering.answer(who.asker, body.request()))
+        answered = parts.approving.answer(who.asker, body.request())
+        if isinstance(answered, Answered):
+            return answer_document(answered)
+        response.status_code = 202
+        with parts.database.reading() as connection:
+            return parts.approving.document(connection, answered, who.asker)
 
     @routes.get("/answers")
     def answers(who: Annotated[Caller, allowed(READ)]) -> list[dict[str, Any]]:
@@ -143,6 +148,7 @@ def _routes(parts: Parts, caller: Any) -> APIRouter:
         """One side's signature over the record's canonical bytes."""
         return parts.releasing.approve(release, body.signature())
 
+    routes.include_router(approval_routes(parts, allowed))
     return routes
 
 
