@@ -320,7 +320,9 @@ class PolicyRolledBack(DatasetClosed):
 
 
 class PolicyLineageChanged(DatasetClosed):
-    """Unit, person column, period or time column differ from the lineage's first policy."""
+    """Unit, person column, period or time column differ from the lineage's first policy, or the file's columns that
+    these names stand for.
+    """
 
     code = "policy_lineage_changed"
 

@@ -21,7 +21,7 @@ from data_access.canonical import canonical_bytes
 from data_access.catalog import Dataset
 from data_access.clock import Clock, timestamp
 from data_access.db import Database, Transaction
-from data_access.db.governance import lineages, policies, registers
+from data_access.db.governance import lineage_sources, lineages, policies, registers
 from data_access.errors import (
     CivicError,
     IsolationMissing,
@@ -239,7 +239,11 @@ class Governing:
         self._check(connection, policy, signatures)
 
     def _fix_lineage(self, tx: Transaction, policy: Policy, entry: Dataset) -> None:
-        row = tx.connection.execute(select(lineages).where(lineages.c.lineage == policy.lineage)).first()
+        row = tx.connection.execute(
+            select(lineages, lineage_sources.c.person_source, lineage_sources.c.time_source)
+            .outerjoin(lineage_sources, lineage_sources.c.lineage == lineages.c.lineage)
+            .where(lineages.c.lineage == policy.lineage)
+        ).first()
         fixed = {
             "dataset": policy.dataset,
             "unit_kind": policy.unit.kind.value,
@@ -247,15 +251,25 @@ class Governing:
             "period": policy.unit.period,
             "time_column": entry.time_column,
         }
+        # A name that comes to stand for another column of the file would change who is protected as well.
+        person = entry.columns.get(policy.unit.column or "")
+        sources = {
+            "person_source": person.source if person else None,
+            "time_source": entry.columns[entry.time_column].source,
+        }
         if row is not None:
-            if any(getattr(row, name) != value for name, value in fixed.items()):
+            known_sources = {} if row.time_source is None else sources
+            if any(getattr(row, name) != value for name, value in (fixed | known_sources).items()):
                 raise PolicyLineageChanged(dataset=policy.dataset)
+            if not known_sources:
+                tx.connection.execute(insert(lineage_sources).values(lineage=policy.lineage, **sources))
             return
         known = tx.connection.scalar(select(lineages.c.lineage).where(lineages.c.dataset == policy.dataset))
         if known is not None:
             # A dataset under a second lineage name would bring a second budget for the same records.
             raise PolicyLineageChanged(dataset=policy.dataset)
         tx.connection.execute(insert(lineages).values(lineage=policy.lineage, **fixed))
+        tx.connection.execute(insert(lineage_sources).values(lineage=policy.lineage, **sources))
 
 
 # What bytes say is remembered, since they say it for ever; which bytes are in force, and that they are, never is.

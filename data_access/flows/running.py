@@ -3,19 +3,22 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
-from data_access.query import BoundPlan, Persons
+from data_access.query import BoundPlan, Dialect, Persons
 from data_access.query.cells import Cells, dense
 from data_access.query.compiler import UNIT, VIEW, compile_sql
 from data_access.vault import Engine, View
+
+if TYPE_CHECKING:
+    from data_access.vault.spark import SparkEngine
 
 #: Persons are told apart in memory, some 40 bytes for each cell that each of them touches: so many at a time.
 #: Fewer also fit into the processor's cache, which makes the whole faster, not slower.
 UNITS_AT_ONCE = 100_000
 
 
-def exact_cells(engine: Engine, view: View, bound: BoundPlan, sql: str) -> Cells:
+def exact_cells(engine: Engine | SparkEngine, view: View, bound: BoundPlan, sql: str) -> Cells:
     """`sql` is `bound`, compiled.
 
     A question about persons is asked of some of them after the others: each is in one part only, so all measures of
@@ -29,7 +32,9 @@ def exact_cells(engine: Engine, view: View, bound: BoundPlan, sql: str) -> Cells
             return {name: table[name].to_pylist() for name in table.column_names}
 
         parts = [sql]
-        if any(isinstance(measure, Persons) for _, measure in bound.plan.measures):
+        counts_persons = any(isinstance(measure, Persons) for _, measure in bound.plan.measures)
+        # Spark has disks of its own, and its tables are in no order.
+        if counts_persons and engine.dialect is Dialect.DUCKDB:
             units = ask(f'SELECT max("{UNIT}") AS units FROM "{VIEW}"')["units"][0] or 0
             if units > UNITS_AT_ONCE:
                 starts = range(1, units + 1, UNITS_AT_ONCE)
