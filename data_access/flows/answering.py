@@ -10,6 +10,7 @@ from __future__ import annotations
 import re
 from collections.abc import Mapping
 from dataclasses import replace
+from typing import TYPE_CHECKING
 
 import numpy as np
 from sqlalchemy import Connection
@@ -41,6 +42,7 @@ from data_access.errors import (
 from data_access.flows.asked import Answered, Asker, Decided, PriceTag, Request, Reserved
 from data_access.flows.gate import Gate
 from data_access.flows.governing import Governing
+from data_access.flows.running import exact_cells
 from data_access.flows.sizing import size_of
 from data_access.flows.waiting import QuestionLocks
 from data_access.ledger import Book, Reservation, question_hash
@@ -48,12 +50,15 @@ from data_access.ledger.book import RetryKey
 from data_access.policy import Lane, Policy, schema_of
 from data_access.pricing import Quote, decode_size, decode_spend, quote
 from data_access.privacy.mechanisms import Noise
-from data_access.query import BoundPlan, bind, by_period, decode_plan
+from data_access.query import bind, by_period, decode_plan
 from data_access.query.canonical_form import PERIOD
-from data_access.query.cells import Cells, dense
+from data_access.query.cells import Cells
 from data_access.query.compiler import compile_sql
 from data_access.query.sql import decode_sql
 from data_access.vault import Engine, View, find_version, find_view
+
+if TYPE_CHECKING:
+    from data_access.vault.spark import SparkEngine
 
 __all__ = ["QUANTUM_SECONDS", "Answered", "Answering", "Asker", "PriceTag", "Request"]
 
@@ -73,7 +78,7 @@ class Answering:
         shelf: Shelf,
         chain: Chain,
         gate: Gate,
-        engine: Engine,
+        engine: Engine | SparkEngine,
         noise: Noise,
         clock: Clock,
     ) -> None:
@@ -123,7 +128,7 @@ class Answering:
             # answers are never changed, and what is stored meanwhile is only not made use of.
             rolled = self._roll_ups(connection, decided)
         # Before the charge: a plan that cannot be compiled costs nothing.
-        sql = compile_sql(decided.quote.bound)
+        sql = compile_sql(decided.quote.bound, self._engine.dialect)
         # Equal questions wait for one another here, so that sixty-four askers cause one charge; and so do
         # questions that share a part.
         with self._locks.hold(*(question_hash(q) for q in (decided.quote, *decided.parts))):
@@ -209,8 +214,8 @@ class Answering:
         bound, missing = decided.quote.bound, tuple(part.periods[0] for part, _ in reserved.runs)
         if decided.is_joined and missing != bound.periods:
             bound = by_period.only(bound, missing)
-            sql = compile_sql(bound)
-        exact = self._run(bound, reserved.view, sql)
+            sql = compile_sql(bound, self._engine.dialect)
+        exact = exact_cells(self._engine, reserved.view, bound, sql)
         if not decided.is_joined:
             slices = [exact]
         else:
@@ -307,11 +312,6 @@ class Answering:
         if open_one is not None and retry is not None:
             self._book.bind_key(tx, decided.asker.name, retry, open_one.id)
         return open_one
-
-    def _run(self, bound: BoundPlan, view: View, sql: str) -> Cells:
-        with self._engine.reader(view) as connection:
-            columns = connection.execute(sql).to_arrow_table()
-        return dense(bound, {name: columns[name].to_pylist() for name in columns.column_names})
 
     def _protect(self, part: Quote, exact: Cells) -> dict[str, list[int]]:
         noisy: dict[str, list[int]] = {}

@@ -37,7 +37,7 @@ from data_access.query.nodes import (
     key_name,
     season_of,
 )
-from data_access.query.schema import PERIOD_KEY, Schema
+from data_access.query.schema import PERIOD_KEY, Dialect, Schema
 
 #: The table of a private view, and its two columns that no policy names.
 VIEW = "view"
@@ -45,12 +45,18 @@ PERIOD = "period"
 UNIT = "unit"
 
 
-def compile_sql(bound: BoundPlan, dialect: str = "duckdb") -> str:
-    """One row for each non-empty cell: key columns by name, then the columns of `bound.vectors`, integers."""
-    return str(ibis.to_sql(expression(bound), dialect=dialect))
+def compile_sql(
+    bound: BoundPlan, dialect: Dialect = Dialect.DUCKDB, *, units: tuple[int, int] | None = None
+) -> str:
+    """One row for each non-empty cell: key columns by name, then the columns of `bound.vectors`, integers; with
+    `units` of those from the first up to, but without, the second alone.
+
+    Spark's text means the same only under the settings that `vault.spark` insists on.
+    """
+    return str(ibis.to_sql(expression(bound, units), dialect=dialect.value))
 
 
-def expression(bound: BoundPlan) -> ir.Table:
+def expression(bound: BoundPlan, units: tuple[int, int] | None = None) -> ir.Table:
     """The unbound Ibis expression of the plan over a private view."""
     schema = bound.schema
     columns = {PERIOD: "string", schema.time_column: "timestamp"} | dict.fromkeys(schema.keys, "string")
@@ -58,6 +64,8 @@ def expression(bound: BoundPlan) -> ir.Table:
     if schema.counts_persons:
         columns[UNIT] = "int64"
     table = ibis.table(columns, name=VIEW)
+    if units is not None:
+        table = table.filter(table[UNIT] >= units[0], table[UNIT] < units[1])
     if bound.plan.where is not None:
         table = table.filter(_predicate(bound.plan.where, table, schema))
     keys = {key_name(key): _value(key, table, schema) for key in bound.plan.by}
@@ -108,12 +116,17 @@ def _aggregates(measure: Measure, table: ir.Table, schema: Schema) -> list[Any]:
             return [table[column].count(), _sum(table[column] * 2 - (known.low + known.high))]
         case Share(where) if where is not None:
             condition = _predicate(where, table, schema)
-            return [table.count(where=condition), table.count(where=~condition)]
+            return [_count(table, condition), _count(table, ~condition)]
         case Histogram(column) | Quantiles(column):
             bins = schema.measures[column].bins
-            return [table.count(where=table[column].between(low, high)) for low, high in bins]
+            return [_count(table, table[column].between(low, high)) for low, high in bins]
         case _:
             raise AssertionError("every measure is compiled")
+
+
+def _count(table: ir.Table, condition: Any) -> Any:
+    # For Spark a count with a condition becomes a sum, which is null where every value of the cell is missing.
+    return table.count(where=condition).fill_null(0)
 
 
 def _sum(column: Any) -> Any:
