@@ -83,10 +83,6 @@ class Asked:
     def total(self) -> int:
         return self.nano * len(self.paid)
 
-    @property
-    def by_load(self) -> bool:
-        return self.team == LOADS
-
 
 @dataclass(frozen=True)
 class Wanted:
@@ -165,6 +161,8 @@ class Overview:
             .join(policies, policies.c.hash == reservations.c.policy_hash)
             .outerjoin(settlements, settlements.c.reservation == reservations.c.id)
             .outerjoin(answers, answers.c.reservation == reservations.c.id)
+            # What a load publishes nobody asked for; the months show what it paid.
+            .where(reservations.c.team != LOADS)
         )
         if wanted.teams is not None:
             chosen = chosen.where(reservations.c.team.in_(wanted.teams))
@@ -195,7 +193,7 @@ class Overview:
         return Asked(
             at=row.reserved_at,
             team=row.team,
-            person="" if row.team == LOADS else self.gate.public_name(row.asker),
+            person=self.gate.public_name(row.asker),
             dataset=row.dataset,
             title=self.governing.catalog[row.dataset].title,
             purpose=told.purpose if told else None,

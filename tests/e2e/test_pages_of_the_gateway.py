@@ -16,7 +16,7 @@ pytestmark = [pytest.mark.hub, pytest.mark.browser]
 ASK = """
 import civic_kernel as civic
 rides = civic.dataset("bike_rides")
-frame = rides.where(rides.month == "2026-10").by(rides.start_gu).agg(rides=civic.count()).ask("rough")
+frame = rides.where(rides.month == "2026-08").by(rides.start_gu).agg(rides=civic.count()).ask("rough")
 print(frame.attrs["civic"]["answer_id"])
 """
 PAGES = ("", "budget", "questions", "approvals")
@@ -84,7 +84,7 @@ def test_a_facilitator_approves_in_one_click_and_the_rooms_kernel_goes_on(demons
     with ThreadPoolExecutor(1) as pool:
         asked = pool.submit(room.run, ASK)
         until = time.monotonic() + 60
-        card = page.locator("article").filter(has_text="2026-10, by gu of the start: count")
+        card = page.locator("article").filter(has_text="2026-08, by gu of the start: count")
         while not card.count():
             assert not asked.done() and time.monotonic() < until
             page.goto(f"{demonstration.url}/services/data/approvals?lang=en")
