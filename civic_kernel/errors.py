@@ -4,7 +4,7 @@ CivicError
 ├── BadRequest            the question itself is wrong
 │   ├── MalformedRequest, PlanInvalid, UnknownColumn, UnknownFunction, ValueOutsideDomain,
 │   │   MeasureRefused, BinsMissing, MarginRefused, TooManyCells, SpendInvalid, SpendOverMaximum,
-│   │   UnknownPurpose, NotOffered, SqlRefused
+│   │   UnknownPurpose, NotOffered, RowsRefused, SqlRefused
 │   └── (here only)       ParameterUnknown, ParameterInvalid, TeamMissing, PurposeMissing, SettingInvalid,
 │                         PlanUnreadable, FrameUnsuitable, NoiseShared, KeptUnreadable,
 │                         KeyUnreadable
@@ -14,7 +14,7 @@ CivicError
 ├── Conflict              BudgetExhausted, KeyReused, AnswerInProgress, ApprovalInvalid,
 │                         ApprovalByAuthor, WitnessInvalid, WitnessTooOften
 ├── DatasetClosed         PolicyMissing, PolicyMalformed, PolicyHalfSigned, PolicyEdited, PolicyExpired,
-│                         PolicyRolledBack, PolicyLineageChanged, PolicyCatalogChanged,
+│                         PolicyRolledBack, PolicyLineageChanged, PolicyLaneRefused, PolicyCatalogChanged,
 │                         PolicyDemoKey, RegisterInvalid, IsolationMissing, NoData
 ├── LoadRefused           LoadHeader, LoadValue, LoadEncoding, LoadTruncated, LoadEmpty, LoadFileMissing
 ├── Unavailable           HubUnavailable, LedgerUnavailable, AuditBroken, VaultKeyWrong, VaultDamaged
@@ -155,6 +155,10 @@ class NotOffered(BadRequest):
     code = "not_offered"
 
 
+class RowsRefused(BadRequest):
+    code = "rows_refused"
+
+
 class SqlRefused(BadRequest):
     code = "sql_refused"
 
@@ -258,6 +262,10 @@ class PolicyRolledBack(DatasetClosed):
 
 class PolicyLineageChanged(DatasetClosed):
     code = "policy_lineage_changed"
+
+
+class PolicyLaneRefused(DatasetClosed):
+    code = "policy_lane_refused"
 
 
 class PolicyCatalogChanged(DatasetClosed):

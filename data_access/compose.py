@@ -14,8 +14,10 @@ from data_access.clock import Clock, SystemClock
 from data_access.db import Database
 from data_access.errors import VaultKeyWrong
 from data_access.flows.answering import Answering
+from data_access.flows.asking import Asking
 from data_access.flows.governing import Governing
 from data_access.flows.loading import Vault
+from data_access.flows.open_lane import OpenAnswering
 from data_access.flows.releasing import Releasing
 from data_access.flows.witnessing import Witnessing
 from data_access.ledger import Book
@@ -41,7 +43,9 @@ class Parts:
     shelf: Shelf
     vault: Vault
     engine: Engine
+    #: The private lane alone; what is asked over HTTP goes by `asking`.
     answering: Answering
+    asking: Asking
     releasing: Releasing
     witnessing: Witnessing
 
@@ -99,6 +103,25 @@ def compose(
     book = Book(chain, clock)
     shelf = Shelf(key, clock)
     engine = Engine(settings.vault_folder, keys)
+    answering = Answering(
+        database=database,
+        governing=governing,
+        book=book,
+        shelf=shelf,
+        chain=chain,
+        engine=engine,
+        noise=noise or DiscreteGaussianNoise(),
+        clock=clock,
+    )
+    open_lane = OpenAnswering(
+        database=database,
+        governing=governing,
+        book=book,
+        shelf=shelf,
+        chain=chain,
+        engine=engine,
+        clock=clock,
+    )
     return Parts(
         settings=settings,
         clock=clock,
@@ -110,16 +133,8 @@ def compose(
         shelf=shelf,
         vault=Vault(database, chain, VaultStore(settings.vault_folder), keys, clock),
         engine=engine,
-        answering=Answering(
-            database=database,
-            governing=governing,
-            book=book,
-            shelf=shelf,
-            chain=chain,
-            engine=engine,
-            noise=noise or DiscreteGaussianNoise(),
-            clock=clock,
-        ),
+        answering=answering,
+        asking=Asking(database, governing, answering, open_lane),
         releasing=Releasing(database, governing, shelf, chain, clock, key),
         witnessing=Witnessing(database, governing, chain, clock),
     )

@@ -4,14 +4,14 @@ CivicError
 ├── BadRequest            400  the question itself is wrong
 │   ├── MalformedRequest, PlanInvalid, UnknownColumn, UnknownFunction, ValueOutsideDomain,
 │   │   MeasureRefused, BinsMissing, MarginRefused, TooManyCells, SpendInvalid, SpendOverMaximum,
-│   │   UnknownPurpose, NotOffered, SqlRefused
+│   │   UnknownPurpose, NotOffered, RowsRefused, SqlRefused
 ├── NotSignedIn           401
 ├── Forbidden             403  NotAllowed, TeamNotYours
 ├── Absent                404  UnknownDataset, UnknownAnswer, UnknownRelease, NotFound
 ├── Conflict              409  BudgetExhausted, KeyReused, AnswerInProgress, ApprovalInvalid,
 │                              ApprovalByAuthor, WitnessInvalid, WitnessTooOften
 ├── DatasetClosed         423  PolicyMissing, PolicyMalformed, PolicyHalfSigned, PolicyEdited, PolicyExpired,
-│                              PolicyRolledBack, PolicyLineageChanged,
+│                              PolicyRolledBack, PolicyLineageChanged, PolicyLaneRefused,
 │                              PolicyCatalogChanged, PolicyDemoKey, RegisterInvalid, IsolationMissing, NoData
 ├── LoadRefused           422  LoadHeader, LoadValue, LoadEncoding, LoadTruncated, LoadEmpty, LoadFileMissing
 └── Unavailable           503  HubUnavailable, LedgerUnavailable, AuditBroken, VaultKeyWrong, VaultDamaged,
@@ -146,6 +146,12 @@ class NotOffered(BadRequest):
     """A reserved word: official tables, k-anonymous extracts, grids. Facts: `feature`."""
 
     code = "not_offered"
+
+
+class RowsRefused(BadRequest):
+    """Rows of a dataset with people in it."""
+
+    code = "rows_refused"
 
 
 class SqlRefused(BadRequest):
@@ -290,9 +296,15 @@ class PolicyRolledBack(DatasetClosed):
 
 
 class PolicyLineageChanged(DatasetClosed):
-    """Unit, person column, period or time column differ from the lineage's first policy."""
+    """Lane, unit, person column, period or time column differ from the lineage's first policy."""
 
     code = "policy_lineage_changed"
+
+
+class PolicyLaneRefused(DatasetClosed):
+    """A policy of the open lane for a dataset with a column that names persons."""
+
+    code = "policy_lane_refused"
 
 
 class PolicyCatalogChanged(DatasetClosed):

@@ -35,6 +35,7 @@ from civic_kernel.verify.documents import (
     sha256_hex,
     valid_signers,
 )
+from civic_kernel.wire import OPEN
 
 SEOUL = ZoneInfo("Asia/Seoul")
 
@@ -146,7 +147,7 @@ class _Release:
             more = {
                 "demonstration": self.demonstration,
                 "datasets": sorted({s["dataset"] for s in self._of(figure)}),
-                "units": {s["dataset"]: s["unit"]["kind"] for s in self._of(figure)},
+                "units": {s["dataset"]: _kind(s) for s in self._of(figure)},
             }
             made[f"data/{figure['name']}.csv"] = tables.csv_bytes(figure["table"])
             made[f"data/{figure['name']}.json"] = tables.description_bytes(figure, more)
@@ -160,6 +161,11 @@ class _Release:
         made[f"notebook/{name}.ipynb"] = self.run.source
         made[f"notebook/{name}.schema.json"] = self.run.schema
         return dict(sorted(made.items()))
+
+    @property
+    def _noisy(self) -> bool:
+        """Whether any answer is of the private lane: a page of open data alone has no chance in it."""
+        return any(_kind(s) != OPEN for s in self.statements)
 
     def _of(self, figure: Mapping[str, Any]) -> list[Mapping[str, Any]]:
         return [body["statement"] for body in self.answers if body["answer_id"] in figure["answers"]]
@@ -178,7 +184,8 @@ class _Release:
             "my_gu": choice and _choices(choice, language),
             "figures": self._shown_figures(language, choice),
             # With no person in the records, a promise to each person would be one that nobody can keep.
-            "persons": any(s["unit"]["kind"] == "person" for s in self.statements),
+            "persons": any(_kind(s) == "person" for s in self.statements),
+            "noisy": self._noisy,
             "sure": _per_dataset(self.statements, _sure, language),
             "withheld": self._withheld(language),
             "protected": _per_dataset(self.statements, _protected, language),
@@ -236,10 +243,8 @@ class _Release:
                         cells=", ".join(some),
                     )
                 )
-        return [
-            *(lines or [text(language, "report", "withheld.none")]),
-            text(language, "report", "withheld.rule"),
-        ]
+        none = [text(language, "report", "withheld.none")]
+        return [*(lines or none), text(language, "report", "withheld.rule")] if self._noisy else none
 
     def _signed(self, language: Language) -> list[str]:
         lines = []
@@ -412,13 +417,17 @@ def _per_dataset(statements: Sequence[Mapping[str, Any]], line: Any, language: L
 
 def _counted(statement: Mapping[str, Any], language: Language) -> str:
     """Beside each figure, where a reader may take accidents for people: the records name nobody."""
-    if statement["unit"]["kind"] == "person":
-        return ""
-    return text(language, "report", "figure.row", title=_title(statement, language))
+    match _kind(statement):
+        case "person":
+            return ""
+        case "row":
+            return text(language, "report", "figure.row", title=_title(statement, language))
+        case _:
+            return text(language, "report", "figure.open", title=_title(statement, language))
 
 
 def _sure(statement: Mapping[str, Any], language: Language) -> str:
-    if statement["unit"]["kind"] != "person":
+    if _kind(statement) != "person":
         return ""
     facts = {"title": _title(statement, language), "bound": statement["row_bound"]}
     if statement["truncated_share"] is None:
@@ -427,7 +436,12 @@ def _sure(statement: Mapping[str, Any], language: Language) -> str:
 
 
 def _protected(statement: Mapping[str, Any], language: Language) -> str:
-    return text(language, "report", f"privacy.{statement['unit']['kind']}", title=_title(statement, language))
+    return text(language, "report", f"privacy.{_kind(statement)}", title=_title(statement, language))
+
+
+def _kind(statement: Mapping[str, Any]) -> str:
+    """What is protected: a `person`, a `row`, or nothing, in the `open` lane."""
+    return OPEN if statement["lane"] == OPEN else str(statement["unit"]["kind"])
 
 
 def _title(statement: Mapping[str, Any], language: Language) -> str:
@@ -437,11 +451,22 @@ def _title(statement: Mapping[str, Any], language: Language) -> str:
 
 def _question(statement: Mapping[str, Any], language: Language) -> str:
     plan = statement["plan"]
+    if "rows" in plan:
+        columns = ", ".join(plan["rows"])
+        return text(
+            language, "report", "method.rows", title=_title(statement, language), columns=columns,
+            n=len(statement["table"]["rows"]), all=statement["matching"],
+        )  # fmt: skip
     keys = [part if isinstance(part, str) else part["fn"] for part in plan.get("by", [])]
     measures = [
         text(language, "report", f"method.{measure['fn']}", measure=name)
         for name, measure in sorted(plan["measures"].items())
     ]
+    if statement["lane"] == OPEN:
+        return text(
+            language, "report", "method.asked_open", title=_title(statement, language),
+            keys=", ".join(keys) or "–", measures=", ".join(measures),
+        )  # fmt: skip
     return text(
         language,
         "report",

@@ -25,6 +25,7 @@ from data_access.errors import (
     CivicError,
     IsolationMissing,
     NoData,
+    NotOffered,
     PolicyEdited,
     PolicyLineageChanged,
     PolicyMalformed,
@@ -35,15 +36,33 @@ from data_access.errors import (
 )
 from data_access.parties import Register, Signature, check_register
 from data_access.parties.keys import parse_signatures, read_signatures, signatures_path
-from data_access.policy import Policy, check_catalog, check_signed, parse_policy
+from data_access.policy import (
+    AnyPolicy,
+    Lane,
+    OpenPolicy,
+    Policy,
+    check_catalog,
+    check_signed,
+    parse_policy,
+    read_document,
+)
 from data_access.vault import find_view
 
 
 @dataclass(frozen=True)
 class InForce:
-    """A policy that both sides have signed, that is not expired, and whose catalog entry is the signed one."""
+    """A private policy that both sides have signed, that is not expired, and whose catalog entry is the signed one."""
 
     policy: Policy
+    entry: Dataset
+    signatures: tuple[Signature, ...]
+
+
+@dataclass(frozen=True)
+class OpenInForce:
+    """The same of the open lane. Another type: what is given one of these cannot take the other for it."""
+
+    policy: OpenPolicy
     entry: Dataset
     signatures: tuple[Signature, ...]
 
@@ -128,7 +147,7 @@ class Governing:
         ]
         return {**newest, "earlier": earlier}
 
-    def activate(self, policy: Policy, signatures: tuple[Signature, ...]) -> bool:
+    def activate(self, policy: AnyPolicy, signatures: tuple[Signature, ...]) -> bool:
         """Let `policy` take effect; False if it already has. Raises the code of what is missing."""
         with self.database.transaction() as tx:
             self._check(tx.connection, policy, signatures)
@@ -163,6 +182,13 @@ class Governing:
             return True
 
     def in_force(self, connection: Connection, dataset: str) -> InForce:
+        """Raises UnknownDataset, the code of what closes the dataset, or NotOffered where its lane is the open one."""
+        found = self.in_any_lane(connection, dataset)
+        if not isinstance(found, InForce):
+            raise NotOffered(feature=found.policy.lane.value)
+        return found
+
+    def in_any_lane(self, connection: Connection, dataset: str) -> InForce | OpenInForce:
         """Raises UnknownDataset, or the code of what closes the dataset."""
         entry = self.catalog.get(dataset)
         if entry is None:
@@ -181,7 +207,17 @@ class Governing:
         self._check(connection, policy, signatures)
         if not policy.synthetic and not self.isolated:
             raise IsolationMissing(dataset=dataset)
+        if isinstance(policy, OpenPolicy):
+            return OpenInForce(policy, entry, signatures)
         return InForce(policy, entry, signatures)
+
+    def lane(self, connection: Connection, dataset: str) -> Lane | None:
+        """What the newest policy of the dataset says of its lane, nothing verified; None where there is none."""
+        row = self._newest(connection, dataset)
+        try:
+            return None if row is None else Lane(json.loads(row.document)["lane"])
+        except (ValueError, KeyError, TypeError):
+            return None
 
     def alike(self, connection: Connection, policy: Policy) -> frozenset[str]:
         """Hashes of the versions of this policy, itself among them, under which numbers mean the same."""
@@ -189,7 +225,11 @@ class Governing:
             select(policies.c.hash, policies.c.document).where(policies.c.dataset == policy.dataset)
         )
         meaning = policy.meaning()
-        return frozenset(r.hash for r in rows if _read(r.document).meaning() == meaning)
+        return frozenset(
+            r.hash
+            for r in rows
+            if isinstance(other := _read(r.document), Policy) and other.meaning() == meaning
+        )
 
     def documents(self, connection: Connection) -> list[dict[str, Any]]:
         """Every policy that ever took effect, oldest first, for the public."""
@@ -209,12 +249,12 @@ class Governing:
 
     def _holds(self, connection: Connection, dataset: str) -> bool:
         try:
-            self.in_force(connection, dataset)
+            self.in_any_lane(connection, dataset)
         except CivicError:
             return False
         return True
 
-    def _check(self, connection: Connection, policy: Policy, signatures: tuple[Signature, ...]) -> None:
+    def _check(self, connection: Connection, policy: AnyPolicy, signatures: tuple[Signature, ...]) -> None:
         register = self.register(connection)
         if register is None:
             raise RegisterInvalid(dataset="parties.json")
@@ -237,15 +277,15 @@ class Governing:
         policy, signatures = read_policy(path)
         self._check(connection, policy, signatures)
 
-    def _fix_lineage(self, tx: Transaction, policy: Policy, entry: Dataset) -> None:
+    def _fix_lineage(self, tx: Transaction, policy: AnyPolicy, entry: Dataset) -> None:
         row = tx.connection.execute(select(lineages).where(lineages.c.lineage == policy.lineage)).first()
-        fixed = {
-            "dataset": policy.dataset,
-            "unit_kind": policy.unit.kind.value,
-            "unit_column": policy.unit.column,
-            "period": policy.unit.period,
-            "time_column": entry.time_column,
-        }
+        fixed: dict[str, str | None] = {"dataset": policy.dataset, "time_column": entry.time_column or ""}
+        if isinstance(policy, OpenPolicy):
+            # No unit is called so: what was protected once can never be opened, nor the other way round.
+            fixed |= {"unit_kind": policy.lane.value, "unit_column": None, "period": ""}
+        else:
+            unit = policy.unit
+            fixed |= {"unit_kind": unit.kind.value, "unit_column": unit.column, "period": unit.period}
         if row is not None:
             if any(getattr(row, name) != value for name, value in fixed.items()):
                 raise PolicyLineageChanged(dataset=policy.dataset)
@@ -257,11 +297,11 @@ class Governing:
         tx.connection.execute(insert(lineages).values(lineage=policy.lineage, **fixed))
 
 
-def _read(document: bytes) -> Policy:
-    return Policy.model_validate(json.loads(document), strict=False)
+def _read(document: bytes) -> AnyPolicy:
+    return read_document(json.loads(document))
 
 
-def read_policy(path: Path) -> tuple[Policy, tuple[Signature, ...]]:
+def read_policy(path: Path) -> tuple[AnyPolicy, tuple[Signature, ...]]:
     """A policy file and its detached signatures. Raises PolicyMissing, PolicyMalformed or PolicyEdited."""
     try:
         source = path.read_text("utf-8")
@@ -279,7 +319,7 @@ def read_policy(path: Path) -> tuple[Policy, tuple[Signature, ...]]:
 def reason_closed(governing: Governing, connection: Connection, dataset: str) -> CivicError | None:
     """Why `dataset` answers nothing, or None."""
     try:
-        policy = governing.in_force(connection, dataset).policy
+        policy = governing.in_any_lane(connection, dataset).policy
         if find_view(connection, policy.lineage, policy.hash()) is None:
             return NoData(dataset=dataset)
     except CivicError as reason:

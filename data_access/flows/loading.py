@@ -24,7 +24,7 @@ from data_access.clock import Clock, timestamp
 from data_access.db import Database, Transaction
 from data_access.errors import NoData, PolicyCatalogChanged, PolicyLineageChanged, VaultKeyWrong
 from data_access.intake import Progress, read_files
-from data_access.policy import Policy
+from data_access.policy import AnyPolicy
 from data_access.vault import (
     KeyStore,
     LineageKeys,
@@ -57,7 +57,7 @@ def load(
     files: Sequence[Path],
     *,
     lineage: str,
-    policy: Policy | None,
+    policy: AnyPolicy | None,
     by: str,
     tables: Path | None = None,
     progress: Progress | None = None,
@@ -92,7 +92,7 @@ def load(
     return version
 
 
-def make_missing_view(vault: Vault, dataset: Dataset, policy: Policy) -> View:
+def make_missing_view(vault: Vault, dataset: Dataset, policy: AnyPolicy) -> View:
     """The view of the newest version under `policy`, made unless it is there: when a policy is activated, and
     at each start. Raises NoData where nothing is loaded; PolicyMalformed, PolicyCatalogChanged,
     VaultKeyWrong, VaultDamaged.
@@ -140,7 +140,7 @@ def _cleared_after(vault: Vault) -> Iterator[None]:
         _sweep(vault)
 
 
-def _check_policy(dataset: Dataset, policy: Policy) -> None:
+def _check_policy(dataset: Dataset, policy: AnyPolicy) -> None:
     check_fit(dataset, policy)
     if policy.catalog != dataset.hash():
         raise PolicyCatalogChanged(dataset=dataset.id)
@@ -186,7 +186,7 @@ def _record_version(
 
 
 def _record_view(
-    vault: Vault, tx: Transaction, version: Version, policy: Policy, staged: Staged, keys: LineageKeys
+    vault: Vault, tx: Transaction, version: Version, policy: AnyPolicy, staged: Staged, keys: LineageKeys
 ) -> View:
     view = View(
         lineage=version.lineage,

@@ -80,7 +80,9 @@ def _complete(operation: Document, method: str, path: str, is_public: bool) -> N
         operation["servers"] = [WORKSPACE, CITIZENS]
     else:
         operation["security"] = [{SCHEME: [scope]} for scope in DEMANDED[method, path]]
-    parameters = [p for p in operation.pop("parameters", ()) if p["name"] != "authorization"]
+    # Both are headers that OpenAPI has its own places for: the scheme, and the media types of a response.
+    hidden = ("authorization", "accept")
+    parameters = [p for p in operation.pop("parameters", ()) if p["name"] not in hidden]
     if parameters:
         operation["parameters"] = parameters
     # The framework's own 422 is answered as `malformed_request` (gateway/failures.py).

@@ -9,10 +9,11 @@ resolve names of an enclosing function from their text.
 from typing import Annotated, Any
 
 from fastapi import APIRouter, Depends, FastAPI, Header, Query
-from fastapi.responses import JSONResponse
+from fastapi.responses import JSONResponse, Response
 
 from data_access.compose import Parts
 from data_access.errors import MalformedRequest
+from data_access.gateway.bodies import BODIES, answer_response
 from data_access.gateway.failures import add_failure_handlers
 from data_access.gateway.identity import Caller, Identity, bearer
 from data_access.gateway.public import public_routes
@@ -111,13 +112,15 @@ def _routes(parts: Parts, caller: Any) -> APIRouter:
     def price(body: QuestionBody, who: Annotated[Caller, allowed(ASK)]) -> dict[str, Any]:
         """Exact cost and expected error of a question. Touches no data."""
         _check_body(body)
-        return price_document(parts.answering.price(who.asker, body.request()), body.team)
+        return price_document(parts.asking.price(who.asker, body.request()), body.team)
 
-    @routes.post("/answers")
-    def ask(body: QuestionBody, who: Annotated[Caller, allowed(ASK)]) -> dict[str, Any]:
+    @routes.post("/answers", response_model=dict[str, Any], responses=BODIES)
+    def ask(
+        body: QuestionBody, who: Annotated[Caller, allowed(ASK)], accept: Annotated[str, Header()] = ""
+    ) -> Response:
         """A signed answer, charged before it is computed; a stored one is free."""
         _check_body(body)
-        return answer_document(parts.answering.answer(who.asker, body.request()))
+        return answer_response(answer_document(parts.asking.answer(who.asker, body.request())), accept)
 
     @routes.get("/answers")
     def answers(who: Annotated[Caller, allowed(READ)]) -> list[dict[str, Any]]:
@@ -126,10 +129,12 @@ def _routes(parts: Parts, caller: Any) -> APIRouter:
             found = parts.shelf.of_teams(connection, who.asker.teams)
         return [answer_line(each) for each in found]
 
-    @routes.get("/answers/{answer_id}")
-    def answer(answer_id: str, who: Annotated[Caller, allowed(READ)]) -> dict[str, Any]:
+    @routes.get("/answers/{answer_id}", response_model=dict[str, Any], responses=BODIES)
+    def answer(
+        answer_id: str, who: Annotated[Caller, allowed(READ)], accept: Annotated[str, Header()] = ""
+    ) -> Response:
         """The same bytes again, at no cost."""
-        return answer_document(parts.answering.reopen(who.asker, answer_id))
+        return answer_response(answer_document(parts.asking.reopen(who.asker, answer_id)), accept)
 
     @routes.post("/releases")
     def submit(body: ReleaseBody, who: Annotated[Caller, allowed(RELEASE)]) -> dict[str, Any]:

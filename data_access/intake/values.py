@@ -25,7 +25,9 @@ _PATTERNS = {
     ColumnType.TIMESTAMP: r"^[0-9]",
 }
 
-ARROW_TYPES = {
+#: Digits of a decimal with declared places: as a whole number of its last place it still is an int64.
+_DIGITS = 18
+_ARROW_TYPES = {
     ColumnType.TEXT: pa.string(),
     ColumnType.INTEGER: pa.int64(),
     ColumnType.DECIMAL: pa.float64(),
@@ -33,6 +35,11 @@ ARROW_TYPES = {
     ColumnType.TIMESTAMP: pa.timestamp("us"),
     ColumnType.PERSON: pa.string(),
 }
+
+
+def arrow_type(column: Column) -> pa.DataType:
+    """The type of a kept column's values."""
+    return _ARROW_TYPES[column.type] if column.places is None else pa.decimal128(_DIGITS, column.places)
 
 
 @dataclass(frozen=True)
@@ -100,6 +107,15 @@ class Converter:
                 values = pc.if_else(pc.equal(bare, ""), "0", bare)
             case ColumnType.INTEGER:
                 values = pc.cast(pc.ascii_ltrim(texts, characters="+"), pa.int64())
+            case ColumnType.DECIMAL if column.places is not None:
+                digits = rf"^[+-]?0*[0-9]{{0,{_DIGITS - column.places}}}(\.[0-9]{{0,{column.places}}}0*)?$"
+                fits = pc.match_substring_regex(texts, digits)
+                if not pc.all(fits).as_py():
+                    return coded, pc.invert(fits)
+                bare = pc.ascii_ltrim(texts, characters="+")
+                # Zeros past the places say nothing, and Arrow calls leaving them out a loss.
+                bare = pc.replace_substring_regex(bare, rf"(\.[0-9]{{{column.places}}})0+$", r"\1")
+                values = pc.cast(bare, arrow_type(column))
             case ColumnType.DECIMAL:
                 values = pc.cast(pc.ascii_ltrim(texts, characters="+"), pa.float64())
             case ColumnType.TIMESTAMP:

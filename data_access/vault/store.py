@@ -30,7 +30,7 @@ _STAGED, _SCRATCH = ".staged-", ".scratch-"
 
 # Columns of the vault's own in the full table `data`. A catalog name starts with a letter, so none can
 # collide.
-PERSON, PERIOD, RANK = "_person", "_period", "_rank"
+PERSON, PERIOD, RANK, PLACE = "_person", "_period", "_rank", "_place"
 
 
 @dataclass(frozen=True)
@@ -72,8 +72,9 @@ class VaultStore:
 
         `data` has the catalog's columns but the person's, the derived ones, and: `_person` pseudonym or null,
         `_period` as 2026-09, `_rank` from 1 within the person-period (null without a person; 1 throughout
-        where the dataset names no person). Refusals of `tables` pass through; `sweep` removes what they
-        leave.
+        where the dataset names no person). Where it names none there is also `_place`, from 1 in the order of the
+        files: no row number that DuckDB gives keeps that order when several threads write. Refusals of `tables`
+        pass through; `sweep` removes what they leave.
         """
         with self.connection() as connection:
             # The rows in their first form lie under a key that nobody keeps: what a crash leaves of it is
@@ -82,7 +83,12 @@ class VaultStore:
             attach(connection, rough, "rough", secrets.token_hex(32))
             with self.writing(connection, keys) as staged:
                 lock(connection)
+                placed = 0
                 for table in tables:
+                    if dataset.person_column is None:
+                        places = pa.array(range(placed + 1, placed + 1 + table.num_rows), pa.int64())
+                        table = table.append_column(PLACE, places)
+                    placed += table.num_rows
                     _insert(connection, _pseudonymised(table, dataset, keys))
                 progress("rank", 0.0)
                 connection.execute(_ranking(dataset), _rank_parameters(dataset, keys))
@@ -216,7 +222,8 @@ def _ranking(dataset: Dataset) -> str:
     ever leaves this statement. DuckDB has no HMAC, and Python's would take a second for each million rows and
     more memory.
     """
-    period = f"strftime({identifier(dataset.time_column)}, '%Y-%m')"
+    time = dataset.time_column
+    period = "NULL::VARCHAR" if time is None else f"strftime({identifier(time)}, '%Y-%m')"
     stored = [
         identifier(name) for name in (*dataset.columns, *dataset.derived) if name != dataset.person_column
     ]
@@ -224,7 +231,7 @@ def _ranking(dataset: Dataset) -> str:
     if dataset.person_column is None:
         return (
             f"CREATE TABLE made.data AS SELECT {columns}, {PERSON}, {period} AS {PERIOD}, "
-            f"1::INTEGER AS {RANK} FROM rough.data"
+            f"1::INTEGER AS {RANK}, {PLACE} FROM rough.data"
         )
     content = " || ".join(
         f"coalesce(length({column}::VARCHAR) || ':' || {column}::VARCHAR, '-')"

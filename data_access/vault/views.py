@@ -1,8 +1,8 @@
-"""The private view: all that a private question may read of one version under one policy.
+"""The view: all that a question may read of one version under one policy.
 
-Made from the full table, never from another view. Everything that bounds a person's influence happens here
-and once: rows past the bound left out, keys folded into their public domains, time coarsened, measures
-clipped.
+The private one is made from the full table, never from another view. Everything that bounds a person's
+influence happens here and once: rows past the bound left out, keys folded into their public domains, time
+coarsened, measures clipped. An open one (no person in the data) has the rows as they are.
 """
 
 from __future__ import annotations
@@ -12,24 +12,30 @@ from pathlib import Path
 
 from data_access.catalog import ColumnType, Dataset
 from data_access.errors import PolicyMalformed
-from data_access.policy import Policy, UnitKind
+from data_access.policy import AnyPolicy, OpenPolicy, Policy, UnitKind, check_catalog, open_schema_of
+from data_access.query.open_schema import OpenType
+from data_access.query.schema import PERIOD_KEY
 from data_access.vault.duck import attach, identifier, lock
 from data_access.vault.keys import LineageKeys
-from data_access.vault.store import PERIOD, PERSON, RANK, Staged, VaultStore
+from data_access.vault.store import PERIOD, PERSON, PLACE, RANK, Staged, VaultStore
 
 #: The key for what lies outside a public domain, is missing, or found no partner in a join.
 OTHER = "other"
 
 # Columns of the view's own; `month` is what a plan calls the period.
-_RESERVED = frozenset({"period", "unit", "month"})
+_RESERVED = frozenset({"period", "unit", PERIOD_KEY})
 
 
-def make_view(store: VaultStore, source: Path, dataset: Dataset, policy: Policy, keys: LineageKeys) -> Staged:
-    """Write the view of the data file `source` into a new encrypted file with one table `view`:
+def make_view(
+    store: VaultStore, source: Path, dataset: Dataset, policy: AnyPolicy, keys: LineageKeys
+) -> Staged:
+    """Write the view of the data file `source` into a new encrypted file with one table `view`. Of the private lane:
 
     `period` VARCHAR (2026-09); `unit` BIGINT where the unit is a person, numbered anew and at random for
     every view; each policy key VARCHAR, in its domain or `other`; the time column TIMESTAMP on the full hour;
-    each clipped column BIGINT within its clip, null where missing.
+    each clipped column BIGINT within its clip, null where missing. Of the open lane: `_place` BIGINT from 1 in the
+    order of the files, `_period` where there is a time column, and every column of the catalog, null where missing:
+    texts, BIGINT for integers, BIGINT in units of the last place for decimals, TIMESTAMP.
 
     Raises PolicyMalformed where the policy does not fit the dataset, VaultKeyWrong, VaultDamaged.
     """
@@ -40,20 +46,29 @@ def make_view(store: VaultStore, source: Path, dataset: Dataset, policy: Policy,
             lock(connection)
             # A fresh secret, forgotten at once: the numbers tell neither pseudonyms nor the order of
             # anything.
-            parameters = {"forgotten": secrets.token_hex(32)} if policy.unit.kind is UnitKind.PERSON else {}
-            connection.execute(_statement(dataset, policy), parameters)
+            if isinstance(policy, OpenPolicy):
+                connection.execute(_open_statement(dataset))
+            else:
+                person = policy.unit.kind is UnitKind.PERSON
+                parameters = {"forgotten": secrets.token_hex(32)} if person else {}
+                connection.execute(_statement(dataset, policy), parameters)
         connection.execute("DETACH full_data")
     return staged[0]
 
 
-def check_fit(dataset: Dataset, policy: Policy) -> None:
-    """Raises PolicyMalformed naming the word of the policy that this dataset cannot follow."""
+def check_fit(dataset: Dataset, policy: AnyPolicy) -> None:
+    """Raises PolicyMalformed naming the word of the policy that this dataset cannot follow; PolicyLaneRefused."""
 
     def refuse(where: str) -> None:
         raise PolicyMalformed(dataset=dataset.id, where=where)
 
     if policy.dataset != dataset.id:
         refuse("dataset")
+    if isinstance(policy, OpenPolicy):
+        check_catalog(policy, dataset)
+        if dataset.time_column is not None and PERIOD_KEY in {*dataset.columns, *dataset.derived}:
+            refuse(f"columns.{PERIOD_KEY}")
+        return
     if policy.unit.kind is UnitKind.PERSON and policy.unit.column != dataset.person_column:
         refuse("unit.column")
     known = {name: column.type for name, column in dataset.columns.items()}
@@ -81,7 +96,7 @@ def _statement(dataset: Dataset, policy: Policy) -> str:
         columns.append(
             f"CASE WHEN {key}::VARCHAR IN ({listed}) THEN {key}::VARCHAR ELSE '{OTHER}' END AS {key}"
         )
-    time = identifier(dataset.time_column)
+    time = identifier(dataset.timed_by)
     columns.append(f"date_trunc('hour', {time})::TIMESTAMP AS {time}")
     for name, clip in policy.clips.items():
         measure = identifier(name)
@@ -103,6 +118,21 @@ def _statement(dataset: Dataset, policy: Policy) -> str:
         CREATE TABLE made.view AS {units if person else ""}
         SELECT {", ".join(columns)} FROM full_data.data {joined} WHERE {bounds} ORDER BY {order}
     """
+
+
+def _open_statement(dataset: Dataset) -> str:
+    """Only names of the signed catalog stand in it."""
+    columns = [PLACE]
+    if dataset.time_column is not None:
+        columns.append(PERIOD)
+    for name, column in open_schema_of(dataset).columns.items():
+        shown = identifier(name)
+        if column.type is OpenType.DECIMAL:
+            # A decimal is written with all its places, so without its point it is a whole number of the last one.
+            columns.append(f"replace({shown}::VARCHAR, '.', '')::BIGINT AS {shown}")
+        else:
+            columns.append(shown)
+    return f"CREATE TABLE made.view AS SELECT {', '.join(columns)} FROM full_data.data ORDER BY {PLACE}"
 
 
 def _quoted(text: str) -> str:
