@@ -12,7 +12,7 @@ import duckdb
 import yaml
 
 import data_access.demo as demo
-from data_access.demo.city import CityFiles, build_city
+from data_access.demo.city import CityFiles, Form, build_city
 
 HERE = Path(demo.__file__).parent
 RIDES = "bike_rides"
@@ -20,9 +20,9 @@ SEED = 2017
 
 
 @contextmanager
-def city(rides: int) -> Iterator[CityFiles]:
+def city(rides: int, form: Form = "csv") -> Iterator[CityFiles]:
     with TemporaryDirectory(prefix="civic-bench-city-") as folder:
-        yield build_city(Path(folder) / "files", rides=rides, seed=SEED)
+        yield build_city(Path(folder) / "files", rides=rides, seed=SEED, form=form)
 
 
 def catalog() -> dict[str, str]:

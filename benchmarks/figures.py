@@ -34,6 +34,10 @@ def at_most(figure: str, value: float, unit: str, bar: float, *, size: str = "")
     return Figure(figure, value, unit, f"≤ {bar:g} {size}".rstrip(), value <= bar)
 
 
+def at_least(figure: str, value: float, unit: str, bar: float, *, size: str = "") -> Figure:
+    return Figure(figure, value, unit, f"≥ {_number(bar)} {size}".rstrip(), value >= bar)
+
+
 def machine() -> dict[str, Any]:
     """What a reader needs to compare the figures with her own."""
     return {

@@ -15,7 +15,7 @@ import sys
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
-from typing import Any, TypeVar
+from typing import Any, Literal, TypeVar
 
 import click
 
@@ -47,13 +47,14 @@ def become_vault() -> None:
     os.environ.update(HOME=user.pw_dir, USER=VAULT_USER, LOGNAME=VAULT_USER)
 
 
-def verb(function: F) -> F:
+def verb(function: F, *, as_vault: bool = True) -> F:
     """A verb that refuses in sentences, with the refusal's own exit code, and prints JSON on demand."""
 
     @click.option("--json", "as_json", is_flag=True, help="Print one JSON document and nothing else.")
     @functools.wraps(function)
     def run(*args: Any, as_json: bool, **kwargs: Any) -> None:
-        become_vault()
+        if as_vault:
+            become_vault()
         try:
             document = function(*args, **kwargs)
         except CivicError as refusal:
@@ -273,9 +274,45 @@ def demo() -> None:
     """The demonstration's own steps (`civic up` and `make report` call them)."""
 
 
+def city_options(function: F) -> F:
+    """Which of all made-up cities."""
+    # The bounds of data_access.demo.city, whose import would make `--help` wait for numpy.
+    size = click.IntRange(2_000, 100_000_000)
+    for option in (
+        click.option("--seed", default=2017, show_default=True, type=click.IntRange(min=0)),
+        click.option(
+            "--rides", default=2_000_000, show_default=True, type=size, help="Size of the made-up city."
+        ),
+    ):
+        function = option(function)
+    return function
+
+
+@demo.command("make")
+@click.argument("folder", type=click.Path(path_type=Path, file_okay=False))
+@city_options
+@click.option(
+    "--form",
+    default="csv",
+    show_default=True,
+    type=click.Choice(["csv", "parquet"]),
+    help="Rides as the city's portal writes them (cp949 and UTF-8), or as Parquet.",
+)
+@functools.partial(verb, as_vault=False)
+def demo_make(folder: Path, rides: int, seed: int, form: Literal["csv", "parquet"]) -> dict[str, Any]:
+    """Write the made-up city's files into FOLDER: the same rides for the same size and seed."""
+    from data_access.demo.city import build_city
+
+    try:
+        files = build_city(folder, rides=rides, seed=seed, form=form, progress=show_progress)
+    except OSError:
+        raise click.ClickException(text(language(), "cli", "city_not_written")) from None
+    made = text(language(), "cli", "city_made", rides=f"{rides:,}", folder=str(folder))
+    return {"rides": rides, "seed": seed, "files": [str(path) for path in files.rides], "say": made}
+
+
 @demo.command("prepare")
-@click.option("--rides", default=2_000_000, show_default=True, help="Size of the made-up city.")
-@click.option("--seed", default=2017, show_default=True)
+@city_options
 @verb
 def demo_prepare(rides: int, seed: int) -> dict[str, Any]:
     """Make the city, sign its policies with the demo keys, load its rides."""

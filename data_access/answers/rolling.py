@@ -11,12 +11,14 @@ from __future__ import annotations
 import json
 import math
 import zlib
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from decimal import ROUND_CEILING, Decimal, localcontext
+from functools import lru_cache
+from typing import Any
 
 import numpy as np
-from sqlalchemy import Connection, insert, select
+from sqlalchemy import Connection, Row, func, insert, select
 
 from data_access.answers.shelf import StoredAnswer
 from data_access.canonical import Json, canonical_bytes
@@ -41,6 +43,9 @@ from data_access.query import (
 
 _ADDS_UP = Count | Sum | Histogram
 _LEAST_SCALE = Decimal(1)
+#: Answers of one period that are searched. By ρ, so that no number of cheap questions hides the precise ones: a
+#: month's budget of 0.5 buys no more than this many at 0.001.
+MOST_SEARCHED = 500
 
 
 @dataclass(frozen=True)
@@ -106,32 +111,13 @@ def roll_up(connection: Connection, quote: Quote, policies: frozenset[str]) -> R
         return None
     found: dict[str, list[_Source]] = {part.periods[0]: [] for part in parts}
     targets = {part.periods[0]: part for part in parts}
-    rows = connection.execute(
-        select(
-            cells.c.answer,
-            cells.c.period,
-            cells.c.plan,
-            cells.c.scales,
-            answers.c.policy_hash,
-            answers.c.nano,
-        )
-        .add_columns(answers.c.data_version)
-        .join(answers, answers.c.id == cells.c.answer)
-        .where(
-            cells.c.dataset == quote.bound.plan.dataset,
-            cells.c.period.in_(list(found)),
-            answers.c.policy_hash.in_(policies),
-        )
-        # The newest of equals: a fresh answer is about newer data.
-        .order_by(answers.c.data_version.desc(), answers.c.edition.desc(), cells.c.answer)
-    ).all()
-    for row in rows:
-        document = json.loads(row.plan)
-        if any(key not in document["by"] for key in quote.bound.document["by"]):
-            # Most are no finer; binding them all would keep other writers waiting.
+    wanted = frozenset(canonical_bytes(key) for key in quote.bound.document["by"])
+    for row in _candidates(connection, quote.bound.plan.dataset, list(found), policies):
+        if not wanted <= _keys_of(row.plan):
+            # Most are no finer.
             continue
         try:
-            finer = bind(decode_plan(document), quote.bound.schema)
+            finer = bind(decode_plan(json.loads(row.plan)), quote.bound.schema)
         except CivicError:
             # It names a month that the policy in force no longer offers.
             continue
@@ -150,6 +136,50 @@ def roll_up(connection: Connection, quote: Quote, policies: frozenset[str]) -> R
         return None
     chosen = [min(each, key=lambda source: sum(map(source.variance, measures))) for each in found.values()]
     return _added(connection, quote, chosen)
+
+
+def _candidates(
+    connection: Connection, dataset: str, periods: list[str], policies: frozenset[str]
+) -> Sequence[Row[Any]]:
+    """What is looked through: of each period the answers with the most ρ, the newest of equals first."""
+    ranked = (
+        select(
+            cells.c.answer,
+            cells.c.period,
+            cells.c.plan,
+            cells.c.scales,
+            answers.c.policy_hash,
+            answers.c.nano,
+            answers.c.data_version,
+            answers.c.edition,
+            func.row_number()
+            .over(
+                partition_by=cells.c.period,
+                order_by=(
+                    answers.c.nano.desc(),
+                    answers.c.data_version.desc(),
+                    answers.c.edition.desc(),
+                    cells.c.answer,
+                ),
+            )
+            .label("place"),
+        )
+        .join(answers, answers.c.id == cells.c.answer)
+        .where(cells.c.dataset == dataset, cells.c.period.in_(periods), answers.c.policy_hash.in_(policies))
+        .subquery()
+    )
+    return connection.execute(
+        select(ranked)
+        .where(ranked.c.place <= MOST_SEARCHED)
+        # The newest of equals: a fresh answer is about newer data.
+        .order_by(ranked.c.data_version.desc(), ranked.c.edition.desc(), ranked.c.answer)
+    ).all()
+
+
+@lru_cache(maxsize=4096)
+def _keys_of(plan: bytes) -> frozenset[bytes]:
+    """The keys of a stored plan: what its bytes say never changes, and reading them is most of the search."""
+    return frozenset(canonical_bytes(key) for key in json.loads(plan)["by"])
 
 
 def _refines(

@@ -42,12 +42,11 @@ def make_statement(
         columns += _headings(name, found.figure)
     columns.append({"name": "withheld", "role": "flag", "measure": None})
     rows: list[Json] = []
-    for place, keys in enumerate(product(*bound.domains)):
-        withheld = _is_withheld(quote, policy, noisy, place)
-        row: list[Json] = list(keys)
-        for _, found in shown:
-            row += [None] * 3 if withheld else [found.values[place], found.lows[place], found.highs[place]]
-        rows.append([*row, withheld])
+    cells = [column for _, found in shown for column in (found.values, found.lows, found.highs)]
+    for keys, withheld, *row in zip(
+        product(*bound.domains), _withheld(quote, policy, noisy), *cells, strict=True
+    ):
+        rows.append([*keys, *([None] * len(row) if withheld else row), withheld])
     mechanisms: dict[str, Json] = {name: measure_document(quote, name) for name, _ in bound.plan.measures}
     statement: dict[str, Json] = {
         "kind": "civic-answer",
@@ -135,11 +134,15 @@ def measure_document(quote: Quote, name: str) -> dict[str, Json]:
     return document
 
 
-def _is_withheld(quote: Quote, policy: Policy, noisy: dict[str, list[int]], place: int) -> bool:
-    """By noisy `persons` where they are asked, else by noisy `count` over the row bound: post-processing only."""
-    measures = quote.bound.plan.measures
-    persons = [name for name, measure in measures if isinstance(measure, Persons)]
-    if persons:
-        return any(noisy[name][place] < policy.minimum for name in persons)
-    counts = [name for name, measure in measures if isinstance(measure, Count)]
-    return any(noisy[name][place] < policy.minimum * policy.row_bound for name in counts)
+def _withheld(quote: Quote, policy: Policy, noisy: dict[str, list[int]]) -> list[bool]:
+    """Of each cell: by noisy `persons` where they are asked, else by noisy `count` over the row bound. Post-processing
+    only.
+    """
+    measures, least = quote.bound.plan.measures, policy.minimum
+    names = [name for name, measure in measures if isinstance(measure, Persons)]
+    if not names:
+        names = [name for name, measure in measures if isinstance(measure, Count)]
+        least *= policy.row_bound
+    return [
+        any(value < least for value in cell) for cell in zip(*(noisy[name] for name in names), strict=True)
+    ]

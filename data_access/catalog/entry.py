@@ -162,6 +162,8 @@ class Dataset(Closed):
             time = self.columns.get(self.time_column)
             if time is None or time.type is not ColumnType.TIMESTAMP or not time.required:
                 raise ValueError("time_column must name a required timestamp column")
+        elif self.person_column is not None:
+            raise ValueError("a dataset that names persons has a time column")
         if sum(c.type is ColumnType.PERSON for c in self.columns.values()) > 1:
             raise ValueError("at most one column names the person")
         if set(self.derived) & set(self.columns):

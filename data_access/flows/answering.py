@@ -14,6 +14,7 @@ import numpy as np
 from sqlalchemy import Connection
 
 from data_access.answers import (
+    RollUp,
     Shelf,
     StoredAnswer,
     join_statement,
@@ -100,16 +101,15 @@ class Answering:
             if known is not None:
                 return self._answered(connection, decided, known, charged=0)
             self._view(connection, decided.policy)
+            # Here and not in the writers' transaction, for which all wait: what is found stays true, since
+            # answers are never changed, and what is stored meanwhile is only not made use of.
+            rolled = self._roll_ups(connection, decided)
         # Before the charge: a plan that cannot be compiled costs nothing.
         sql = compile_sql(decided.quote.bound)
         # Equal questions wait for one another here, so that sixty-four askers cause one charge; and so do
         # questions that share a part.
         with self._locks.hold(*(question_hash(q) for q in (decided.quote, *decided.parts))):
-            with self._database.reading() as connection:
-                known = self._known(connection, decided)
-                if known is not None:
-                    return self._answered(connection, decided, known, charged=0)
-            return self._ask(decided, sql)
+            return self._ask(decided, sql, rolled)
 
     def reopen(self, asker: Asker, answer_id: str) -> Answered:
         """The same bytes again, for the team that asked. Raises UnknownAnswer."""
@@ -153,28 +153,35 @@ class Answering:
                 return stored
         return None if decided.request.fresh else self._shelf.find(connection, decided.quote)
 
-    def _ask(self, decided: Decided, sql: str) -> Answered:
-        reserved = self._reserve(decided)
-        if reserved.runs:
-            began = self._clock.monotonic()
-            try:
-                answer = self._read(decided, reserved, sql)
-            finally:
-                # Success and fault leave on the same beat, which depends on public facts alone.
-                self._wait_for_beat(decided.policy, began)
-        else:
-            answer = self._commit(decided, reserved, None, [])
-        with self._database.reading() as connection:
-            return self._answered(connection, decided, answer, reserved.charged)
+    def _roll_ups(self, connection: Connection, decided: Decided) -> dict[str, RollUp]:
+        """By plan: the parts that can be added up from finer answers as precisely as was asked for."""
+        found: dict[str, RollUp] = {}
+        for part in () if decided.request.fresh else decided.parts:
+            if self._stored_part(connection, decided, part) is None:
+                rolled = roll_up(connection, part, decided.alike)
+                if rolled is not None and rolled.suffices(part):
+                    found[part.bound.id] = rolled
+        return found
 
-    def _read(self, decided: Decided, reserved: Reserved, sql: str) -> StoredAnswer:
-        with self._database.reading() as connection:
-            view = self._view(connection, decided.policy)
+    def _ask(self, decided: Decided, sql: str, rolled: Mapping[str, RollUp]) -> Answered:
+        reserved = self._reserve(decided, rolled)
+        if isinstance(reserved, Answered):
+            return reserved
+        if not reserved.runs:
+            return self._commit(decided, reserved, [])
+        began = self._clock.monotonic()
+        try:
+            return self._read(decided, reserved, sql)
+        finally:
+            # Success and fault leave on the same beat, which depends on public facts alone.
+            self._wait_for_beat(decided.policy, began)
+
+    def _read(self, decided: Decided, reserved: Reserved, sql: str) -> Answered:
         bound, missing = decided.quote.bound, tuple(part.periods[0] for part, _ in reserved.runs)
         if decided.is_joined and missing != bound.periods:
             bound = by_period.only(bound, missing)
             sql = compile_sql(bound)
-        exact = self._run(bound, view, sql)
+        exact = self._run(bound, reserved.view, sql)
         if not decided.is_joined:
             slices = [exact]
         else:
@@ -184,21 +191,25 @@ class Answering:
                 for part, _ in reserved.runs
             ]
         noisy = [self._protect(part, cells) for (part, _), cells in zip(reserved.runs, slices, strict=True)]
-        return self._commit(decided, reserved, view, noisy)
+        return self._commit(decided, reserved, noisy)
 
-    def _reserve(self, decided: Decided) -> Reserved:
-        """What to run for, and what it cost just now: 0 where an earlier try was charged and left no bytes.
+    def _reserve(self, decided: Decided, rolled: Mapping[str, RollUp]) -> Reserved | Answered:
+        """What to run for, and what it cost just now: 0 where an earlier try was charged and left no bytes. The
+        answer itself where somebody else's has been stored meanwhile.
 
         All parts in one transaction: where one period's budget is exhausted, no period is charged.
         """
         policy, request = decided.policy, decided.request
         retry = _retry_key(decided)
         with self._database.transaction() as tx:
+            there = self._known(tx.connection, decided)
+            if there is not None:
+                return self._answered(tx.connection, decided, there, charged=0)
             if self._governing.in_force(tx.connection, policy.dataset).policy != policy:
                 # Another policy took effect since the price was made.
                 raise AnswerInProgress()
             self._book.close_stale(tx)
-            reserved = Reserved()
+            reserved = Reserved(self._view(tx.connection, policy))
             if decided.is_joined:
                 reserved.whole = self._claim(tx, decided, decided.quote, retry) or self._book.note(
                     tx, decided.quote, policy, request.team, decided.asker.name, retry
@@ -215,8 +226,9 @@ class Answering:
                     reserved.stored[part.periods[0]] = stored
                     continue
                 claimed = self._claim(tx, decided, part, own)
-                if claimed is None and (rolled := self._roll_up(tx, decided, part, own)) is not None:
-                    reserved.stored[part.periods[0]] = rolled
+                if claimed is None and part.bound.id in rolled:
+                    summed = self._roll_up(tx, decided, part, rolled[part.bound.id], own)
+                    reserved.stored[part.periods[0]] = summed
                     continue
                 if claimed is None:
                     claimed = self._book.reserve(tx, part, policy, request.team, decided.asker.name, own)
@@ -225,12 +237,9 @@ class Answering:
             return reserved
 
     def _roll_up(
-        self, tx: Transaction, decided: Decided, part: Quote, retry: RetryKey | None
-    ) -> StoredAnswer | None:
-        """The part added up from finer answers, where that is as precise as was asked for: signed, stored, free."""
-        rolled = None if decided.request.fresh else roll_up(tx.connection, part, decided.alike)
-        if rolled is None or not rolled.suffices(part):
-            return None
+        self, tx: Transaction, decided: Decided, part: Quote, rolled: RollUp, retry: RetryKey | None
+    ) -> StoredAnswer:
+        """The part added up from finer answers: signed, stored, free."""
         policy, request = decided.policy, decided.request
         reservation = self._book.note(tx, part, policy, request.team, decided.asker.name, retry)
         oldest = min(int(str(source["data_version"])) for source in rolled.sources)
@@ -283,16 +292,13 @@ class Answering:
             noisy |= {name: drawn[i * cells : (i + 1) * cells] for i, name in enumerate(columns)}
         return noisy
 
-    def _commit(
-        self, decided: Decided, reserved: Reserved, view: View | None, noisy: list[dict[str, list[int]]]
-    ) -> StoredAnswer:
+    def _commit(self, decided: Decided, reserved: Reserved, noisy: list[dict[str, list[int]]]) -> Answered:
         """Sign and store every part that was run for, and what joins them, in one transaction."""
         policy, request = decided.policy, decided.request
         asked = {"team": request.team, "purpose": request.purpose}
-        parts = dict(reserved.stored)
+        parts, view = dict(reserved.stored), reserved.view
         with self._database.transaction() as tx:
             for (part, reservation), values in zip(reserved.runs, noisy, strict=True):
-                assert view is not None
                 statement = make_statement(
                     part,
                     policy,
@@ -308,7 +314,8 @@ class Answering:
                 facts: dict[str, Json] = {"reservation": reservation.id, "data_version": view.version}
                 self._record(tx, decided, EventKind.ANSWERED, answer, part, facts)
             if reserved.whole is None:
-                return parts[decided.quote.periods[0]]
+                answer = parts[decided.quote.periods[0]]
+                return self._answered(tx.connection, decided, answer, reserved.charged)
             statement = join_statement(
                 decided.quote.bound,
                 parts,
@@ -327,7 +334,7 @@ class Answering:
             answer = self._store(tx, decided, decided.quote, statement, reserved.whole, nano, oldest)
             sources = [parts[period].id for period in decided.quote.periods]
             self._record(tx, decided, EventKind.ANSWER_DERIVED, answer, decided.quote, {"sources": sources})
-        return answer
+            return self._answered(tx.connection, decided, answer, reserved.charged)
 
     def _store(
         self,

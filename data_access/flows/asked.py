@@ -14,6 +14,7 @@ from data_access.ledger import Reservation
 from data_access.ledger.book import Left
 from data_access.policy import Policy
 from data_access.pricing import Quote, share_of
+from data_access.vault import View
 
 
 @dataclass(frozen=True)
@@ -118,8 +119,9 @@ class Decided:
 
 @dataclass
 class Reserved:
-    """What a question gets: parts that are stored, and parts to run for under their reservations."""
+    """What a question gets: parts that are stored, and parts to run for on `view` under their reservations."""
 
+    view: View
     charged: int = 0
     #: The joined answer's own; None where the question is its own one part.
     whole: Reservation | None = None

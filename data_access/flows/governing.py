@@ -10,6 +10,7 @@ import json
 from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import datetime
+from functools import lru_cache
 from pathlib import Path
 from typing import Any
 
@@ -117,7 +118,7 @@ class Governing:
         found: list[tuple[Register, datetime]] = []
         for row in connection.execute(select(registers).order_by(registers.c.version)):
             try:
-                register = Register.model_validate(json.loads(row.document), strict=False)
+                register = _read_register(row.document)
                 signatures = parse_signatures(json.loads(row.signatures))
                 accepted = datetime.fromisoformat(row.accepted_at)
             except (ValueError, KeyError, TypeError):
@@ -225,11 +226,7 @@ class Governing:
             select(policies.c.hash, policies.c.document).where(policies.c.dataset == policy.dataset)
         )
         meaning = policy.meaning()
-        return frozenset(
-            r.hash
-            for r in rows
-            if isinstance(other := _read(r.document), Policy) and other.meaning() == meaning
-        )
+        return frozenset(r.hash for r in rows if _meaning(r.document) == meaning)
 
     def documents(self, connection: Connection) -> list[dict[str, Any]]:
         """Every policy that ever took effect, oldest first, for the public."""
@@ -297,8 +294,22 @@ class Governing:
         tx.connection.execute(insert(lineages).values(lineage=policy.lineage, **fixed))
 
 
+# What bytes say is remembered, since they say it for ever; which bytes are in force, and that they are, never is.
+@lru_cache(maxsize=256)
 def _read(document: bytes) -> AnyPolicy:
     return read_document(json.loads(document))
+
+
+@lru_cache(maxsize=256)
+def _meaning(document: bytes) -> str | None:
+    """None in the open lane, whose numbers are never joined."""
+    policy = _read(document)
+    return policy.meaning() if isinstance(policy, Policy) else None
+
+
+@lru_cache(maxsize=256)
+def _read_register(document: bytes) -> Register:
+    return Register.model_validate(json.loads(document), strict=False)
 
 
 def read_policy(path: Path) -> tuple[AnyPolicy, tuple[Signature, ...]]:

@@ -1,4 +1,5 @@
-"""One operator file at a time: header, field counts, values, derivations; checked whole before a row goes on.
+"""One operator file, or a piece of it, at a time: header, field counts, values, derivations; checked before a row
+goes on.
 
 What happens to a row depends on that row and on public tables alone: nothing is dropped or mended by
 comparing it with another person's rows (DESIGN, "Bounding is done once"). A wholly blank line and a repeated
@@ -9,6 +10,8 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
+from functools import partial
+from operator import add
 from pathlib import Path
 
 import numpy as np
@@ -18,6 +21,7 @@ import pyarrow.csv as pacsv
 
 from data_access.catalog import Column, Dataset, LookupDerivation, PartDerivation, PublicTable
 from data_access.errors import LoadEmpty, LoadFileMissing, LoadHeader, LoadTruncated, LoadValue
+from data_access.intake.parquet import is_parquet, read_pieces
 from data_access.intake.text import blank_rows, line_of, line_of_wrong_width, read_utf8, records
 from data_access.intake.values import Coded, Converter, arrow_type, code
 
@@ -55,7 +59,8 @@ def row_schema(dataset: Dataset) -> pa.Schema:
 def read_files(
     dataset: Dataset, files: Sequence[Path], *, tables: Path | None = None, progress: Progress | None = None
 ) -> Iterator[pa.Table]:
-    """Yield one table of `row_schema(dataset)` for each file, in order.
+    """Yield tables of `row_schema(dataset)`, in the files' order: one for each CSV file, one for each million rows of
+    a Parquet file (told by its suffix).
 
     `tables` is the folder of the public tables (default: the first file's). Raises LoadFileMissing,
     LoadEmpty, LoadEncoding, LoadHeader, LoadTruncated, LoadValue; facts are base names, the file's own column
@@ -75,18 +80,25 @@ def read_files(
         }
         sizes = [path.stat().st_size for path in files]
         for place, path in enumerate(files):
-            yield _read_rows(path, dataset, public, converter)
+            for columns in _read_rows(path, dataset, converter):
+                yield _with_derived(columns, dataset, public)
             if progress is not None:
                 progress("read", sum(sizes[: place + 1]) / max(1, sum(sizes)))
     finally:
         converter.close()
 
 
-def _read_rows(
-    path: Path, dataset: Dataset, public: Mapping[str, Mapping[str, pa.Array]], converter: Converter
+def _read_rows(path: Path, dataset: Dataset, converter: Converter) -> Iterator[dict[str, Coded]]:
+    if not is_parquet(path):
+        yield _read_sheet(path, dataset, dataset.columns, converter).columns
+        return
+    for before, raw in read_pieces(path, dataset.columns, dataset.missing):
+        yield _checked(raw, dataset.columns, converter, path.name, partial(add, before + 1))
+
+
+def _with_derived(
+    columns: dict[str, Coded], dataset: Dataset, public: Mapping[str, Mapping[str, pa.Array]]
 ) -> pa.Table:
-    sheet = _read_sheet(path, dataset, dataset.columns, converter)
-    columns = dict(sheet.columns)
     for name, derivation in dataset.derived.items():
         coded = columns[derivation.column]
         match derivation:
@@ -161,6 +173,18 @@ def _read_sheet(path: Path, dataset: Dataset, columns: Mapping[str, Column], con
     if len(numbers) < len(keep):
         chosen = pa.array(numbers - 1)
         raw = {name: Coded(coded.values, coded.indices.take(chosen)) for name, coded in raw.items()}
+    typed = _checked(raw, columns, converter, path.name, lambda row: line_of(content, int(numbers[row])))
+    return _Sheet(path.name, content, typed, numbers)
+
+
+def _checked(
+    raw: Mapping[str, Coded],
+    columns: Mapping[str, Column],
+    converter: Converter,
+    file: str,
+    line: Callable[[int], int],
+) -> dict[str, Coded]:
+    """Typed values. Raises LoadValue, with the `line` of the row."""
     # Of all faults the one that stands first in the file is named, so that mending goes from top to bottom.
     first: tuple[int, str] | None = None
     typed: dict[str, Coded] = {}
@@ -173,10 +197,9 @@ def _read_sheet(path: Path, dataset: Dataset, columns: Mapping[str, Column], con
         if row is not None and (first is None or row < first[0]):
             first = (row, column.source)
         typed[name] = coded
-    sheet = _Sheet(path.name, content, typed, numbers)
     if first is not None:
-        raise LoadValue(file=path.name, line=sheet.line(first[0]), column=first[1])
-    return sheet
+        raise LoadValue(file=file, line=line(first[0]), column=first[1])
+    return typed
 
 
 def _parse(content: bytes, name: str, columns: Mapping[str, Column]) -> dict[str, pa.ChunkedArray]:

@@ -7,6 +7,7 @@ casting the distinct texts costs a fraction of doing it row by row, and the same
 from __future__ import annotations
 
 from dataclasses import dataclass
+from decimal import Decimal
 from typing import Any
 
 import duckdb
@@ -73,6 +74,72 @@ def code(texts: pa.ChunkedArray, null: str) -> Coded:
     return Coded(merged.dictionary, merged.indices.take(coded.indices))
 
 
+def code_typed(column: pa.Array) -> Coded:
+    """A column that is no text, as it is."""
+    if pa.types.is_nested(column.type):
+        # Lists and structures are of no kind that a catalog has; nor is a boolean.
+        column = pc.is_valid(column)
+    coded = pc.dictionary_encode(column)
+    return Coded(coded.dictionary, coded.indices)
+
+
+def typed(coded: Coded, column: Column) -> tuple[Coded, pa.Array | None]:
+    """As `Converter.convert`, of values that a file holds typed: whole numbers for integers and for what names
+    something (`text`, `padded_number`, `person`), any number for decimals, moments without a zone for timestamps. What
+    is not of its column's kind is marked, and so is what the text of a CSV file could not say either.
+    """
+    values, kind = coded.values, coded.values.type
+    if not len(values):
+        return coded.with_values(pa.array([], arrow_type(column))), None
+    whole = pa.types.is_integer(kind)
+    number = whole or pa.types.is_floating(kind) or pa.types.is_decimal(kind)
+    good: Any = None
+    match column.type:
+        case ColumnType.INTEGER if whole:
+            good = _between(values, -(10**18) + 1, 10**18 - 1)
+            values = pc.cast(values, pa.int64(), safe=False)
+        case ColumnType.DECIMAL if number and column.places is not None:
+            exact = [_exact(value, column.places) for value in values.to_pylist()]
+            good = pa.array([value is not None for value in exact], pa.bool_())
+            values = pa.array(exact, arrow_type(column))
+        case ColumnType.DECIMAL if number:
+            values = pc.cast(values, pa.float64(), safe=False)
+            good = pc.and_(pc.is_finite(values), _between(values, -(10**15), 10**15))
+        case ColumnType.TIMESTAMP if pa.types.is_timestamp(kind) and kind.tz is None:
+            values = pc.cast(values, pa.timestamp("us"), safe=False)
+            good = _between(pc.year(values), 1, 9999)
+        case ColumnType.TEXT | ColumnType.PERSON | ColumnType.PADDED_NUMBER if whole:
+            good = _between(values, 0 if column.type is ColumnType.PADDED_NUMBER else -(10**18), 10**18 - 1)
+            values = pc.cast(values, pa.string())
+        case _:
+            good = pa.array([False] * len(values), pa.bool_())
+    wrong = pc.invert(good)
+    return (coded, wrong) if pc.any(wrong).as_py() else (coded.with_values(values), None)
+
+
+def _exact(value: int | float | Decimal, places: int) -> Decimal | None:
+    """The number with so many places; a double counts as the shortest text that means it. None where it has more
+    places or digits.
+    """
+    number = Decimal(repr(value)) if isinstance(value, float) else Decimal(value)
+    if not number.is_finite() or abs(number) >= 10 ** (_DIGITS - places):
+        return None
+    step = Decimal(1).scaleb(-places)
+    rounded = number.quantize(step)
+    return rounded if rounded == number else None
+
+
+def _between(values: pa.Array, low: int, high: int) -> pa.Array:
+    if values.type == pa.uint64():
+        # Arrow would compare as int64, where such a value may have no place.
+        ends = [pa.scalar(max(0, end), pa.uint64()) for end in (low, high)]
+    else:
+        # Smaller integers have no place for the ends.
+        values = pc.cast(values, pa.int64()) if pa.types.is_integer(values.type) else values
+        ends = [pa.scalar(end, values.type) for end in (low, high)]
+    return pc.and_(pc.greater_equal(values, ends[0]), pc.less_equal(values, ends[1]))
+
+
 class Converter:
     """Holds the DuckDB connection that parses dates: pyarrow's strptime rolls 30 February into March."""
 
@@ -95,6 +162,8 @@ class Converter:
         them.
         """
         texts = coded.values
+        if not pa.types.is_string(texts.type):
+            return typed(coded, column)
         pattern = _PATTERNS.get(column.type)
         good = pc.match_substring_regex(texts, pattern) if pattern else None
         if good is not None and not pc.all(good).as_py():

@@ -1,6 +1,6 @@
 """Who is who: the signed register of parties and keys, and the signatures themselves."""
 
-from data_access.parties.keys import Signature, SigningKey, check_signature, key_id
+from data_access.parties.keys import Signature, SigningKey, check_signature, check_signature_once, key_id
 from data_access.parties.register import Key, Party, Register, check_register, parse_register, read_register
 
 __all__ = [
@@ -11,6 +11,7 @@ __all__ = [
     "SigningKey",
     "check_register",
     "check_signature",
+    "check_signature_once",
     "key_id",
     "parse_register",
     "read_register",

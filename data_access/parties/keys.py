@@ -12,6 +12,7 @@ import hmac
 import json
 import os
 from dataclasses import dataclass
+from functools import lru_cache
 from pathlib import Path
 from typing import Any
 
@@ -110,6 +111,15 @@ def check_signature(public: bytes, signature: Signature, data: bytes) -> None:
         Ed25519PublicKey.from_public_bytes(public).verify(raw, data)
     except (InvalidSignature, binascii.Error, ValueError):
         raise ValueError("the signature does not verify") from None
+
+
+@lru_cache(maxsize=256)
+def check_signature_once(public: bytes, signature: Signature, data: bytes) -> None:
+    """As `check_signature`, without computing again what came out well for these very bytes. For the few documents
+    that every decision proves anew: which of them hold, until when and by whose keys is decided each time.
+    """
+    # What fails is not remembered: an exception is no result.
+    check_signature(public, signature, data)
 
 
 def signatures_path(path: Path) -> Path:

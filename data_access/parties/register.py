@@ -17,7 +17,13 @@ from pydantic import AfterValidator, Field, ValidationError, model_validator
 from data_access.canonical import canonical_bytes, document_hash
 from data_access.documents import Closed, Day, Labels
 from data_access.errors import RegisterInvalid
-from data_access.parties.keys import Signature, check_signature, key_id, read_signatures, signatures_path
+from data_access.parties.keys import (
+    Signature,
+    check_signature_once,
+    key_id,
+    read_signatures,
+    signatures_path,
+)
 
 Side = Literal["city", "cso"]
 SIDES: tuple[Side, Side] = ("city", "cso")
@@ -103,7 +109,7 @@ class Register(Closed):
         key = self.valid_key(signature.key_id, now)
         if key is None or key.party is None:
             raise ValueError("not a valid signing key of this register")
-        check_signature(key.public_bytes, signature, data)
+        check_signature_once(key.public_bytes, signature, data)
         return key, self.party(key.party)
 
 

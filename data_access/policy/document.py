@@ -9,6 +9,7 @@ import re
 from collections.abc import Hashable
 from datetime import UTC, datetime
 from enum import StrEnum
+from functools import cached_property
 from itertools import pairwise
 from typing import Annotated, Any, Literal, Self
 
@@ -160,7 +161,23 @@ class SignedPolicy(Closed):
 
     def hash(self) -> str:
         """Hex SHA-256 of the canonical JSON: what signatures, answers and events name."""
+        return self._hash
+
+    @cached_property
+    def _hash(self) -> str:
+        # An answer names it a dozen times.
         return document_hash(self.document())
+
+    def __copy__(self) -> Self:
+        """`model_copy(update=…)` comes by here: what becomes another policy must not keep this one's hash."""
+        copied = super().__copy__()
+        copied.__dict__.pop("_hash", None)
+        return copied
+
+    def __deepcopy__(self, memo: dict[int, Any] | None = None) -> Self:
+        copied = super().__deepcopy__(memo)
+        copied.__dict__.pop("_hash", None)
+        return copied
 
     def document(self) -> dict[str, Any]:
         """The JSON document that is signed."""

@@ -15,7 +15,7 @@ from data_access.errors import (
     PolicyLaneRefused,
     PolicyMalformed,
 )
-from data_access.parties import Register, Signature, check_signature
+from data_access.parties import Register, Signature, check_signature_once
 from data_access.policy.document import AnyPolicy, OpenPolicy
 
 
@@ -31,7 +31,7 @@ def check_signed(
             # An unknown or run-out key signs nothing, whatever the text: what lacks then is a signature.
             continue
         try:
-            check_signature(key.public_bytes, signature, data)
+            check_signature_once(key.public_bytes, signature, data)
         except ValueError:
             # One signature that does not fit the text is enough: somebody signed something else.
             raise PolicyEdited(dataset=policy.dataset) from None

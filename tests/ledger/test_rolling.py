@@ -7,8 +7,10 @@ from typing import Any
 import numpy as np
 import pytest
 
+from data_access.answers import rolling
 from data_access.audit import check_chain
 from data_access.audit.chain import read_events
+from data_access.flows import answering
 from data_access.gateway.shapes import price_document
 from tests.factories import ANN, BEN, BY_GU, PERIODS, ShiftedNoise, Workspace, make_policy, request, table
 from tests.ledger.test_periods import RHO, months
@@ -128,3 +130,35 @@ def test_the_interval_of_a_sum_of_real_noise_holds_as_often_as_it_says() -> None
     held = (abs(sums) <= margin95(Decimal(mechanism.scale) * 3)).mean()
     # Seven standard errors under 95 %.
     assert held > 0.95 - 7 * (0.05 * 0.95 / trials) ** 0.5
+
+
+def test_the_search_is_bounded_and_cheap_questions_hide_no_precise_answer(
+    workspace: Workspace, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    precise = workspace.ask(ANN, FINE, spend={"rho": "0.1"})
+    for rho in ("0.000001", "0.000002", "0.000003"):
+        workspace.ask(
+            ANN, FINE | {"by": ["gu", "sex", {"fn": "hour", "column": "started_at"}]}, spend={"rho": rho}
+        )
+    monkeypatch.setattr(rolling, "MOST_SEARCHED", 2)
+    with workspace.parts.database.reading() as connection:
+        alike = workspace.parts.governing.alike(connection, make_policy(workspace.entry()))
+        assert len(rolling._candidates(connection, "rides", list(PERIODS), alike)) == 2
+    rolled = workspace.ask(ANN, COARSE, spend={"rho": "0.001"})
+    assert rolled.charged == 0
+    assert rolled.answer.document()["statement"]["rolled_up"][0]["answer_id"] == precise.answer.id
+
+
+def test_nobody_waits_for_the_search(workspace: Workspace, monkeypatch: pytest.MonkeyPatch) -> None:
+    workspace.ask(ANN, FINE, spend={"rho": "0.1"})
+    searched = []
+
+    def search(*arguments: Any) -> Any:
+        # Somebody else writes meanwhile: it would wait for ten seconds and be refused.
+        with workspace.parts.database.transaction():
+            searched.append(arguments)
+        return rolling.roll_up(*arguments)
+
+    monkeypatch.setattr(answering, "roll_up", search)
+    assert workspace.ask(ANN, COARSE, spend={"rho": "0.001"}).charged == 0
+    assert len(searched) == 1

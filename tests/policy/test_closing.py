@@ -301,9 +301,9 @@ def test_a_policy_that_took_effect_while_a_question_waited_is_not_asked_under_th
     reserve = answering._reserve
     newer = make_policy(workspace.entry(), version=2, minimum=9)
 
-    def late(decided: Any) -> Any:
+    def late(*arguments: Any) -> Any:
         workspace.activate(newer)
-        return reserve(decided)
+        return reserve(*arguments)
 
     answering._reserve = late  # type: ignore[method-assign]
     with pytest.raises(CivicError, match="answer_in_progress"):

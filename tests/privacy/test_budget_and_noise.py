@@ -16,6 +16,7 @@ from scipy.stats import chi2
 from data_access.catalog.entry import parse_entry
 from data_access.errors import SpendInvalid, SpendOverMaximum
 from data_access.pricing import SpendMargin, SpendRho, decode_spend, quote, sensitivity_squared
+from data_access.privacy import mechanisms
 from data_access.privacy.budget import Rho
 from data_access.privacy.mechanisms import (
     DiscreteGaussianNoise,
@@ -243,3 +244,28 @@ def test_no_question_spends_more_than_the_maximum() -> None:
 def test_precisions_have_korean_names_and_nothing_is_the_default() -> None:
     assert decode_spend({"precision": "자세히"}, POLICY) == decode_spend({"precision": "fine"}, POLICY)
     assert decode_spend(None, POLICY) == SpendRho(Rho.parse("0.01"))
+
+
+@pytest.mark.parametrize("length", [0, 1, 50, 51, 100, 101, 1_203])
+def test_a_long_vector_is_drawn_for_in_pieces_and_stays_in_order(length: int) -> None:
+    noise = DiscreteGaussianNoise()
+    # So little noise that none is to be seen: one draw in e^5000 is not zero.
+    still = Gaussian(1, Rho(10**13), "0.01")
+    assert noise.add(np.arange(length), still) == list(range(length))
+    loud = noise.add(np.zeros(length, dtype=np.int64), gaussian(400, Rho(1_000_000)))
+    # No piece repeats another's draws.
+    assert length < 10 or len(set(loud)) > length / 2
+
+
+def test_a_fault_in_one_piece_leaves_no_number_behind(monkeypatch: pytest.MonkeyPatch) -> None:
+    def draw(values: list[int]) -> list[int]:
+        if 0 not in values:
+            raise RuntimeError("no entropy")
+        return values
+
+    noise = DiscreteGaussianNoise()
+    noise._cores = 4
+    monkeypatch.setattr(mechanisms, "check_price", lambda _mechanism: None)
+    monkeypatch.setattr(mechanisms, "_measurement", lambda _scale: draw)
+    with pytest.raises(RuntimeError, match="entropy"):
+        noise.add(np.arange(1_000), Gaussian(1, Rho(1), "1"))

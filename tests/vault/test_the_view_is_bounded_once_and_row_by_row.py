@@ -56,10 +56,10 @@ def test_types_and_columns_are_exactly_those_of_the_contract(vault: Vault, tmp_p
         described = [row[:2] for row in reader.execute("DESCRIBE view").fetchall()]
     engine.close()
     assert described == [
-        ("period", "VARCHAR"),
+        ("period", "ENUM('2026-08', '2026-09', '2026-10')"),
         ("unit", "BIGINT"),
-        ("gu", "VARCHAR"),
-        ("sex", "VARCHAR"),
+        ("gu", "ENUM('종로구', '중구', 'other')"),
+        ("sex", "ENUM('F', 'M', 'other')"),
         ("started_at", "TIMESTAMP"),
         ("minutes", "BIGINT"),
     ]

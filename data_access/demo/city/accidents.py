@@ -115,18 +115,18 @@ def draw_accidents(
     A ride may be picked twice where a small city has more accidents than its rides bear: its file of
     rides is a sample, and the accident then happened on a ride like that one.
     """
-    gu = geography.gu_of[stations.dong][traces.station]
+    gu = geography.gu_of[stations.dong].astype(np.int8)[traces.station]
     rides = np.bincount(gu, minlength=len(geography.gu_codes))
     risk = rides * truth.risk(len(rides))
     expected = risk / risk.sum() * expected_accidents(truth.rides)
     counts = stream(truth.seed, "accident counts").poisson(expected)
     random = stream(truth.seed, "accident rides")
-    danger = np.array(HOUR_RISK)[traces.hour] * np.where(days.rain >= RAINY_MM, RAIN_RISK, 1.0)[traces.day]
+    by_hour, by_day = np.array(HOUR_RISK), np.where(days.rain >= RAINY_MM, RAIN_RISK, 1.0)
     picked: list[npt.NDArray[np.int64]] = []
     for place, count in enumerate(counts.tolist()):
         own = np.flatnonzero(gu == place)
         if len(own):  # a very small city may have no ride in some gu
-            shares = np.cumsum(danger[own])
+            shares = np.cumsum(by_hour[traces.hour[own]] * by_day[traces.day[own]])
             at = np.searchsorted(shares / shares[-1], random.random(count), side="right")
             picked.append(own[np.minimum(at, len(own) - 1)])
     return np.concatenate(picked)
@@ -141,7 +141,7 @@ def _words(choices: Mapping[str, float], n: int, random: np.random.Generator) ->
     return words
 
 
-def _ages(age: npt.NDArray[np.int64]) -> list[str]:
+def _ages(age: npt.NDArray[np.int16] | npt.NDArray[np.int64]) -> list[str]:
     """Write ages as the police form does: `27세`, `98세 이상`."""
     return ["98세 이상" if years >= 98 else f"{years}세" for years in age.tolist()]
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from typing import Any
 
@@ -11,10 +11,10 @@ import pyarrow as pa
 
 from .accidents import RideTraces
 from .geography import Geography, choose_bare_dong, choose_unsafe_gu, make_geography
-from .people import People, make_people
+from .people import People, make_people, monthly_rides
 from .rides import MonthRides, RideMaker
 from .stations import Stations, make_stations
-from .truth import DEFAULT_RIDES, LEAST_RIDES, MONTHS, ROW_BOUND, Truth
+from .truth import DEFAULT_RIDES, LEAST_RIDES, MONTHS, MOST_RIDES, ROW_BOUND, Truth
 from .weather import Days, make_days
 
 
@@ -40,17 +40,22 @@ class City:
             yield rides.month, self.maker.ride_table(rides)
 
 
+def check_size(rides: int, seed: int) -> None:
+    """Raise ValueError unless a city of this size and seed can be made."""
+    if not LEAST_RIDES <= rides <= MOST_RIDES or seed < 0:
+        raise ValueError(
+            f"a city needs at least {LEAST_RIDES:,} and at most {MOST_RIDES:,} rides, and a seed of 0 or more"
+        )
+
+
 def make_city(*, rides: int = DEFAULT_RIDES, seed: int = 2017) -> City:
-    """Make the city of `rides` rides a year (at least 2,000) from `seed` (0 or more).
+    """Make the city of `rides` rides a year (2,000 to 100 million) from `seed` (0 or more).
 
     Ground, stations, weather and the hidden truth depend on the seed alone, the people on both.
 
-    Raises ValueError where rides or seed is too small.
+    Raises ValueError where rides or seed is out of range.
     """
-    if rides < LEAST_RIDES:
-        raise ValueError(f"a city needs at least {LEAST_RIDES} rides, not {rides}")
-    if seed < 0:
-        raise ValueError(f"a seed is 0 or more, not {seed}")
+    check_size(rides, seed)
     geography = make_geography(seed)
     unsafe = choose_unsafe_gu(geography, seed)
     bare = choose_bare_dong(geography, unsafe, seed)
@@ -62,52 +67,59 @@ def make_city(*, rides: int = DEFAULT_RIDES, seed: int = 2017) -> City:
 
 
 class Traces:
-    """Gathers what the accidents need of the year's rides."""
+    """Gathers what the accidents need of the year's rides: 9 bytes of each."""
 
     def __init__(self, rides: int) -> None:
-        """Make room for exactly `rides` rides."""
+        """Make room for a city of `rides` rides."""
         self._year = RideTraces(
             person=np.empty(rides, dtype=np.int32),
             station=np.empty(rides, dtype=np.int16),
             day=np.empty(rides, dtype=np.int16),
             hour=np.empty(rides, dtype=np.int8),
         )
-        self._used = 0
+        self._ends = np.cumsum(monthly_rides(rides))
+        self._missing = set(MONTHS)
 
     def add(self, month: MonthRides) -> None:
-        """Append one month."""
-        place = slice(self._used, self._used + len(month.person))
+        """Put one month in its place; months may come in any order and from several threads."""
+        stop = int(self._ends[MONTHS.index(month.month)])
+        place = slice(stop - len(month.person), stop)
         self._year.person[place] = month.person
         self._year.station[place] = month.start
         self._year.day[place] = month.day
         self._year.hour[place] = month.second // 3600
-        self._used = place.stop
+        self._missing.discard(month.month)
 
     def year(self) -> RideTraces:
-        """Give all months; raises RuntimeError before the last ride is in."""
-        if self._used != len(self._year.person):
-            raise RuntimeError(f"{self._used} of {len(self._year.person)} rides were drawn")
+        """Give all months; raises RuntimeError before the last is in."""
+        if self._missing:
+            raise RuntimeError(f"no rides yet of {', '.join(sorted(self._missing))}")
         return self._year
 
 
-class Measure:
-    """Counts what came out, for `truth.json`: riders, and the rides that a bound of 20 would drop."""
+@dataclass(frozen=True)
+class MonthCount:
+    """What came out in one month, for `truth.json`; `lost` are the rides that a bound of 20 would drop."""
 
-    def __init__(self, city: City) -> None:
-        """Start from nothing."""
-        self._people = len(city.people.member)
-        self._riders: dict[str, int] = {}
-        self._rides: dict[str, int] = {}
-        self._lost = 0
+    month: str
+    riders: int
+    rides: int
+    lost: int
 
-    def add(self, month: MonthRides) -> None:
-        """Count one month."""
-        often = np.bincount(month.person, minlength=self._people)
-        self._riders[month.month] = int((often > 0).sum())
-        self._rides[month.month] = len(month.person)
-        self._lost += int(np.maximum(often - ROW_BOUND, 0).sum())
+    @classmethod
+    def of(cls, month: MonthRides) -> MonthCount:
+        """Count."""
+        often = np.bincount(month.person)
+        lost = int(np.maximum(often - ROW_BOUND, 0).sum())
+        return cls(month.month, int((often > 0).sum()), len(month.person), lost)
 
-    def figures(self) -> dict[str, Any]:
-        """Give the counts."""
-        share = self._lost / sum(self._rides.values())
-        return {"riders": self._riders, "rides": self._rides, "share_past_bound": round(share, 6)}
+
+def figures_of(counts: Iterable[MonthCount]) -> dict[str, Any]:
+    """Put the months' counts together."""
+    year = list(counts)
+    share = sum(month.lost for month in year) / sum(month.rides for month in year)
+    return {
+        "riders": {month.month: month.riders for month in year},
+        "rides": {month.month: month.rides for month in year},
+        "share_past_bound": round(share, 6),
+    }

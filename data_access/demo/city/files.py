@@ -2,7 +2,7 @@
 
 Ride text is put together column-wise: each distinct text is encoded once (cp949 or UTF-8), Arrow
 joins the pieces, and the joined array's buffer is the file's content as it stands. `pyarrow.csv`
-cannot write CRLF, and pandas takes minutes.
+cannot write CRLF, and pandas takes minutes. Parquet is Arrow's own.
 """
 
 from __future__ import annotations
@@ -17,11 +17,12 @@ import tempfile
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, Final
+from typing import Any, Final, Literal
 
 import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
+import pyarrow.parquet as pq
 
 from .rides import MEMBER_COLUMN, PUBLIC_COLUMNS
 from .truth import MONTHS, VERSION
@@ -31,13 +32,18 @@ CP949_MONTHS: Final = MONTHS[:6]
 """The portal changed its encoding on the way: the first six months are cp949, later ones UTF-8 with BOM."""
 _BOM: Final = "\ufeff"
 _MISSING: Final = b"\\N"
-_CHUNK: Final = 500_000
-"""Rows joined at a time: keeps a chunk far below the 2 GiB that Arrow's 32-bit offsets can address."""
+Form = Literal["csv", "parquet"]
+"""In which form the rides are written; all other files are CSV."""
+_TIMES: Final = ("대여일시", "반납일시")
 
 
 @dataclass(frozen=True)
 class CityFiles:
-    """Where the finished city lies; `rides` and `rides_public` hold twelve files each, in order."""
+    """Where the finished city lies; `rides` and `rides_public` hold twelve files each, in order.
+
+    As Parquet a month has one file with all 18 columns, of which a reader takes those she may, and
+    `rides_public` is empty.
+    """
 
     root: Path
     rides: tuple[Path, ...]
@@ -51,12 +57,14 @@ class CityFiles:
     manifest: Path
 
     @classmethod
-    def under(cls, root: Path) -> CityFiles:
+    def under(cls, root: Path, form: Form = "csv") -> CityFiles:
         """Name the files of a city in folder `root`, whether or not they exist."""
         return cls(
             root=root,
-            rides=tuple(root / "rides" / f"rides_{month}.csv" for month in MONTHS),
-            rides_public=tuple(root / "rides_public" / f"rides_{month}.csv" for month in MONTHS),
+            rides=tuple(root / "rides" / f"rides_{month}.{form}" for month in MONTHS),
+            rides_public=tuple(
+                root / "rides_public" / f"rides_{month}.csv" for month in MONTHS if form == "csv"
+            ),
             stations=root / "stations.csv",
             accidents=root / "accidents.csv",
             weather=root / "weather.csv",
@@ -73,33 +81,69 @@ def encoding_of(month: str) -> str:
 
 
 class CityWriter:
-    """Writes into one folder and remembers size and SHA-256 of each file for the manifest."""
+    """Writes into one folder and remembers size and SHA-256 of each file for the manifest.
 
-    def __init__(self, root: Path) -> None:
-        """Write under `root`, an existing folder."""
-        self.files = CityFiles.under(root)
+    Several threads may write files of different names at once.
+    """
+
+    def __init__(self, root: Path, form: Form = "csv") -> None:
+        """Write under `root`, an existing folder, the rides in `form`."""
+        self.files = CityFiles.under(root, form)
+        self._form = form
         self._written: dict[str, dict[str, Any]] = {}
 
-    def rides(self, month: str, table: pa.Table) -> None:
-        """Write one month's table (see `RideMaker.ride_table`) with and without the member number."""
+    def rides(self, month: str, tables: Iterable[pa.Table]) -> None:
+        """Write one month's tables (see `RideMaker.ride_tables`), at least one, one after the other."""
+        if self._form == "csv":
+            self._rides_csv(month, tables)
+        else:
+            self._rides_parquet(month, tables)
+
+    def _rides_csv(self, month: str, tables: Iterable[pa.Table]) -> None:
+        """Write one month's text twice: with and without the member number."""
         encoding = encoding_of(month)
         # dictionaries are encoded piece by piece, so the BOM stands in the header line alone
         plain = "cp949" if encoding == "cp949" else "utf-8"
         place = MONTHS.index(month)
-        public: list[bytes | memoryview] = [(",".join(PUBLIC_COLUMNS) + "\r\n").encode(encoding)]
-        own: list[bytes | memoryview] = [
-            (",".join((*PUBLIC_COLUMNS, MEMBER_COLUMN)) + "\r\n").encode(encoding)
-        ]
         end = pa.scalar(b"\r\n", pa.binary())
-        for start in range(0, table.num_rows, _CHUNK):
-            part = table.slice(start, _CHUNK).combine_chunks()
-            pieces = {name: _pieces(part[name].chunk(0), plain) for name in part.column_names}
-            line = _joined([pieces[name] for name in PUBLIC_COLUMNS], b",")
-            public.append(_content(_joined([line, end], b"")))
-            member = _joined([pieces[MEMBER_COLUMN], end], b"")
-            own.append(_content(_joined([line, member], b",")))
-        self._write(self.files.rides_public[place], public)
-        self._write(self.files.rides[place], own)
+        with (
+            self._file(self.files.rides[place]) as own,
+            self._file(self.files.rides_public[place]) as public,
+        ):
+            own((",".join((*PUBLIC_COLUMNS, MEMBER_COLUMN)) + "\r\n").encode(encoding))
+            public((",".join(PUBLIC_COLUMNS) + "\r\n").encode(encoding))
+            for table in tables:
+                pieces = {name: _pieces(table[name].chunk(0), plain) for name in table.column_names}
+                line = _joined([pieces[name] for name in PUBLIC_COLUMNS], b",")
+                public(_content(_joined([line, end], b"")))
+                member = _joined([pieces[MEMBER_COLUMN], end], b"")
+                own(_content(_joined([line, member], b",")))
+
+    def _rides_parquet(self, month: str, tables: Iterable[pa.Table]) -> None:
+        """Write one month's tables, each as a row group of one file."""
+        path = self.files.rides[MONTHS.index(month)]
+        path.parent.mkdir(parents=True, exist_ok=True)
+        with contextlib.ExitStack() as stack:
+            writer: pq.ParquetWriter | None = None
+            for table in tables:
+                if writer is None:
+                    # few distinct values stand in a dictionary; times rise, and are kept as steps
+                    words = [name for name in table.column_names if name not in (*_TIMES, MEMBER_COLUMN)]
+                    writer = pq.ParquetWriter(
+                        path,
+                        table.schema,
+                        compression="zstd",
+                        use_dictionary=words,
+                        column_encoding=dict.fromkeys(_TIMES, "DELTA_BINARY_PACKED"),
+                        # lowest and highest of a text help no reader, and finding them takes half the time
+                        write_statistics=[*_TIMES, "이용시간(분)"],
+                        write_batch_size=1 << 16,
+                    )
+                    stack.enter_context(writer)
+                writer.write_table(table, row_group_size=table.num_rows)
+        with path.open("rb") as file:  # read again: Parquet's writer knows only the end of what it writes
+            digest = hashlib.file_digest(file, "sha256").hexdigest()
+        self._remember(path, path.stat().st_size, digest)
 
     def table(
         self,
@@ -113,29 +157,40 @@ class CityWriter:
         """Write a small table of texts; no text of the city holds a comma, quote or line break."""
         lines = [",".join(header), *(",".join(row) for row in rows)]
         text = (_BOM if bom else "") + end.join(lines) + end
-        self._write(path, [text.encode("utf-8")])
+        with self._file(path) as write:
+            write(text.encode("utf-8"))
 
     def document(self, path: Path, content: dict[str, Any]) -> None:
         """Write a JSON document, readable by eye and the same for the same content."""
         text = json.dumps(content, ensure_ascii=False, indent=2, sort_keys=True) + "\n"
-        self._write(path, [text.encode("utf-8")])
+        with self._file(path) as write:
+            write(text.encode("utf-8"))
 
     def finish(self, seed: int, rides: int) -> None:
         """Write the manifest: the last file, whose presence says that all others are there."""
-        content = _identity(seed, rides) | {"files": self._written}
+        content = _identity(seed, rides, self._form) | {"files": self._written}
         self.document(self.files.manifest, content)
 
-    def _write(self, path: Path, parts: Sequence[bytes | memoryview]) -> None:
-        """Write the parts one after the other."""
+    @contextlib.contextmanager
+    def _file(self, path: Path) -> Iterator[Callable[[bytes | memoryview], None]]:
+        """Give what writes the next piece of file `path`."""
         path.parent.mkdir(parents=True, exist_ok=True)
         digest = hashlib.sha256()
         size = 0
         with path.open("wb") as file:
-            for part in parts:
-                digest.update(part)
-                size += file.write(part)
+
+            def write(piece: bytes | memoryview) -> None:
+                nonlocal size
+                digest.update(piece)
+                size += file.write(piece)
+
+            yield write
+        self._remember(path, size, digest.hexdigest())
+
+    def _remember(self, path: Path, size: int, digest: str) -> None:
+        """Note a finished file for the manifest."""
         name = path.relative_to(self.files.root).as_posix()
-        self._written[name] = {"bytes": size, "sha256": digest.hexdigest()}
+        self._written[name] = {"bytes": size, "sha256": digest}
 
 
 def _joined(pieces: list[Any], between: bytes) -> pa.Array:
@@ -157,6 +212,8 @@ def _pieces(column: pa.Array, encoding: str) -> pa.Array:
         return _take(words, column.indices)
     if pa.types.is_timestamp(column.type):
         return _times(column)
+    if pa.types.is_string(column.type):
+        return column.cast(pa.binary())  # the member number, whose ASCII is the same in either encoding
     # numbers: few distinct values, so each is written once
     encoded = pc.dictionary_encode(column)
     form = "{:.2f}" if pa.types.is_floating(column.type) else "{}"
@@ -189,9 +246,13 @@ def _clock() -> pa.Array:
     )
 
 
-def _identity(seed: int, rides: int) -> dict[str, Any]:
-    """Say what a finished folder must have been built from."""
-    return {"made": "synthetic city", "version": VERSION, "seed": seed, "rides": rides}
+_IDENTITY: Final = ("made", "version", "seed", "rides", "form")
+
+
+def _identity(seed: int, rides: int, form: Form) -> dict[str, Any]:
+    """Say what a finished folder must have been built from; a city of CSV names no form."""
+    identity = {"made": "synthetic city", "version": VERSION, "seed": seed, "rides": rides}
+    return identity if form == "csv" else identity | {"form": form}
 
 
 def _read_manifest(root: Path) -> dict[str, Any] | None:
@@ -203,14 +264,18 @@ def _read_manifest(root: Path) -> dict[str, Any] | None:
     return content if isinstance(content, dict) and content.get("made") == "synthetic city" else None
 
 
-def is_finished(root: Path, seed: int, rides: int) -> bool:
+def is_finished(root: Path, seed: int, rides: int, form: Form) -> bool:
     """Tell whether `root` holds this very city whole: the manifest's names, each at its size.
 
     Contents are not hashed again, since every start of the demo asks; whoever doubts them compares
     with the manifest's SHA-256.
     """
     manifest = _read_manifest(root)
-    if manifest is None or any(manifest.get(key) != value for key, value in _identity(seed, rides).items()):
+    if manifest is None:
+        return False
+    if {key: manifest.get(key) for key in _IDENTITY} != dict.fromkeys(_IDENTITY) | _identity(
+        seed, rides, form
+    ):
         return False
     try:
         return all((root / name).stat().st_size == file["bytes"] for name, file in manifest["files"].items())
@@ -218,7 +283,7 @@ def is_finished(root: Path, seed: int, rides: int) -> bool:
         return False
 
 
-def build_once(out: Path, seed: int, rides: int, fill: Callable[[CityWriter], None]) -> CityFiles:
+def build_once(out: Path, seed: int, rides: int, form: Form, fill: Callable[[CityWriter], None]) -> CityFiles:
     """Have `fill` write the city into a hidden folder beside `out`, then put it in place as a whole.
 
     Returns at once where `out` is finished already. Another city of ours in `out` is replaced. Two
@@ -228,12 +293,12 @@ def build_once(out: Path, seed: int, rides: int, fill: Callable[[CityWriter], No
     """
     # a link to a roomier disk stays a link: the work is done, and swapped, where it points
     out = out.resolve()
-    if is_finished(out, seed, rides):
-        return CityFiles.under(out)
+    if is_finished(out, seed, rides, form):
+        return CityFiles.under(out, form)
     out.parent.mkdir(parents=True, exist_ok=True)
     with _alone(out.with_name(f".{out.name}.lock")):
-        if is_finished(out, seed, rides):
-            return CityFiles.under(out)
+        if is_finished(out, seed, rides, form):
+            return CityFiles.under(out, form)
         if out.exists() and _read_manifest(out) is None and (not out.is_dir() or any(out.iterdir())):
             raise FileExistsError(f"{out} holds files of someone else; give an empty or new folder")
         prefix = f".{out.name}.partial-"
@@ -244,7 +309,7 @@ def build_once(out: Path, seed: int, rides: int, fill: Callable[[CityWriter], No
         old = partial.with_name(partial.name + ".old")
         try:
             partial.chmod(0o755)  # mkdtemp closes it to others, but the intake runs as its own user
-            writer = CityWriter(partial)
+            writer = CityWriter(partial, form)
             fill(writer)
             writer.finish(seed, rides)
             if out.exists():
@@ -255,7 +320,7 @@ def build_once(out: Path, seed: int, rides: int, fill: Callable[[CityWriter], No
         finally:
             shutil.rmtree(partial, ignore_errors=True)
             shutil.rmtree(old, ignore_errors=True)
-    return CityFiles.under(out)
+    return CityFiles.under(out, form)
 
 
 @contextlib.contextmanager

@@ -57,13 +57,14 @@ class Stations:
     count: npt.NDArray[np.int64]
     fallback: npt.NDArray[np.int64]
 
-    def use(self, dong: npt.NDArray[np.int64], random: np.random.Generator) -> npt.NDArray[np.int64]:
-        """Pick the station that someone in each `dong` (n,) uses, shape (n,)."""
-        u = random.random(len(dong))
+    def use(self, dong: npt.NDArray[np.int16], u: npt.NDArray[np.float64]) -> npt.NDArray[np.int16]:
+        """Pick the station that someone in each `dong` (n,) uses, by a random `u` (n,) in [0, 1)."""
+        count = self.count[dong]
         # uneven on purpose: each dong has a busy station and quiet ones
-        inside = self.first[dong] + (u**1.4 * self.count[dong]).astype(np.int64)
-        outside = self.fallback[dong, (u * _NEAREST).astype(np.int64)]
-        return np.where(self.count[dong] > 0, inside, outside)
+        station = (self.first[dong] + (u**1.4 * count).astype(np.int64)).astype(np.int16)
+        bare = np.flatnonzero(count == 0)
+        station[bare] = self.fallback[dong[bare], (u[bare] * _NEAREST).astype(np.int64)]
+        return station
 
 
 def _points(

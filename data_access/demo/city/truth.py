@@ -61,6 +61,9 @@ DEFAULT_RIDES: Final = 2_000_000
 LEAST_RIDES: Final = 2_000
 """Below this a month has too few riders for the heavy ones to exist at all."""
 
+MOST_RIDES: Final = 100_000_000
+"""Twice the real city's year. Above it, numbers of members and days' keys would outgrow their types."""
+
 RIDERS_PER_RIDE: Final = 46_000 * 12 / DEFAULT_RIDES
 """Rider-months per ride: 46,000 riders in an average month of the default city."""
 HEAVY_SHARE: Final = 0.015
