@@ -56,14 +56,14 @@ def headline(frame: pd.DataFrame) -> str | None:
     say = speaker(language, "kernel", "frame.")
     # Before everything else: of a twin nothing is true, whatever the real data are.
     parts = [say("made_up")] if origin.get("made_up") else [say("synthetic")] if origin["synthetic"] else []
-    if origin["lane"] == OPEN:
+    if origin.get("lane") == OPEN:
         parts.append(say("open"))
         if origin.get("next"):
             parts.append(say("rows_part", n=f"{origin['rows']:,}", all=f"{origin['matching']:,}"))
     else:
         word = "unit_person" if origin["unit"] == "person" else "unit_row"
         parts.append(say(word, minimum=origin["minimum"]))
-    shown = [name for name in origin["measures"] if name in frame.columns and origin["lane"] != OPEN]
+    shown = [name for name in origin["measures"] if name in frame.columns and origin.get("lane") != OPEN]
     for name in shown:
         margin = origin["measures"][name]["margin"]
         parts.append(
@@ -210,7 +210,7 @@ def noise_scale(frame: pd.DataFrame, measure: str) -> float:
     """
     origin = origin_of(frame)
     common = [name for name, m in origin["measures"].items() if m["fn"] not in FRACTIONS]
-    if measure in common and origin["lane"] == OPEN:
+    if measure in common and origin.get("lane") == OPEN:
         return 0.0
     if measure not in common:
         raise FrameUnsuitable.say(_language(frame), column=measure, known=", ".join(common))

@@ -303,7 +303,7 @@ def shares(totalled: pd.DataFrame, measure: str) -> pd.DataFrame:
 def derived_origin(origin: dict[str, Any], keys: Sequence[str], *others: dict[str, Any]) -> dict[str, Any]:
     """Provenance of a computed table: the answers that it stands on, without the per-cell margins."""
     # What is made from both lanes is no exact figure of an open dataset.
-    noisy = next((o for o in (origin, *others) if o["lane"] != OPEN), origin)
+    noisy = next((o for o in (origin, *others) if o.get("lane") != OPEN), origin)
     kept = {k: v for k, v in noisy.items() if k != "measures"}
     ids = [o["answer_id"] for o in (origin, *others)]
     kept["answer_id"] = ", ".join(dict.fromkeys(ids))
