@@ -11,7 +11,7 @@ pandas or folium. tests/kernel/test_import.py holds the line.
 from __future__ import annotations
 
 from importlib import import_module
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Literal
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -22,6 +22,7 @@ if TYPE_CHECKING:
     from civic_kernel.client import Client
     from civic_kernel.errors import CivicError
     from civic_kernel.frames import AnswerFrame
+    from civic_kernel.held import Waiting
     from civic_kernel.measures import count, histogram, mean, persons, quantiles, share
     from civic_kernel.measures import sum_of as sum
     from civic_kernel.methods.combine import diff, ratio, total
@@ -31,6 +32,7 @@ __all__ = [
     "CivicError",
     "Client",
     "answer",
+    "approve",
     "band",
     "catalog",
     "charts",
@@ -49,12 +51,14 @@ __all__ = [
     "quantiles",
     "questions",
     "ratio",
+    "refuse",
     "season",
     "share",
     "sql",
     "sum",
     "total",
     "twin",
+    "waiting",
     "weekday",
 ]
 
@@ -161,6 +165,30 @@ def answer(answer_id: str) -> AnswerFrame:
     from civic_kernel.asked import reopened
 
     return reopened(connect(), answer_id)
+
+
+def waiting(everything: bool = False) -> pd.DataFrame:
+    """What waits for a person in your teams: in words, with its price, and whether you may decide on it."""
+    from civic_kernel.held import table
+
+    return table(connect(), everything=everything)
+
+
+def approve(approval_id: str) -> Waiting:
+    """Let a question that waits be asked once; your team pays. Raises ApprovalNotYours or ApprovalEnded."""
+    return _decide(approval_id, "approve")
+
+
+def refuse(approval_id: str) -> Waiting:
+    """Turn a question that waits down. Raises ApprovalNotYours or ApprovalEnded."""
+    return _decide(approval_id, "refuse")
+
+
+def _decide(approval_id: str, decision: Literal["approve", "refuse"]) -> Waiting:
+    from civic_kernel.held import Waiting as Made
+
+    client = connect()
+    return Made(client.decide(approval_id, decision), client.language)
 
 
 def load_ipython_extension(shell: InteractiveShell) -> None:

@@ -13,7 +13,17 @@ from html import escape
 from math import ceil, floor, log10
 from typing import TYPE_CHECKING
 
-from civic_kernel.figures import Point, content_id, interval, number, origin_note, points, summary, template
+from civic_kernel.figures import (
+    Point,
+    content_id,
+    interval,
+    lost_note,
+    number,
+    origin_note,
+    points,
+    summary,
+    template,
+)
 from civic_kernel.frames import KEY
 from civic_kernel.texts import Language, speaker, text
 
@@ -195,7 +205,7 @@ def _chart(
     say = speaker(language, "kernel", "figure.")
     exact = any(p.exact for p in drawn)
     reading = "reading_exact" if exact else "reading_line" if name.startswith("chart_line") else "reading"
-    note = [say(reading), *notes]
+    note = [say(reading), *lost_note(frame, language), *notes]
     origin = origin_note(frame, language)
     described = alt or summary(drawn, language, digits)
     svg = template(name).render(

@@ -105,7 +105,10 @@ def main(args: list[str] | None = None) -> None:
     except click.ClickException as fault:
         _say({"code": "usage", "message": fault.format_message(), "remedy": ""}, wants_json)
         sys.exit(fault.exit_code)
-    except click.Abort:
+    except click.Abort as stopped:
+        # click's word for Ctrl-C. What was interrupted may have something to say (civic_kernel.held).
+        if sentence := str(stopped.__cause__ or ""):
+            click.echo(f"civic: {sentence}", err=True)
         sys.exit(EXIT_INTERRUPTED)
     except KeyboardInterrupt:
         sys.exit(EXIT_INTERRUPTED)

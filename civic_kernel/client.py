@@ -8,7 +8,8 @@ another process is just computing are all simply asked again for a while, and no
 from __future__ import annotations
 
 import secrets
-from typing import TYPE_CHECKING, Any
+from functools import partial
+from typing import TYPE_CHECKING, Any, Literal
 
 from civic_kernel import wire
 from civic_kernel.errors import (
@@ -18,10 +19,12 @@ from civic_kernel.errors import (
     GatewayUnreachable,
     NotSignedIn,
     PurposeMissing,
+    QuestionWaits,
     SettingInvalid,
     TeamMissing,
     error_from_envelope,
 )
+from civic_kernel.held import WAIT_SECONDS, wait_for
 from civic_kernel.settings import Settings, Token, read_settings
 from civic_kernel.texts import Language
 
@@ -31,6 +34,8 @@ if TYPE_CHECKING:
 #: Seconds. An answer leaves at a deadline fixed by the policy's size class, which may be a minute.
 CONNECT_SECONDS, READ_SECONDS = 5.0, 180.0
 RETRY_SECONDS = 20.0
+#: A question that was decided on and waits again (its policy changed meanwhile) is no loop to stay in.
+MOST_WAITS = 5
 
 
 class Client:
@@ -52,6 +57,7 @@ class Client:
         language: Language = "ko",
         http: httpx.Client | None = None,
         retry_seconds: float = RETRY_SECONDS,
+        wait_seconds: float = WAIT_SECONDS,
     ) -> None:
         self.team = team
         self.purpose = purpose
@@ -60,6 +66,7 @@ class Client:
         self._gateway_keys: dict[str, str] = {}
         self._token = token if isinstance(token, Token) else Token(token)
         self._retry_seconds = retry_seconds
+        self._wait_seconds = wait_seconds
         if http is None:
             if not base_url:
                 raise SettingInvalid.say(language, setting="CIVIC_GATEWAY_URL")
@@ -129,10 +136,45 @@ class Client:
         purpose: str | None = None,
         fresh: bool = False,
     ) -> wire.AnswerBody:
-        """The signed answer, paid for by the team (nothing, where it is stored)."""
+        """The signed answer, paid for by the team (nothing, where it is stored).
+
+        Where a person has to decide first, waits for her and shows that it does. Raises then QuestionRefused,
+        QuestionWaits or WaitingStopped.
+        """
         body = self._question(question, spend, team, purpose, fresh)
         body["key"] = secrets.token_urlsafe(24)
-        return self._keep(self._call("POST", "/v1/answers", body))
+        for _ in range(MOST_WAITS):
+            found = self._call("POST", "/v1/answers", body)
+            if not isinstance(found, dict) or "approval_id" not in found:
+                return self._keep(found)
+            held = wire.parse(wire.Held, found, self.language)
+            wait_for(held, partial(self.approval, held.approval_id), self.language, self._wait_seconds)
+        raise QuestionWaits.say(self.language, approval=held.approval_id)
+
+    # --- what waits for a person ---
+
+    def approvals(self) -> list[wire.Held]:
+        """What waits in the asker's teams, and what became of it; newest first."""
+        body = self._call("GET", "/v1/approvals")
+        return wire.parse(wire.HeldList, {"approvals": body}, self.language).approvals
+
+    def approval(self, approval_id: str) -> wire.Held:
+        body = self._call("GET", f"/v1/approvals/{_segment(approval_id)}")
+        return wire.parse(wire.Held, body, self.language)
+
+    def decide(self, approval_id: str, decision: Literal["approve", "refuse"]) -> wire.Held:
+        """Raises ApprovalNotYours, ApprovalEnded or UnknownApproval."""
+        body = self._call("POST", f"/v1/approvals/{_segment(approval_id)}", {"decision": decision})
+        return wire.parse(wire.Held, body, self.language)
+
+    def allowances(self) -> list[wire.AllowanceLine]:
+        """What each seat of the asker's teams may spend without asking."""
+        body = self._call("GET", "/v1/allowances")
+        return wire.parse(wire.AllowanceList, {"allowances": body}, self.language).allowances
+
+    def allow(self, wanted: dict[str, Any]) -> wire.AllowanceMeaning:
+        """Set an allowance: `{"team", "dataset", "seats", "rho", "from", "until", "dry_run"}`, `rho` in nano-ρ."""
+        return wire.parse(wire.AllowanceMeaning, self._call("POST", "/v1/allowances", wanted), self.language)
 
     def rows(
         self, plan: dict[str, Any], *, team: str | None = None, purpose: str | None = None
@@ -214,7 +256,7 @@ class Client:
             document = wire.document_from_arrow(response.content) if is_arrow else response.json()
         except ValueError:
             document = None
-        if response.status_code == 200 or response.status_code == 201:
+        if response.status_code in (200, 201, 202):
             if document is None:
                 raise BadAnswer.say(self.language)
             return document

@@ -4,15 +4,16 @@ CivicError
 ├── BadRequest            the question itself is wrong
 │   ├── MalformedRequest, PlanInvalid, UnknownColumn, UnknownFunction, ValueOutsideDomain,
 │   │   MeasureRefused, BinsMissing, MarginRefused, TooManyCells, SpendInvalid, SpendOverMaximum,
-│   │   UnknownPurpose, NotOffered, RowsRefused, SqlRefused
+│   │   UnknownPurpose, NotOffered, RowsRefused, SqlRefused, AllowanceTooLarge
 │   └── (here only)       ParameterUnknown, ParameterInvalid, TeamMissing, PurposeMissing, SettingInvalid,
 │                         PlanUnreadable, FrameUnsuitable, NoiseShared, KeptUnreadable,
 │                         KeyUnreadable
 ├── NotSignedIn
-├── Forbidden             NotAllowed, TeamNotYours
-├── Absent                UnknownDataset, UnknownAnswer, UnknownRelease, NotFound
+├── Forbidden             NotAllowed, TeamNotYours, ApprovalNotYours
+├── Absent                UnknownDataset, UnknownAnswer, UnknownRelease, UnknownApproval, NotFound
 ├── Conflict              BudgetExhausted, KeyReused, AnswerInProgress, ApprovalInvalid,
-│                         ApprovalByAuthor, WitnessInvalid, WitnessTooOften
+│                         ApprovalByAuthor, ApprovalEnded, WaitingFull, WitnessInvalid, WitnessTooOften
+│   └── (here only)       QuestionWaits, QuestionRefused
 ├── DatasetClosed         PolicyMissing, PolicyMalformed, PolicyHalfSigned, PolicyEdited, PolicyExpired,
 │                         PolicyRolledBack, PolicyLineageChanged, PolicyLaneRefused, PolicyCatalogChanged,
 │                         PolicyDemoKey, RegisterInvalid, IsolationMissing, NoData
@@ -163,6 +164,10 @@ class SqlRefused(BadRequest):
     code = "sql_refused"
 
 
+class AllowanceTooLarge(BadRequest):
+    code = "allowance_too_large"
+
+
 class NotSignedIn(CivicError):
     code = "not_signed_in"
     exit_code = 3
@@ -180,6 +185,10 @@ class TeamNotYours(Forbidden):
     code = "team_not_yours"
 
 
+class ApprovalNotYours(Forbidden):
+    code = "approval_not_yours"
+
+
 class Absent(CivicError):
     exit_code = 4
 
@@ -194,6 +203,10 @@ class UnknownAnswer(Absent):
 
 class UnknownRelease(Absent):
     code = "unknown_release"
+
+
+class UnknownApproval(Absent):
+    code = "unknown_approval"
 
 
 class NotFound(Absent):
@@ -222,6 +235,14 @@ class ApprovalInvalid(Conflict):
 
 class ApprovalByAuthor(Conflict):
     code = "approval_by_author"
+
+
+class ApprovalEnded(Conflict):
+    code = "approval_ended"
+
+
+class WaitingFull(Conflict):
+    code = "waiting_full"
 
 
 class WitnessInvalid(Conflict):
@@ -406,6 +427,18 @@ class KeyUnreadable(BadRequest):
     """No Ed25519 key in that file, or a wrong passphrase. Facts: none (a path is not for a log)."""
 
     code = "key_unreadable"
+
+
+class QuestionWaits(Conflict):
+    """Nobody has decided yet; the question goes on waiting at the gateway. Facts: `approval`."""
+
+    code = "question_waits"
+
+
+class QuestionRefused(Conflict):
+    """Whoever decides on the team's budget said no. Facts: none (who it was stands in the list)."""
+
+    code = "question_refused"
 
 
 class GatewayUnreachable(Unavailable):

@@ -12,6 +12,7 @@ import numpy.typing as npt
 
 from civic_kernel.errors import FrameUnsuitable
 from civic_kernel.frames import KEY, check_columns, is_exact
+from civic_kernel.lost import lost_words
 from civic_kernel.places import place_name
 from civic_kernel.texts import Language, templates_root, text
 
@@ -73,6 +74,11 @@ def origin_note(frame: pd.DataFrame, language: Language) -> str:
     if origin.get("made_up"):
         return text(language, "kernel", "figure.made_up")
     return text(language, "kernel", "figure.synthetic") if origin["synthetic"] else ""
+
+
+def lost_note(frame: pd.DataFrame, language: Language) -> list[str]:
+    """What the row bound leaves out of the answers behind this figure; nothing where its origin is gone."""
+    return lost_words(frame.attrs.get(KEY, {}).get("lost") or {}, language)
 
 
 def number(value: float, digits: int = 0) -> str:

@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING, Any
 import pandas as pd
 
 from civic_kernel.errors import BadAnswer, FrameUnsuitable
+from civic_kernel.lost import lost_of, lost_words
 from civic_kernel.texts import Language, speaker
 from civic_kernel.wire import OPEN
 
@@ -71,6 +72,7 @@ def headline(frame: pd.DataFrame) -> str | None:
             if margin is None
             else say("margin", measure=name, margin=f"{margin:,}")
         )
+    parts += lost_words(origin.get("lost", {}), language)
     gone = origin.get("missing", [])
     if gone:
         named = ", ".join(gone[:5]) + (" …" if len(gone) > 5 else "")
@@ -135,7 +137,9 @@ def frame_from_answer(
         "purpose": s.purpose,
         "periods": s.periods,
         "issued_at": s.issued_at,
-        "truncated_share": s.truncated_share,
+        "truncated_share": s.truncated_share.model_dump() if s.truncated_share else None,
+        # Of made-up rows none are left out: they are not anybody's.
+        "lost": {} if s.kind == "civic-twin" else lost_of(s.unit, s.row_bound, s.truncated_share),
         "newer_data": answer.newer_data,
         "newer_policy": answer.newer_policy,
         "matching": s.matching,

@@ -25,6 +25,7 @@ from civic_kernel.figures import (
     Point,
     content_id,
     interval,
+    lost_note,
     number,
     origin_note,
     points,
@@ -94,8 +95,9 @@ def choropleth(
         _feature(shape, by_key.get(str(shape["id"])), edges, digits, unit, spoken) for shape in gu_shapes()
     ]
     described = alt or summary(drawn, spoken, digits)
+    lost = " · ".join(lost_note(frame, spoken))
     ident = content_id(
-        title, described, spoken, unit, json.dumps(features, ensure_ascii=False, sort_keys=True)
+        title, described, lost, spoken, unit, json.dumps(features, ensure_ascii=False, sort_keys=True)
     )
     header, body, script = _folium_parts(features, ident)
     say = speaker(spoken, "kernel", "map.")
@@ -104,6 +106,7 @@ def choropleth(
         title=title,
         description=described,
         origin=origin_note(frame, spoken),
+        lost=lost,
         id=ident,
         header=header,
         body=body,

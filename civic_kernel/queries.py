@@ -25,6 +25,7 @@ from civic_kernel.errors import (
     UnknownFunction,
     ValueOutsideDomain,
 )
+from civic_kernel.lost import lost_of, lost_words
 from civic_kernel.measures import Measure
 from civic_kernel.texts import Language, speaker, text
 from civic_kernel.wire import ColumnDetail, DatasetDetail, MeasurePrice, PriceBody
@@ -258,9 +259,7 @@ class Dataset:
         return self._columns[name]
 
     def twin(self, rows: int = 100_000, seed: int = 0) -> Dataset:
-        """Dummy rows of this dataset to rehearse on: the same ways of asking, free, and true of nobody. An open
-        dataset is its own twin: its own rows are free.
-        """
+        """Dummy rows to rehearse on: asked alike, free, true of nobody. Of an open dataset, the dataset itself."""
         from civic_kernel.twins import make_twin
 
         return make_twin(self._client, self._detail.id, rows, seed)
@@ -432,11 +431,15 @@ class Price:
         else:
             cost = say("share", percent=percent(b.share_of_left), team=b.team, rho=format(self.rho, "f"))
         rows = [(say("cost"), cost)]
+        if b.waits:
+            rows.append((say("waits"), text(self.language, "kernel", f"waiting.who.{b.waits}", team=b.team)))
         if b.left:
             rows.append((say("left"), self._left()))
         if b.more_such is not None and not b.stored:
             rows.append((say("more"), say("more_such", n=f"{b.more_such:,}")))
         rows.extend((say("margin", measure=name), self._margin(m)) for name, m in b.measures.items())
+        lost = lost_of(self.dataset.unit, self.dataset.row_bound, b.truncated_share)
+        rows.extend((say("lost"), words) for words in lost_words(lost, self.language, "lost.card"))
         return rows + when_low(b, self.dataset, self.language)
 
     def _margin(self, measure: MeasurePrice) -> str:

@@ -153,6 +153,16 @@ class MeasurePrice(Wire):
     expected: Expected | None = None
 
 
+class TruncatedShare(Wire):
+    """How much of these periods the row bound leaves out, as parts of 1 with the ends of a 95 % interval."""
+
+    share: str
+    low: str
+    high: str
+    #: The signed documents that it is made from, as `/v1/lost-shares` has them.
+    lost_shares: list[str] = []
+
+
 class PriceBody(Wire):
     plan: dict[str, Any]
     plan_id: str
@@ -167,6 +177,9 @@ class PriceBody(Wire):
     more_such: int | None
     stored: str | None
     free: bool
+    #: Why it would wait for a person: `allowance` or `room`.
+    waits: str | None = None
+    truncated_share: TruncatedShare | None = None
 
 
 class TableColumn(Wire):
@@ -221,7 +234,8 @@ class Statement(Wire):
     purpose: str
     periods: list[str]
     mechanism: Mechanism
-    truncated_share: str | None
+    #: None reads "not published".
+    truncated_share: TruncatedShare | None
     issued_at: str
     table: Table
     joined: list[Source] = []
@@ -256,6 +270,78 @@ class AnswerLine(Wire):
 
 class AnswerList(Wire):
     answers: list[AnswerLine]
+
+
+class HeldPrice(Wire):
+    """nano-ρ of each of `periods`; None where the price is no longer one that could be paid."""
+
+    rho: int
+    periods: list[str]
+    share_of_left: str | None
+    more_such: int | None
+
+
+class Held(Wire):
+    """A question that waits for a person, or waited."""
+
+    approval_id: str
+    state: Literal["waiting", "approved", "refused", "expired", "used", "void"]
+    cause: Literal["allowance", "room"]
+    team: str
+    asker: str
+    dataset: str
+    question: Labels
+    price: HeldPrice
+    asked_at: str
+    expires_at: str
+    decided_by: str | None
+    answer_id: str | None
+    mine: bool
+    can_decide: bool
+
+
+class HeldList(Wire):
+    approvals: list[Held]
+
+
+class Share(Wire):
+    """What the asker has of an allowance: whether a seat's share is hers, and what she spent of it by month."""
+
+    has_share: bool
+    spent: dict[str, int]
+
+
+class AllowanceLine(Wire):
+    allowance_id: str
+    team: str
+    dataset: str
+    seats: int
+    rho: int
+    from_: str | None = Field(alias="from")
+    until: str | None
+    set_by: str
+    in_force: bool
+    taken: int
+    mine: Share
+
+
+class AllowanceList(Wire):
+    allowances: list[AllowanceLine]
+
+
+class AllowanceMeaning(Wire):
+    """What an allowance would mean, or means: nano-ρ of all seats, questions of each precision for one seat and
+    month, months in which the team has less than that left.
+    """
+
+    dry_run: bool
+    allowance: AllowanceLine | None
+    seats: int
+    rho: int
+    all_seats: int
+    share_of_left: str
+    questions: dict[str, int]
+    short: list[str]
 
 
 Model = TypeVar("Model", bound=Wire)

@@ -14,6 +14,7 @@ import pwd
 import sys
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
+from datetime import datetime
 from pathlib import Path
 from typing import Any, Literal, TypeVar
 
@@ -122,8 +123,17 @@ def data() -> None:
 @click.option(
     "--tables", type=click.Path(path_type=Path), help="Folder of the public tables (default: the files')."
 )
+@click.option(
+    "--until",
+    type=click.DateTime(["%Y-%m"]),
+    metavar="YYYY-MM",
+    help="The last month that the files cover whole (default: the last one that is over). How much the row bound "
+    "leaves out of a month is published once, so a month whose files are still to come must wait.",
+)
 @verb
-def data_load(dataset: str, files: tuple[Path, ...], tables: Path | None) -> dict[str, Any]:
+def data_load(
+    dataset: str, files: tuple[Path, ...], tables: Path | None, until: datetime | None
+) -> dict[str, Any]:
     """Take FILES as the next version of DATASET. A bad file changes nothing."""
     from data_access.flows.loading import load
 
@@ -138,11 +148,14 @@ def data_load(dataset: str, files: tuple[Path, ...], tables: Path | None) -> dic
             policy=force.policy,
             by="operator",
             tables=tables,
+            until=until.strftime("%Y-%m") if until else None,
             progress=show_progress,
         )
+        published = parts.lost.publish(dataset)
     return {
         "dataset": dataset,
         "version": version.number,
+        "lost_share_published": list(published),
         "say": text(language(), "cli", "loaded", dataset=dataset, version=version.number),
     }
 
@@ -248,6 +261,7 @@ def policy_activate(file: Path) -> dict[str, Any]:
         changed = parts.governing.activate(found, signatures)
         with suppress(NoData):  # the first load makes it
             make_missing_view(parts.vault, parts.governing.catalog[found.dataset], found)
+        parts.lost.publish(found.dataset)
     key = "policy_activated" if changed else "policy_active_already"
     return {
         "dataset": found.dataset,

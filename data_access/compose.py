@@ -7,20 +7,24 @@ from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 
-from data_access.answers import Shelf
+from data_access.answers import Holds, Shelf
 from data_access.audit import Chain
 from data_access.catalog import load_catalog
 from data_access.clock import Clock, SystemClock
 from data_access.db import Database
 from data_access.errors import VaultKeyWrong
+from data_access.flows.allowing import Allowing
 from data_access.flows.answering import Answering
+from data_access.flows.approving import Approving
 from data_access.flows.asking import Asking
+from data_access.flows.gate import Gate
 from data_access.flows.governing import Governing
 from data_access.flows.loading import Vault
+from data_access.flows.losing import LostShares
 from data_access.flows.open_lane import OpenAnswering
 from data_access.flows.releasing import Releasing
 from data_access.flows.witnessing import Witnessing
-from data_access.ledger import Book
+from data_access.ledger import Allowances, Book
 from data_access.parties import SigningKey
 from data_access.privacy.mechanisms import DiscreteGaussianNoise, Noise
 from data_access.settings import Settings, read_settings
@@ -42,10 +46,13 @@ class Parts:
     book: Book
     shelf: Shelf
     vault: Vault
+    lost: LostShares
     engine: Engine
     #: The private lane alone; what is asked over HTTP goes by `asking`.
     answering: Answering
+    approving: Approving
     asking: Asking
+    allowing: Allowing
     releasing: Releasing
     witnessing: Witnessing
 
@@ -103,16 +110,23 @@ def compose(
     book = Book(chain, clock)
     shelf = Shelf(key, clock)
     engine = Engine(settings.vault_folder, keys)
+    noise = noise or DiscreteGaussianNoise()
+    vault = Vault(database, chain, VaultStore(settings.vault_folder), keys, clock)
+    releasing = Releasing(database, governing, shelf, chain, clock, key)
+    holds = Holds(clock)
+    gate = Gate(Allowances(clock), holds, chain, releasing.public_name)
     answering = Answering(
         database=database,
         governing=governing,
         book=book,
         shelf=shelf,
         chain=chain,
+        gate=gate,
         engine=engine,
-        noise=noise or DiscreteGaussianNoise(),
+        noise=noise,
         clock=clock,
     )
+    approving = Approving(database, governing, answering, book, holds, gate, chain)
     open_lane = OpenAnswering(
         database=database,
         governing=governing,
@@ -131,10 +145,13 @@ def compose(
         governing=governing,
         book=book,
         shelf=shelf,
-        vault=Vault(database, chain, VaultStore(settings.vault_folder), keys, clock),
+        vault=vault,
+        lost=LostShares(vault, governing, book, key, noise),
         engine=engine,
         answering=answering,
-        asking=Asking(database, governing, answering, open_lane),
-        releasing=Releasing(database, governing, shelf, chain, clock, key),
+        approving=approving,
+        asking=Asking(database, governing, answering, approving, open_lane),
+        allowing=Allowing(database, governing, book, gate, chain, clock),
+        releasing=releasing,
         witnessing=Witnessing(database, governing, chain, clock),
     )

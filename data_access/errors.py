@@ -4,12 +4,13 @@ CivicError
 ├── BadRequest            400  the question itself is wrong
 │   ├── MalformedRequest, PlanInvalid, UnknownColumn, UnknownFunction, ValueOutsideDomain,
 │   │   MeasureRefused, BinsMissing, MarginRefused, TooManyCells, SpendInvalid, SpendOverMaximum,
-│   │   UnknownPurpose, NotOffered, RowsRefused, SqlRefused
+│   │   UnknownPurpose, NotOffered, RowsRefused, SqlRefused, AllowanceTooLarge
 ├── NotSignedIn           401
-├── Forbidden             403  NotAllowed, TeamNotYours
-├── Absent                404  UnknownDataset, UnknownAnswer, UnknownRelease, NotFound
+├── Forbidden             403  NotAllowed, TeamNotYours, ApprovalNotYours
+├── Absent                404  UnknownDataset, UnknownAnswer, UnknownRelease, UnknownApproval, NotFound
 ├── Conflict              409  BudgetExhausted, KeyReused, AnswerInProgress, ApprovalInvalid,
-│                              ApprovalByAuthor, WitnessInvalid, WitnessTooOften
+│                              ApprovalByAuthor, ApprovalEnded, WaitingFull, WitnessInvalid,
+│                              WitnessTooOften
 ├── DatasetClosed         423  PolicyMissing, PolicyMalformed, PolicyHalfSigned, PolicyEdited, PolicyExpired,
 │                              PolicyRolledBack, PolicyLineageChanged, PolicyLaneRefused,
 │                              PolicyCatalogChanged, PolicyDemoKey, RegisterInvalid, IsolationMissing, NoData
@@ -160,6 +161,12 @@ class SqlRefused(BadRequest):
     code = "sql_refused"
 
 
+class AllowanceTooLarge(BadRequest):
+    """All seats together may not have more than their team. Facts: `asked`, `left` (both ρ as text)."""
+
+    code = "allowance_too_large"
+
+
 class NotSignedIn(CivicError):
     """No token, or one that the Hub does not know."""
 
@@ -185,6 +192,12 @@ class TeamNotYours(Forbidden):
     code = "team_not_yours"
 
 
+class ApprovalNotYours(Forbidden):
+    """A seat's question is the facilitator's to decide, a room's a member's in person. Facts: none."""
+
+    code = "approval_not_yours"
+
+
 class Absent(CivicError):
     status = 404
     exit_code = 4
@@ -202,6 +215,10 @@ class UnknownAnswer(Absent):
 
 class UnknownRelease(Absent):
     code = "unknown_release"
+
+
+class UnknownApproval(Absent):
+    code = "unknown_approval"
 
 
 class NotFound(Absent):
@@ -241,6 +258,19 @@ class ApprovalInvalid(Conflict):
 
 class ApprovalByAuthor(Conflict):
     code = "approval_by_author"
+
+
+class ApprovalEnded(Conflict):
+    """The question no longer waits. Facts: `state` (a Phrase)."""
+
+    code = "approval_ended"
+
+
+class WaitingFull(Conflict):
+    """The asker has as many questions waiting as she may. Facts: `most`."""
+
+    code = "waiting_full"
+    status = 429
 
 
 class WitnessInvalid(Conflict):

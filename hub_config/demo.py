@@ -32,6 +32,7 @@ TEAM = "bike"
 PEOPLE = (
     ("expert", "expert", "전문가 한별", "Expert Hanbyeol"),
     ("analyst", "analyst", "시민단체 분석가 다온", "CSO analyst Daon"),
+    ("facilitator", "facilitator", "진행자 새봄", "Facilitator Saebom"),
     ("steward-city", "city_steward", "시청 담당자 가람", "City steward Garam"),
     ("steward-cso", "cso_steward", "시민단체 담당자 누리", "CSO steward Nuri"),
 )
@@ -196,7 +197,7 @@ def _add_people(settings: Settings) -> None:
                     display_en=english,
                     language=settings.language,
                     roles=[role],
-                    teams=[TEAM] if role in ("expert", "analyst") else [],
+                    teams=[TEAM] if role in ("expert", "analyst", "facilitator") else [],
                 )
     finally:
         people.close()

@@ -25,6 +25,7 @@ from hub_config.roles import (
     check_roles,
     check_slug,
     role_group,
+    room_of_group,
     team_group,
 )
 from hub_config.settings import ROOMS, SITE_SERVER, Settings
@@ -50,9 +51,9 @@ class Account:
 
     @property
     def groups(self) -> list[str]:
-        """The Hub groups. A room is in its own group only: who may act for a team is a person."""
+        """The Hub groups. A room is in no team's own group: who may act for a team is a person."""
         if self.is_room:
-            return [ROOMS_GROUP]
+            return [ROOMS_GROUP, *map(room_of_group, self.teams)]
         return [role_group(role) for role in self.roles] + [team_group(slug) for slug in self.teams]
 
     def display(self, language: Language) -> str:

@@ -21,6 +21,7 @@ ROOMS_GROUP = "rooms"
 
 ASK = "custom:civic:ask"
 READ = "custom:civic:read"
+FACILITATE = "custom:civic:facilitate"
 RELEASE = "custom:civic:release"
 APPROVE_CITY = "custom:civic:approve:city"
 APPROVE_CSO = "custom:civic:approve:cso"
@@ -48,6 +49,10 @@ SCOPES: dict[str, Scope] = {
         "질문하고 팀의 예산으로 낸다",
         "Ask questions and pay from the team's budget",
         (READ,),
+    ),
+    FACILITATE: Scope(
+        "자리마다의 한도를 정하고, 한도를 넘는 질문을 승인한다",
+        "Set what each seat may spend, and decide on questions beyond it",
     ),
     RELEASE: Scope("보고서를 승인에 올린다", "Hand in a report for approval"),
     APPROVE_CITY: Scope("도시를 대표해 승인한다", "Approve for the city"),
@@ -81,7 +86,7 @@ ROLES: dict[str, Role] = {
         "Writes notebooks and reports",
         (ASK, RELEASE),
     ),
-    "facilitator": Role("진행자: 워크숍을 이끈다", "Leads a workshop", (READ,)),
+    "facilitator": Role("진행자: 워크숍을 이끈다", "Leads a workshop", (ASK, FACILITATE)),
     "city_steward": Role(
         "도시 데이터 관리인",
         "Data steward of the city",
@@ -134,12 +139,18 @@ def team_group(slug: str) -> str:
     return f"team-{slug}"
 
 
+def room_of_group(slug: str) -> str:
+    """The Hub group that says whose room an account is. Not the team's own group, whose members may enter its
+    rooms and decide on its budget."""
+    return f"room-of-{slug}"
+
+
 def server_token_scopes() -> list[str]:
     """What the token inside a seat may do, if its owner may.
 
     The first two are JupyterHub's own `server` role, which a list given here replaces: without the first the
-    server cannot report activity, without the second nobody can open it. Approving and loading are absent on
-    purpose: a notebook that someone else wrote runs with this token.
+    server cannot report activity, without the second nobody can open it. Approving, loading and leading a
+    workshop are absent on purpose: a notebook that someone else wrote runs with this token.
     """
     return ["users:activity!user", "access:servers!server", USE_GATEWAY, ASK]
 
@@ -162,7 +173,8 @@ def render_roles(rooms: Iterable[tuple[str, str]]) -> list[dict[str, object]]:
 
     A member enters the room's server with `access:servers`; starting it from a page needs `servers` (the REST
     interface alone would be content with `start:servers`). Filters name one account each, so a team's member
-    reaches no other server. The room itself may read but not ask: its token belongs to nobody in particular.
+    reaches no other server. The room itself may ask, and everything that it would pay for waits for a member's
+    word (data_access/flows/gate.py): its token belongs to nobody in particular.
     """
     rendered: list[dict[str, object]] = [
         {
@@ -177,7 +189,7 @@ def render_roles(rooms: Iterable[tuple[str, str]]) -> list[dict[str, object]]:
         {
             "name": "room-account",
             "description": "팀의 방 / A team's room",
-            "scopes": [USE_GATEWAY, READ],
+            "scopes": [USE_GATEWAY, ASK],
             "groups": [ROOMS_GROUP],
         }
     )

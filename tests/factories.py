@@ -150,7 +150,8 @@ class FakeIdentity:
 
 
 def make_caller(name: str, teams: Sequence[str], *scopes: str) -> Caller:
-    return Caller(Asker(name, frozenset(teams)), frozenset(f"custom:civic:{scope}" for scope in scopes))
+    asker = Asker(name, frozenset(teams), asks="ask" in scopes, leads="facilitate" in scopes)
+    return Caller(asker, frozenset(f"custom:civic:{scope}" for scope in scopes))
 
 
 @dataclass(frozen=True)
@@ -263,8 +264,12 @@ def request(plan: Any = None, /, **changes: Any) -> Request:
     return replace(Request(BY_GU if plan is None else plan, None, "bike", "research"), **changes)
 
 
-ANN = Asker("ann", frozenset({"bike"}))
-BEN = Asker("ben", frozenset({"walk"}))
+ANN = Asker("ann", frozenset({"bike"}), asks=True)
+BEN = Asker("ben", frozenset({"walk"}), asks=True)
+#: Leads team bike's workshop.
+LEA = Asker("lea", frozenset({"bike"}), asks=True, leads=True)
+#: Team bike's room.
+ROOM = Asker("room-01", frozenset({"bike"}), is_room=True, asks=True)
 
 
 @dataclass
@@ -334,7 +339,9 @@ class Workspace:
         self.load("sensors", ("time", "gu", "pm10", "no2"), rows)
 
     def ask(self, asker: Asker = ANN, plan: Any = None, /, **changes: Any) -> Answered:
-        return self.parts.asking.answer(asker, request(plan, **changes))
+        asked, asking = request(plan, **changes), self.parts.asking
+        lane = asking._open if asking._is_open(asked) else self.parts.answering
+        return lane.answer(asker, asked)
 
     def spent(self, dataset: str = "rides", period: str = PERIODS[0]) -> int:
         """Every nano-ρ charged to one period."""

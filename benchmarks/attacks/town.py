@@ -148,11 +148,13 @@ def rebuilt(
         book=book or parts.book,
         shelf=shelf or parts.shelf,
         chain=parts.chain,
+        gate=parts.approving.gate,
         engine=engine or parts.engine,
         noise=noise or DiscreteGaussianNoise(),
         clock=parts.clock,
     )
-    return replace(made, parts=replace(parts, answering=answering))
+    approving = replace(parts.approving, answering=answering)
+    return replace(made, parts=replace(parts, answering=answering, approving=approving))
 
 
 @dataclass

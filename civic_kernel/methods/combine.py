@@ -17,6 +17,7 @@ import pandas as pd
 
 from civic_kernel.errors import FrameUnsuitable, NoiseShared
 from civic_kernel.frames import KEY, AnswerFrame, check_columns, is_exact, noise_scale, origin_of
+from civic_kernel.lost import lost_together
 from civic_kernel.wire import OPEN
 
 if TYPE_CHECKING:
@@ -308,6 +309,9 @@ def derived_origin(origin: dict[str, Any], keys: Sequence[str], *others: dict[st
     ids = [o["answer_id"] for o in (origin, *others)]
     kept["answer_id"] = ", ".join(dict.fromkeys(ids))
     kept["measures"] = {}
+    # Each answer has a share of its own; of the table made from them only the range is true.
+    kept.pop("truncated_share", None)
+    kept["lost"] = lost_together([origin, *others])
     kept["keys"] = list(keys)
     for flag in ("synthetic", "made_up", "newer_data", "newer_policy"):
         kept[flag] = any(bool(o.get(flag)) for o in (origin, *others))

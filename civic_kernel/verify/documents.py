@@ -13,6 +13,7 @@ import hashlib
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from datetime import date
+from decimal import Decimal, InvalidOperation
 from typing import Any, Literal
 
 import rfc8785
@@ -159,3 +160,12 @@ def check_approvals(
     if {key.side for key in signers} != {"city", "cso"}:
         raise ValueError("a release lacks an approval")
     return sorted(signers, key=lambda key: (key.side or "", key.id))
+
+
+def nano_of(rho: Any) -> int | None:
+    """ρ as a policy writes it (decimal text) → nano-ρ; None for anything else."""
+    try:
+        amount = Decimal(rho) * 10**9 if isinstance(rho, str) else None
+    except InvalidOperation:
+        return None
+    return int(amount) if amount is not None and amount == amount.to_integral_value() else None

@@ -8,15 +8,14 @@ from __future__ import annotations
 from collections import Counter, defaultdict
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
-from decimal import Decimal, InvalidOperation
 from typing import Any
 
 from civic_kernel.verify.chain import Event, Findings, Registers, day_of
-from civic_kernel.verify.documents import canonical_bytes, sha256_hex, valid_signers
+from civic_kernel.verify.documents import canonical_bytes, nano_of, sha256_hex, valid_signers
+from civic_kernel.verify.loads import check_loads
 
-NANO = 10**9
 #: How a charge's state follows from the chain: the kind of event that ended its reservation.
-ENDS = {"answered": "answered", "reservation_closed": "closed"}
+ENDS = {"answered": "answered", "lost_share_published": "answered", "reservation_closed": "closed"}
 OPEN = "reserved"
 
 
@@ -87,6 +86,7 @@ def check_ledger(
     _check_charges(charges, policies, until, found)
     _check_ends(states, until, found)
     _check_open(policies, until, found)
+    check_loads(until, policies, found)
 
 
 def _lines(periods: Mapping[tuple[str, str], Mapping[str, Any]]) -> Iterable[Charge]:
@@ -119,7 +119,7 @@ def _check_budgets(
                     policy is None
                     or event.facts.get("policy") != in_force.get(lineage)
                     or policy.get("lineage") != lineage
-                    or event.facts.get("nano") != _nano(policy.get("budget"))
+                    or event.facts.get("nano") != nano_of(policy.get("budget"))
                 ):
                     found.add("budget_other", lineage=lineage, period=period)
                 opened[lineage, period] = event
@@ -133,15 +133,6 @@ def _check_budgets(
         found.count("periods")
     for lineage, period in opened.keys() - periods.keys():
         found.add("period_missing", lineage=lineage, period=period)
-
-
-def _nano(rho: Any) -> int | None:
-    """ρ as a decimal text → nano-ρ; None for anything else."""
-    try:
-        amount = Decimal(rho) * NANO if isinstance(rho, str) else None
-    except InvalidOperation:
-        return None
-    return int(amount) if amount is not None and amount == amount.to_integral_value() else None
 
 
 def _check_charges(

@@ -48,8 +48,7 @@ def estimates(quote: Quote, name: str, noisy: Mapping[str, Sequence[int]]) -> li
     measure = dict(bound.plan.measures)[name]
     draws = quote.of(name)
     named = figures(name, measure, bound.schema)
-    # Plus half a step, written as a larger σ.
-    spreads = [float(draw.mechanism.scale) + 0.5 / _Z for draw in draws]
+    spreads = [margin_spread(float(draw.mechanism.scale)) for draw in draws]
     columns = [column for draw in draws for column in draw.vector.columns]
     match measure:
         case Count() | Persons() | Sum() | Histogram():
@@ -90,6 +89,11 @@ def estimates(quote: Quote, name: str, noisy: Mapping[str, Sequence[int]]) -> li
             ]
         case _:
             assert_never(measure)
+
+
+def margin_spread(scale: float) -> float:
+    """σ `scale` plus half a step of discrete noise, written as a larger σ."""
+    return scale + 0.5 / _Z
 
 
 def ratio(

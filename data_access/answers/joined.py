@@ -29,9 +29,11 @@ def join_statement(
     team: str,
     purpose: str,
     now: datetime,
+    truncated: Json,
 ) -> bytes:
     """Canonical bytes of the statement. `parts` has the answer for each of `bound.periods`; `policy` is how the
-    policy in force names itself (dataset, hash, version, titles).
+    policy in force names itself (dataset, hash, version, titles); `truncated` what is known of the rows past the bound
+    in all of the periods.
 
     Where parts were bought at different prices, `mechanism` is that of the least precise one: whoever computes on
     with its σ for every cell gets intervals that are too wide, never too narrow. Each row keeps its own interval.
@@ -67,7 +69,7 @@ def join_statement(
         "periods": list(bound.periods),
         "mechanism": roughest["mechanism"],
         "joined": [_source(period, parts[period], statements[period]) for period in bound.periods],
-        "truncated_share": None,
+        "truncated_share": truncated,
         "issued_at": timestamp(now),
         "table": {"columns": columns, "rows": rows},
     }

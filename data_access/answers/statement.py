@@ -26,12 +26,14 @@ def make_statement(
     purpose: str,
     data_version: int,
     now: datetime,
+    truncated: Json,
     rolled_up: Sequence[Json] = (),
 ) -> bytes:
     """Canonical bytes of the statement. `noisy` has one list of `bound.cells` integers for each column of each
     vector of the plan.
 
-    `rolled_up` names the answers whose cells were added up, where nothing was drawn for this one.
+    `truncated` is what is known of the rows past the bound in these periods (answers/lost.py). `rolled_up` names the
+    answers whose cells were added up, where nothing was drawn for this one.
 
     Small negative counts are kept: cutting them at zero would bias every sum over sparse cells upwards.
     """
@@ -74,8 +76,8 @@ def make_statement(
             "measures": mechanisms,
         },
         **({"rolled_up": rolled_up} if rolled_up else {}),
-        # The lost share is a priced question of its own; until it has been asked it reads "not published".
-        "truncated_share": None,
+        # None reads "not published", and stays so: what is signed never changes.
+        "truncated_share": truncated,
         "issued_at": timestamp(now),
         "table": {"columns": columns, "rows": rows},
     }

@@ -31,6 +31,8 @@ class EventKind(StrEnum):
     POLICY_ACTIVATED = "policy_activated"
     DATA_LOADED = "data_loaded"
     VIEW_MADE = "view_made"
+    #: How much of one period lies past the row bound: noisy, signed, paid out of `load_rho`.
+    LOST_SHARE_PUBLISHED = "lost_share_published"
     PERIOD_OPENED = "period_opened"
     CHARGED = "charged"
     ANSWERED = "answered"
@@ -39,6 +41,11 @@ class EventKind(StrEnum):
     #: Of the open lane: no person's data were read, and nothing charged.
     ANSWERED_OPEN = "answered_open"
     RESERVATION_CLOSED = "reservation_closed"
+    ALLOWANCE_SET = "allowance_set"
+    #: A person approved or refused a question that waited for her.
+    APPROVAL_DECIDED = "approval_decided"
+    #: What she approved was charged, once.
+    APPROVAL_USED = "approval_used"
     RELEASE_SUBMITTED = "release_submitted"
     RELEASE_APPROVED = "release_approved"
     HEAD_WITNESSED = "head_witnessed"

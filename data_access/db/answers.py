@@ -41,3 +41,18 @@ cells = Table(
     Column("noisy", LargeBinary, nullable=False),
     Index("ix_cells_dataset_period", "dataset", "period"),
 )
+
+#: How much of each period is past the row bound: once for each period and bound, for ever.
+lost_shares = Table(
+    "lost_shares",
+    METADATA,
+    Column("lineage", String(60), primary_key=True),
+    Column("period", String(7), primary_key=True),
+    Column("row_bound", Integer, primary_key=True),
+    Column("id", String(31), nullable=False, unique=True),
+    Column("reservation", ForeignKey("reservations.id"), nullable=False, unique=True),
+    Column("key_id", String(64), nullable=False),
+    Column("statement", LargeBinary, nullable=False),
+    Column("signature", LargeBinary, nullable=False),
+    Column("stored_at", String(20), nullable=False),
+)

@@ -15,6 +15,8 @@ versions = Table(
     Column("sha256", String(64), nullable=False),
     Column("loaded_at", String(20), nullable=False),
     Column("loaded_by", String(64), nullable=False),
+    #: The last month that the files cover whole: nothing is published of a month that a later load completes.
+    Column("whole_until", String(7), nullable=True),
 )
 
 views = Table(

@@ -50,6 +50,7 @@ def prepare(parts: Parts, *, rides: int, seed: int, progress: Progress) -> None:
     progress("sign", 1.0)
     for dataset in DATASETS:
         _load(parts, dataset, city, _staged(progress, "load"))
+        parts.lost.publish(dataset)
 
 
 def _accept_register(parts: Parts, keys: DemoKeys) -> None:

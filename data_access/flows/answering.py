@@ -21,6 +21,7 @@ from data_access.answers import (
     keep_cells,
     make_statement,
     roll_up,
+    truncated_share,
 )
 from data_access.audit import Chain, EventKind
 from data_access.canonical import Json, document_hash, sha256_hex
@@ -33,6 +34,7 @@ from data_access.errors import (
     UnknownAnswer,
 )
 from data_access.flows.asked import Answered, Asker, Decided, PriceTag, Request, Reserved, check_request
+from data_access.flows.gate import Gate
 from data_access.flows.governing import Governing
 from data_access.flows.waiting import QuestionLocks
 from data_access.ledger import Book, Reservation, question_hash
@@ -62,6 +64,7 @@ class Answering:
         book: Book,
         shelf: Shelf,
         chain: Chain,
+        gate: Gate,
         engine: Engine,
         noise: Noise,
         clock: Clock,
@@ -71,6 +74,7 @@ class Answering:
         self._book = book
         self._shelf = shelf
         self._chain = chain
+        self._gate = gate
         self._engine = engine
         self._noise = noise
         self._clock = clock
@@ -84,17 +88,23 @@ class Answering:
             found = {part.bound.id: self._stored_part(connection, decided, part) for part in decided.parts}
             asked = [] if stored or request.fresh else [p for p in decided.parts if not found[p.bound.id]]
             offers = [roll_up(connection, part, decided.alike) for part in asked]
-            return PriceTag(
+            tag = PriceTag(
                 decided.quote,
                 self._book.left(connection, decided.policy, request.team, decided.quote.periods),
                 stored,
                 decode_cell(request.spend),
                 {p.periods[0]: a for p in decided.parts if decided.is_joined and (a := found[p.bound.id])},
                 tuple(offer for offer in offers if offer is not None),
+                truncated_share(connection, decided.policy, decided.quote.periods),
             )
+            costs = dict.fromkeys(tag.to_pay, decided.quote.rho.nano)
+            return replace(tag, waits=self._gate.reason(connection, decided, costs))
 
     def answer(self, asker: Asker, request: Request) -> Answered:
-        """A signed answer: a stored one at no cost, or a new one that is charged before it is computed."""
+        """A signed answer: a stored one at no cost, or a new one that is charged before it is computed.
+
+        Raises MustWait where a person has to decide first; nothing is charged then.
+        """
         with self._database.reading() as connection:
             decided = self._decide(connection, asker, request)
             known = self._known(connection, decided)
@@ -232,8 +242,9 @@ class Answering:
                     continue
                 if claimed is None:
                     claimed = self._book.reserve(tx, part, policy, request.team, decided.asker.name, own)
-                    reserved.charged += part.rho.nano * len(part.periods)
+                    reserved.paid.append((part, claimed))
                 reserved.runs.append((part, claimed))
+            self._gate.check(tx, decided, reserved)
             return reserved
 
     def _roll_up(
@@ -252,6 +263,7 @@ class Answering:
             purpose=request.purpose,
             data_version=oldest,
             now=self._clock.now(),
+            truncated=truncated_share(tx.connection, policy, part.periods),
             rolled_up=rolled.sources,
         )
         answer = self._store(tx, decided, part, statement, reservation, part.rho.nano, oldest)
@@ -306,6 +318,7 @@ class Answering:
                     reservation=reservation.id,
                     data_version=view.version,
                     now=self._clock.now(),
+                    truncated=truncated_share(tx.connection, policy, part.periods),
                     **asked,
                 )
                 answer = self._store(tx, decided, part, statement, reservation, part.rho.nano, view.version)
@@ -327,6 +340,7 @@ class Answering:
                 },
                 reservation=reserved.whole.id,
                 now=self._clock.now(),
+                truncated=truncated_share(tx.connection, policy, decided.quote.periods),
                 **asked,
             )
             nano = min(answer.nano for answer in parts.values())

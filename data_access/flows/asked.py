@@ -3,11 +3,14 @@
 from __future__ import annotations
 
 import re
+from collections import Counter
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from decimal import Decimal
 from typing import Any
 
-from data_access.answers import RollUp, StoredAnswer
+from data_access.answers import Cause, RollUp, StoredAnswer
+from data_access.canonical import Json
 from data_access.errors import MalformedRequest, TeamNotYours, UnknownPurpose
 from data_access.flows.governing import InForce
 from data_access.ledger import Reservation
@@ -23,6 +26,11 @@ class Asker:
 
     name: str
     teams: frozenset[str]
+    #: A team's room: whoever sits in it asks with its token, so nobody in particular does.
+    is_room: bool = False
+    #: The token may ask; and it has the facilitator's right.
+    asks: bool = False
+    leads: bool = False
 
 
 @dataclass(frozen=True)
@@ -63,6 +71,10 @@ class PriceTag:
     joins: dict[str, StoredAnswer]
     #: What can be added up from finer answers, free, whether or not it is as precise as was asked for.
     offers: tuple[RollUp, ...]
+    #: What the answer will say of the rows past the bound.
+    truncated: Json
+    #: Why it would wait for a person if it were asked now.
+    waits: Cause | None = None
 
     @property
     def to_pay(self) -> tuple[str, ...]:
@@ -122,8 +134,32 @@ class Reserved:
     """What a question gets: parts that are stored, and parts to run for on `view` under their reservations."""
 
     view: View
-    charged: int = 0
+    #: What was charged just now: 0 where an earlier try was charged and left no bytes.
+    paid: list[tuple[Quote, Reservation]] = field(default_factory=list)
     #: The joined answer's own; None where the question is its own one part.
     whole: Reservation | None = None
     stored: dict[str, StoredAnswer] = field(default_factory=dict)
     runs: list[tuple[Quote, Reservation]] = field(default_factory=list)
+
+    @property
+    def charged(self) -> int:
+        return sum(part.rho.nano * len(part.periods) for part, _ in self.paid)
+
+    @property
+    def costs(self) -> dict[str, int]:
+        """What was charged just now, by period."""
+        found: Counter[str] = Counter()
+        for part, _ in self.paid:
+            for period in part.periods:
+                found[period] += part.rho.nano
+        return dict(found)
+
+
+class MustWait(Exception):
+    """Raised inside the transaction that would charge, so that nothing of it is kept. Not a refusal: flows/approving.py
+    turns it into a question that waits.
+    """
+
+    def __init__(self, decided: Decided, cause: Cause, costs: Mapping[str, int]) -> None:
+        self.decided, self.cause, self.costs = decided, cause, costs
+        super().__init__(cause.value)

@@ -8,8 +8,10 @@ from __future__ import annotations
 
 from typing import Any
 
+from data_access.answers import Hold
 from data_access.db import Database
 from data_access.flows.answering import Answering
+from data_access.flows.approving import Approving
 from data_access.flows.asked import Answered, Asker, PriceTag, Request
 from data_access.flows.governing import Governing
 from data_access.flows.open_lane import OpenAnswering, OpenPrice
@@ -18,30 +20,40 @@ from data_access.query.sql import named_dataset
 
 
 class Asking:
+    """`answering` prices and reopens; `approving` is what answers where a person may have to decide first."""
+
     def __init__(
-        self, database: Database, governing: Governing, private: Answering, open_lane: OpenAnswering
+        self,
+        database: Database,
+        governing: Governing,
+        answering: Answering,
+        approving: Approving,
+        open_lane: OpenAnswering,
     ) -> None:
         self._database = database
         self._governing = governing
-        self._private = private
+        self._answering = answering
+        self._approving = approving
         self._open = open_lane
 
     def price(self, asker: Asker, request: Request) -> PriceTag | OpenPrice:
-        return self._lane(request).price(asker, request)
+        return (self._open if self._is_open(request) else self._answering).price(asker, request)
 
-    def answer(self, asker: Asker, request: Request) -> Answered:
-        return self._lane(request).answer(asker, request)
+    def answer(self, asker: Asker, request: Request) -> Answered | Hold:
+        """A question to an open dataset never waits: it takes nothing from anybody."""
+        return (self._open if self._is_open(request) else self._approving).answer(asker, request)
 
     def reopen(self, asker: Asker, answer_id: str) -> Answered:
         """The same bytes again, whichever lane they came from."""
-        return self._private.reopen(asker, answer_id)
+        return self._answering.reopen(asker, answer_id)
 
-    def _lane(self, request: Request) -> Answering | OpenAnswering:
+    def _is_open(self, request: Request) -> bool:
         name = named_dataset(request.sql) if request.sql is not None else _named(request.plan)
+        if name is None:
+            # Whatever is not known to be open is the private lane's to refuse.
+            return False
         with self._database.reading() as connection:
-            lane = None if name is None else self._governing.lane(connection, name)
-        # Whatever is not known to be open is the private lane's to refuse.
-        return self._open if lane is Lane.OPEN else self._private
+            return self._governing.lane(connection, name) is Lane.OPEN
 
 
 def _named(plan: Any) -> str | None:

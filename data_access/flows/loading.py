@@ -15,12 +15,13 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
+from datetime import datetime, timedelta
 from pathlib import Path
 
 from data_access.audit import Chain, EventKind
 from data_access.canonical import Json
 from data_access.catalog import Dataset
-from data_access.clock import Clock, timestamp
+from data_access.clock import SEOUL, Clock, timestamp
 from data_access.db import Database, Transaction
 from data_access.errors import NoData, PolicyCatalogChanged, PolicyLineageChanged, VaultKeyWrong
 from data_access.intake import Progress, read_files
@@ -60,12 +61,14 @@ def load(
     policy: AnyPolicy | None,
     by: str,
     tables: Path | None = None,
+    until: str | None = None,
     progress: Progress | None = None,
 ) -> Version:
     """Take `files` as the lineage's next version, whole; the previous one stays as it is.
 
     `policy` is the one in force (None: no view yet; `make_missing_view` makes it when one is activated); `by`
     a pseudonym or service name; `tables` the folder of the public tables (default: the first file's);
+    `until` the last month that the files cover whole (default, and at most: the last one that is over);
     `progress` is called with `read`, `rank`, `view`, `done`. Raises LoadRefused's codes, PolicyMalformed,
     PolicyCatalogChanged, PolicyLineageChanged (the lineage is another dataset's or the policy's is another),
     VaultKeyWrong, VaultDamaged, LedgerUnavailable; after any of them the old state is whole.
@@ -85,7 +88,7 @@ def load(
                 seen = make_view(vault.store, staged.path, dataset, policy, keys)
                 report("view", 1.0)
             with vault.database.transaction() as tx:
-                version = _record_version(vault, tx, dataset, lineage, staged, keys, by)
+                version = _record_version(vault, tx, dataset, lineage, staged, keys, by, until)
                 if policy is not None and seen is not None:
                     _record_view(vault, tx, version, policy, seen, keys)
     report("done", 1.0)
@@ -116,6 +119,16 @@ def make_missing_view(vault: Vault, dataset: Dataset, policy: AnyPolicy) -> View
             seen = make_view(vault.store, source, dataset, policy, keys)
             with vault.database.transaction() as tx:
                 return _record_view(vault, tx, version, policy, seen, keys)
+
+
+def last_over(moment: datetime) -> str:
+    """The last month that is over at `moment`, in Asia/Seoul."""
+    return (moment.astimezone(SEOUL).replace(day=1) - timedelta(days=1)).strftime("%Y-%m")
+
+
+def whole_until(version: Version) -> str:
+    """The last month that the version's files cover whole, as whoever loaded them said."""
+    return version.whole_until or last_over(datetime.fromisoformat(version.loaded_at))
 
 
 def sweep(vault: Vault) -> int:
@@ -163,7 +176,14 @@ def _keys_for(vault: Vault, lineage: str, dataset: Dataset) -> LineageKeys:
 
 
 def _record_version(
-    vault: Vault, tx: Transaction, dataset: Dataset, lineage: str, staged: Staged, keys: LineageKeys, by: str
+    vault: Vault,
+    tx: Transaction,
+    dataset: Dataset,
+    lineage: str,
+    staged: Staged,
+    keys: LineageKeys,
+    by: str,
+    until: str | None,
 ) -> Version:
     newest = find_version(tx.connection, lineage)
     number = 1 if newest is None else newest.number + 1
@@ -176,10 +196,16 @@ def _record_version(
         sha256=staged.sha256,
         loaded_at=timestamp(vault.clock.now()),
         loaded_by=by,
+        whole_until=min(until, last_over(vault.clock.now())) if until else last_over(vault.clock.now()),
     )
     record_version(tx, version)
     # No row counts: they would be exact figures beside the lane.
-    facts: dict[str, Json] = {"lineage": lineage, "version": number, "catalog": version.catalog_hash}
+    facts: dict[str, Json] = {
+        "lineage": lineage,
+        "version": number,
+        "catalog": version.catalog_hash,
+        "whole_until": version.whole_until,
+    }
     vault.chain.append(tx, EventKind.DATA_LOADED, facts)
     vault.store.publish(staged, version.file)
     return version

@@ -21,6 +21,8 @@ def main() -> int:
     try:
         parts = compose(settings)
         sweep(parts.vault)
+        # What a load that was cut off has paid for and not published.
+        parts.lost.publish_all()
     except CivicError as fault:
         print(text("en", "errors", f"{fault.code}.message", **fault.facts), file=sys.stderr)
         return fault.exit_code

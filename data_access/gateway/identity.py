@@ -21,7 +21,13 @@ from data_access.flows.answering import Asker
 from data_access.flows.releasing import SERVICE
 
 ACCESS = "access:services!service=data"
+READ = "custom:civic:read"
+ASK = "custom:civic:ask"
+FACILITATE = "custom:civic:facilitate"
 TEAM_GROUP = "team-"
+#: The accounts that are rooms, and whose room each is.
+ROOMS_GROUP = "rooms"
+ROOM_OF_GROUP = "room-of-"
 #: The team that scheduled runs and the published site ask for; no group of people can be it.
 SITE_TEAM = "site"
 SITE_SERVICE = "reports"
@@ -81,14 +87,18 @@ class HubIdentity:
         name = str(owner["name"])
         if owner.get("kind") == "service":
             teams = frozenset({SITE_TEAM}) if name == SITE_SERVICE else frozenset[str]()
-            return Caller(Asker(f"{SERVICE}{name}", teams), scopes)
+            return Caller(Asker(f"{SERVICE}{name}", teams, asks=ASK in scopes), scopes)
         model = self._get(f"/users/{quote(name, safe='')}", self._own)
         if model is None:
             # The Hub knows the token but does not tell us about its owner: our own rights are amiss.
             raise HubUnavailable()
         groups = [str(group) for group in model.get("groups", ())]
-        teams = frozenset(g.removeprefix(TEAM_GROUP) for g in groups if g.startswith(TEAM_GROUP))
-        return Caller(Asker(name, teams - {SITE_TEAM}), scopes)
+        # A room that got into a team's own group by mistake is still a room.
+        is_room = ROOMS_GROUP in groups
+        mark = ROOM_OF_GROUP if is_room else TEAM_GROUP
+        teams = frozenset(g.removeprefix(mark) for g in groups if g.startswith(mark)) - {SITE_TEAM}
+        asker = Asker(name, teams, is_room=is_room, asks=ASK in scopes, leads=FACILITATE in scopes)
+        return Caller(asker, scopes)
 
     def _get(self, path: str, token: str) -> dict[str, Any] | None:
         try:

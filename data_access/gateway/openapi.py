@@ -14,9 +14,10 @@ from typing import Any, cast
 
 from data_access.compose import Parts
 from data_access.errors import REGISTRY
-from data_access.gateway.identity import ACCESS, Identity
+from data_access.gateway.approvals import DECIDE
+from data_access.gateway.identity import ACCESS, ASK, FACILITATE, READ, Identity
 from data_access.gateway.public import public_app
-from data_access.gateway.workspace import APPROVE, ASK, READ, RELEASE, workspace_app
+from data_access.gateway.workspace import APPROVE, RELEASE, workspace_app
 
 Document = dict[str, Any]
 
@@ -31,6 +32,11 @@ DEMANDED: dict[tuple[str, str], tuple[str, ...]] = {
     ("post", "/v1/answers"): (ASK,),
     ("get", "/v1/answers"): (READ,),
     ("get", "/v1/answers/{answer_id}"): (READ,),
+    ("get", "/v1/approvals"): (READ,),
+    ("get", "/v1/approvals/{approval}"): (READ,),
+    ("post", "/v1/approvals/{approval}"): DECIDE,
+    ("get", "/v1/allowances"): (READ,),
+    ("post", "/v1/allowances"): (FACILITATE,),
     ("post", "/v1/releases"): (RELEASE,),
     ("post", "/v1/releases/{release}/approvals"): APPROVE,
 }

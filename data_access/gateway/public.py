@@ -9,6 +9,7 @@ from typing import Any
 
 from fastapi import APIRouter, FastAPI, Query
 
+from data_access.answers import lost_share_documents
 from data_access.audit.chain import head, read_events
 from data_access.compose import Parts
 from data_access.gateway.failures import add_failure_handlers
@@ -35,6 +36,12 @@ def public_routes(parts: Parts) -> APIRouter:
                 "periods": public_ledger(connection),
                 "head": {"seq": last.seq, "hash": last.hash},
             }
+
+    @routes.get("/lost-shares")
+    def lost_shares() -> list[dict[str, Any]]:
+        """Of each period and row bound how much the bound leaves out: noisy, signed, published once."""
+        with parts.database.reading() as connection:
+            return lost_share_documents(connection)
 
     @routes.get("/audit/head")
     def audit_head() -> dict[str, Any]:

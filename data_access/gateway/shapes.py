@@ -25,11 +25,11 @@ from data_access.texts import LANGUAGES, text
 from data_access.vault import find_version
 
 
-class _Body(BaseModel):
+class Body(BaseModel):
     model_config = ConfigDict(extra="forbid", strict=True)
 
 
-class QuestionBody(_Body):
+class QuestionBody(Body):
     """The body of price and answers. Either `plan` or `sql`, which is read as a plan and never run."""
 
     plan: dict[str, Any] | None = None
@@ -44,11 +44,11 @@ class QuestionBody(_Body):
         return Request(self.plan, self.spend, self.team, self.purpose, self.fresh, self.key, self.sql)
 
 
-class ReleaseBody(_Body):
+class ReleaseBody(Body):
     record: dict[str, Any]
 
 
-class ApprovalBody(_Body):
+class ApprovalBody(Body):
     key_id: str = Field(max_length=64)
     ed25519: str = Field(max_length=120)
 
@@ -259,6 +259,12 @@ def price_document(tag: PriceTag | OpenPrice, team: str) -> dict[str, Any]:
         # Wider than was asked for, it is had by asking for no more than this margin.
         "offers": [_offer(offer) for offer in tag.offers],
         "free": not tag.to_pay,
+        # Asked now, it would wait for a person, and why.
+        "waits": tag.waits.value if tag.waits else None,
+        # A stored answer keeps what was known when it was signed.
+        "truncated_share": tag.stored.document()["statement"]["truncated_share"]
+        if tag.stored
+        else tag.truncated,
     }
 
 

@@ -13,9 +13,11 @@ from fastapi.responses import JSONResponse, Response
 
 from data_access.compose import Parts
 from data_access.errors import MalformedRequest
+from data_access.flows.answering import Answered
+from data_access.gateway.approvals import WAITS, approval_routes
 from data_access.gateway.bodies import BODIES, answer_response
 from data_access.gateway.failures import add_failure_handlers
-from data_access.gateway.identity import Caller, Identity, bearer
+from data_access.gateway.identity import ASK, READ, Caller, Identity, bearer
 from data_access.gateway.public import public_routes
 from data_access.gateway.shapes import (
     MOST_TWIN_ROWS,
@@ -30,8 +32,6 @@ from data_access.gateway.shapes import (
     twin_document,
 )
 
-READ = "custom:civic:read"
-ASK = "custom:civic:ask"
 RELEASE = "custom:civic:release"
 #: Any of these may hand in an approval; its authority is the signature, not the one who carries it.
 APPROVE = ("custom:civic:approve:city", "custom:civic:approve:cso", RELEASE)
@@ -114,13 +114,17 @@ def _routes(parts: Parts, caller: Any) -> APIRouter:
         _check_body(body)
         return price_document(parts.asking.price(who.asker, body.request()), body.team)
 
-    @routes.post("/answers", response_model=dict[str, Any], responses=BODIES)
+    @routes.post("/answers", response_model=dict[str, Any], responses=BODIES | WAITS)
     def ask(
         body: QuestionBody, who: Annotated[Caller, allowed(ASK)], accept: Annotated[str, Header()] = ""
     ) -> Response:
-        """A signed answer, charged before it is computed; a stored one is free."""
+        """A signed answer, charged before it is computed; a stored one is free. 202 where a person decides first."""
         _check_body(body)
-        return answer_response(answer_document(parts.asking.answer(who.asker, body.request())), accept)
+        answered = parts.asking.answer(who.asker, body.request())
+        if isinstance(answered, Answered):
+            return answer_response(answer_document(answered), accept)
+        with parts.database.reading() as connection:
+            return JSONResponse(parts.approving.document(connection, answered, who.asker), status_code=202)
 
     @routes.get("/answers")
     def answers(who: Annotated[Caller, allowed(READ)]) -> list[dict[str, Any]]:
@@ -148,6 +152,7 @@ def _routes(parts: Parts, caller: Any) -> APIRouter:
         """One side's signature over the record's canonical bytes."""
         return parts.releasing.approve(release, body.signature())
 
+    routes.include_router(approval_routes(parts, allowed))
     return routes
 
 

@@ -19,7 +19,7 @@ from data_access.clock import Clock, timestamp
 from data_access.db import Transaction
 from data_access.db.ledger import charges, periods, reservations, retry_keys, settlements
 from data_access.errors import BudgetExhausted, KeyReused
-from data_access.policy import OpenPolicy, Policy
+from data_access.policy import LOADS, OpenPolicy, Policy
 from data_access.pricing import Quote
 from data_access.privacy.budget import Rho
 from data_access.query.open_binding import OpenBound
@@ -64,7 +64,6 @@ class Book:
             raise BudgetExhausted(
                 period=quote.periods[0], requested=str(quote.rho), remaining="0", whose="team"
             )
-        self._open_periods(tx, quote.periods, policy, timestamp(self._clock.now()))
         for period, left in self.left(tx.connection, policy, team, quote.periods).items():
             if left.nano < quote.rho.nano:
                 raise BudgetExhausted(
@@ -74,6 +73,27 @@ class Book:
                     whose=left.whose,
                 )
         reservation = self.note(tx, quote, policy, team, asker, retry)
+        self.charge(
+            tx, reservation, policy, quote.periods, team, cap.name, quote.rho.nano, plan_id=quote.bound.id
+        )
+        return reservation
+
+    def charge(
+        self,
+        tx: Transaction,
+        reservation: Reservation,
+        policy: Policy,
+        wanted: tuple[str, ...],
+        team: str,
+        cap: str,
+        nano: int,
+        *,
+        plan_id: str,
+    ) -> None:
+        """Write `nano` to each of the periods, opening those that are new, with the event. Whether it is there to be
+        spent is for the caller to have looked up, in this transaction.
+        """
+        self._open_periods(tx, wanted, policy, timestamp(self._clock.now()))
         # Counted here and not by a sequence, which leaves a gap wherever a transaction was rolled back: in the
         # public ledger a gap means a charge that is missing.
         last = tx.connection.scalar(select(func.max(charges.c.seq))) or 0
@@ -86,10 +106,10 @@ class Book:
                     "lineage": policy.lineage,
                     "period": period,
                     "team": team,
-                    "cap": cap.name,
-                    "nano": quote.rho.nano,
+                    "cap": cap,
+                    "nano": nano,
                 }
-                for seq, period in enumerate(quote.periods, last + 1)
+                for seq, period in enumerate(wanted, last + 1)
             ],
         )
         self._chain.append(
@@ -97,15 +117,14 @@ class Book:
             EventKind.CHARGED,
             {
                 "lineage": policy.lineage,
-                "periods": list(quote.periods),
+                "periods": list(wanted),
                 "team": team,
-                "nano": quote.rho.nano,
-                "plan": quote.bound.id,
+                "nano": nano,
+                "plan": plan_id,
                 "policy": reservation.policy_hash,
                 "reservation": reservation.id,
             },
         )
-        return reservation
 
     def note(
         self, tx: Transaction, quote: Quote, policy: Policy, team: str, asker: str, retry: RetryKey | None
@@ -218,7 +237,12 @@ class Book:
                 .label("charged"),
             )
             .outerjoin(settlements, settlements.c.reservation == reservations.c.id)
-            .where(settlements.c.reservation.is_(None), reservations.c.reserved_at < before)
+            .where(
+                settlements.c.reservation.is_(None),
+                reservations.c.reserved_at < before,
+                # A load's own question waits for the next load or start, since it can never be charged again.
+                reservations.c.team != LOADS,
+            )
         ).all()
         for reservation, charged in stale:
             self.settle(tx, reservation, "closed")
@@ -236,7 +260,7 @@ class Book:
         """
         cap = policy.cap_of(team)
         ceiling = Rho.parse(policy.budget).nano
-        kept = Rho.parse(policy.load_rho).nano + Rho.parse(policy.held_back).nano
+        held_back, for_loads = Rho.parse(policy.held_back).nano, Rho.parse(policy.load_rho).nano
         opened: dict[str, int] = {
             row.period: row.budget
             for row in connection.execute(
@@ -245,16 +269,22 @@ class Book:
         }
         spent: Counter[str] = Counter()
         spent_by_cap: Counter[str] = Counter()
+        by_loads: Counter[str] = Counter()
         for row in connection.execute(
             select(charges.c.period, charges.c.team, func.sum(charges.c.nano).label("nano"))
             .where(charges.c.lineage == policy.lineage)
             .group_by(charges.c.period, charges.c.team)
         ):
+            if row.team == LOADS:
+                by_loads[row.period] = int(row.nano)
+                continue
             spent[row.period] += int(row.nano)
             if policy.cap_of(row.team) == cap:
                 spent_by_cap[row.period] += int(row.nano)
         found: dict[str, Left] = {}
         for period in wanted:
+            # What loads have spent is out of what was kept for them, unless a policy has lowered that since.
+            kept = held_back + max(for_loads, by_loads[period])
             whole = opened.get(period, ceiling) - kept - spent[period]
             own = Rho.parse(cap.rho).nano - spent_by_cap[period] if cap else 0
             found[period] = Left(own, "team") if own <= whole else Left(whole, "dataset")

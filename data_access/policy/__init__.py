@@ -1,6 +1,7 @@
 """What may be asked, at what price, and who signed for it."""
 
 from data_access.policy.document import (
+    LOADS,
     AnyPolicy,
     Cap,
     Clip,
@@ -18,6 +19,7 @@ from data_access.policy.schema import open_schema_of, schema_of
 from data_access.policy.signing import check_catalog, check_signed
 
 __all__ = [
+    "LOADS",
     "AnyPolicy",
     "Cap",
     "Clip",

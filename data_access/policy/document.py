@@ -28,6 +28,8 @@ from data_access.documents import Closed, Day, Labels, Name
 from data_access.errors import PolicyMalformed
 from data_access.privacy.budget import Rho
 
+#: Who pays for what a load publishes out of `load_rho`. No group's name can hold a bracket, so no team is it.
+LOADS = "(load)"
 _MONTH = re.compile(r"(19|20|21)[0-9]{2}-(0[1-9]|1[0-2])")
 
 
@@ -263,6 +265,8 @@ class Policy(SignedPolicy):
 
     def cap_of(self, team: str) -> Cap | None:
         """The cap that `team` draws on, or None if the policy gives it nothing."""
+        if team == LOADS:
+            return None
         for cap in self.caps:
             if cap.teams != "others" and team in cap.teams:
                 return cap

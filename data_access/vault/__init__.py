@@ -5,6 +5,7 @@ Nothing here decides who may ask: it is given a signed policy and makes the one 
 
 from data_access.vault.engine import Engine
 from data_access.vault.keys import KeyStore, LineageKeys
+from data_access.vault.lost import count_past_bound
 from data_access.vault.records import Version, View, find_version, find_view
 from data_access.vault.store import Staged, VaultStore
 from data_access.vault.views import make_view
@@ -17,6 +18,7 @@ __all__ = [
     "VaultStore",
     "Version",
     "View",
+    "count_past_bound",
     "find_version",
     "find_view",
     "make_view",

@@ -22,6 +22,8 @@ class Version:
     sha256: str
     loaded_at: str
     loaded_by: str
+    #: The last month that the files cover whole; None for versions from before this was kept.
+    whole_until: str | None
 
 
 @dataclass(frozen=True)

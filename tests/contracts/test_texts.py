@@ -24,7 +24,10 @@ DOMAINS = sorted({path.stem for path in LOCALE.glob("*/*.po")})
 #: room -> the domain that its `text()` reads without being told, or None where the call names one.
 ROOMS = {"civic_kernel": None, "data_access": None, "hub_config": "workspace"}
 #: Sentences that give one fact in another form: "2026년 9월", but "September 2026".
-OTHER_FORM = {("report", "months"): {"month", "name"}}
+OTHER_FORM = {
+    ("report", "months"): {"month", "name"},
+    ("words", "value.month"): {"month", "number"},
+}
 
 
 def catalog(language: str, domain: str) -> Catalog:

@@ -21,9 +21,9 @@ from civic_kernel.queries import Dataset, Price, band, season
 from data_access.compose import Parts, compose
 from data_access.demo.prepare import install_catalog, prepare
 from data_access.flows.answering import Asker
-from data_access.gateway.identity import Caller
+from data_access.gateway.identity import ASK, READ, Caller
 from data_access.gateway.openapi import openapi_document
-from data_access.gateway.workspace import ASK, READ, workspace_app
+from data_access.gateway.workspace import workspace_app
 from data_access.settings import read_settings
 
 MONTH = "2026-09"

@@ -99,3 +99,15 @@ def test_no_person_level_value_is_anywhere_on_the_site(demonstration):
         if path.is_file():
             content = path.read_text("utf-8", "replace")
             assert not [value for value in personal if value in content], path.name
+
+
+def test_the_share_that_the_bound_leaves_out_is_told_and_holds_the_citys_truth(demonstration, blocked):
+    """One draw of a 95 % interval a month, so that the year's is looked at with three times its width to spare."""
+    truth = json.loads((demonstration.home / "city" / "files" / "truth.json").read_text("utf-8"))
+    share = 100 * truth["measured"]["share_past_bound"]
+    page = blocked.page
+    page.goto((folder(demonstration) / "ko" / "index.html").as_uri())
+    told = re.search(r"20건을 넘긴 기록은 세지 않았습니다.*?([0-9.]+)–([0-9.]+) %", page.inner_text("body"))
+    assert told is not None
+    low, high = float(told[1]), float(told[2])
+    assert low - (high - low) <= share <= high + (high - low) and high - low < 1

@@ -11,7 +11,7 @@ from typing import Any
 import pytest
 
 from data_access.errors import HubUnavailable, NotAllowed, NotSignedIn
-from data_access.gateway.identity import ACCESS, BELIEVED_SECONDS, HubIdentity, bearer
+from data_access.gateway.identity import ACCESS, ASK, BELIEVED_SECONDS, FACILITATE, HubIdentity, bearer
 from tests.factories import FakeClock
 
 OWN = "gateway-token"
@@ -76,6 +76,27 @@ def test_a_person_has_the_teams_that_the_hub_lists_and_the_tokens_scopes(hub: Hu
     # No group of people is the site's team, and what a token says of its own groups is not asked.
     assert caller.asker.teams == {"bike", "walk"}
     assert "custom:civic:ask" in caller.scopes
+
+
+def test_a_room_is_known_as_one_and_asks_for_the_team_whose_room_it_is(hub: Hub) -> None:
+    scopes = [ACCESS, "custom:civic:ask", "custom:civic:facilitate"]
+    hub.add_user("room", "room-01", ["rooms", "room-of-bike", "room-of-site"], scopes)
+    # A person cannot pass for a room's team, and a room that got into a team's own group is still a room.
+    hub.add_user("person", "ann", ["room-of-bike"], scopes)
+    hub.add_user("astray", "room-02", ["rooms", "team-bike"], scopes)
+    identity = HubIdentity(hub.address, OWN)
+    room, person, astray = (identity.caller(token).asker for token in ("room", "person", "astray"))
+    assert room.is_room and room.teams == {"bike"}
+    assert not person.is_room and person.teams == frozenset()
+    assert astray.is_room and astray.teams == frozenset()
+
+
+def test_who_leads_is_what_the_token_may_do_and_not_what_its_owner_is(hub: Hub) -> None:
+    hub.add_user("page", "lea", ["team-bike", "role-facilitator"], [ACCESS, ASK, FACILITATE])
+    hub.add_user("seat", "lea", ["team-bike", "role-facilitator"], [ACCESS, ASK])
+    identity = HubIdentity(hub.address, OWN)
+    assert (identity.caller("page").asker.leads, identity.caller("seat").asker.leads) == (True, False)
+    assert identity.caller("seat").asker.asks
 
 
 def test_the_reports_service_asks_for_the_site_and_other_services_for_nobody(hub: Hub) -> None:

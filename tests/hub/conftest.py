@@ -86,6 +86,7 @@ def add_people(settings):
     for name, language, roles, teams in [
         ("expert-han", "ko", ["expert"], ["river"]),
         ("analyst-lee", "en", ["analyst"], ["river"]),
+        ("facilitator-mo", "ko", ["facilitator"], ["river"]),
         ("outsider-yun", "ko", ["participant"], ["gu-office"]),
         ("city-steward", "ko", ["city_steward"], []),
         ("cso-steward", "en", ["cso_steward"], []),

@@ -72,7 +72,8 @@ def test_uids_are_never_given_twice_and_rooms_have_their_own_range(people, setti
 def test_membership_becomes_the_hubs_groups(people):
     assert people.account("kim").groups == ["role-expert", "team-river"]
     room = people.account(people.add_room("river"))
-    assert room.groups == ["rooms"]
+    assert room.groups == ["rooms", "room-of-river"]
+    assert "team-river" not in room.groups, "who may act for a team is a person"
     assert [r.name for r in people.rooms(["river"])] == ["room-01"]
     assert people.rooms(["other"]) == []
 

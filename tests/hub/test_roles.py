@@ -40,7 +40,8 @@ def test_no_single_role_and_no_allowed_pair_has_rights_of_both_sides():
 
 def test_who_may_do_what():
     able = {scope: {r for r in roles.ROLES if scope in roles.scopes_of([r])} for scope in roles.SCOPES}
-    assert able[roles.ASK] == {"participant", "analyst", "expert"}
+    assert able[roles.ASK] == {"participant", "analyst", "expert", "facilitator"}
+    assert able[roles.FACILITATE] == {"facilitator"}
     assert able[roles.RELEASE] == {"analyst", "expert"}
     assert able[roles.APPROVE_CITY] == able[roles.LOAD_CITY] == {"city_steward"}
     assert able[roles.APPROVE_CSO] == able[roles.LOAD_CSO] == {"cso_steward"}
@@ -55,7 +56,7 @@ def test_rendered_roles_use_only_scopes_that_exist():
             assert base in scope_definitions or base in roles.SCOPES, scope
 
 
-def test_a_seats_token_can_neither_approve_nor_load():
+def test_a_seats_token_can_neither_approve_nor_load_nor_lead():
     token = set(roles.server_token_scopes())
     assert token == {"users:activity!user", "access:servers!server", roles.USE_GATEWAY, roles.ASK}
 

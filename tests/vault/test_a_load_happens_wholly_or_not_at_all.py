@@ -58,7 +58,10 @@ def test_a_load_records_version_view_and_events_together(tmp_path: Path) -> None
     facts = [event.document()["event"] for event in events]
     assert [each["kind"] for each in facts] == ["data_loaded", "view_made"]
     # Public words and hashes: no count, no file, no person.
-    assert facts[0]["facts"] == {"lineage": LINEAGE, "version": 1, "catalog": dataset().hash()}
+    assert facts[0]["facts"] == {
+        **{"lineage": LINEAGE, "version": 1, "catalog": dataset().hash()},
+        **{"whole_until": "2026-10"},
+    }
     assert facts[1]["facts"] == {"lineage": LINEAGE, "version": 1, "policy": policy(dataset()).hash()}
     assert version is not None
     assert version.number == 1

@@ -2,7 +2,7 @@
 
 from alembic import context
 
-from data_access.db import answers, audit, commons, governance, ledger, vault  # noqa: F401
+from data_access.db import answers, approvals, audit, commons, governance, ledger, vault  # noqa: F401
 from data_access.db.metadata import METADATA
 
 context.configure(
