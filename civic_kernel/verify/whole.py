@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 
+from civic_kernel.verify.approvals import check_approvals
 from civic_kernel.verify.chain import (
     START,
     Event,
@@ -22,7 +23,7 @@ from civic_kernel.verify.records import Records
 
 
 def check_audit(records: Records, kept: Iterable[Head] = ()) -> Findings:
-    """Register, chain, heads that somebody kept, witnesses. Never raises for what it finds."""
+    """Register, chain, heads that somebody kept, witnesses, words given. Never raises for what it finds."""
     found = Findings()
     _audit(records, kept, found)
     return found
@@ -46,6 +47,7 @@ def _audit(
     check_registers_in_chain(registers, events, found)
     check_heads(hashes, records.head, kept, found)
     check_witnesses(records.witnesses, registers, events, hashes, found)
+    check_approvals(events, found)
     return registers, events, hashes
 
 

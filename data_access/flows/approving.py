@@ -86,10 +86,11 @@ class Approving:
                 return self.document(tx.connection, hold, who)
             if hold.state is not State.WAITING:
                 raise _ended(hold.state.value)
-            policy = self.governing.in_force(tx.connection, hold.dataset).policy
-            if decision == "approve" and policy.hash() != hold.policy_hash:
-                # Her word would be for a price that is no longer asked.
-                raise _ended(VOID)
+            if decision == "approve":
+                policy = self.governing.in_force(tx.connection, hold.dataset).policy
+                if policy.hash() != hold.policy_hash:
+                    # Her word would be for a price that is no longer asked.
+                    raise _ended(VOID)
             decided = self.holds.decide(tx, hold, wanted, who.name)
             self.chain.append(
                 tx,

@@ -8,6 +8,8 @@ from __future__ import annotations
 import csv
 import re
 from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import replace
 from decimal import Decimal
 from pathlib import Path
 from typing import Any
@@ -23,7 +25,7 @@ from civic_kernel.queries import Dataset, Price, band, season
 from data_access.compose import Parts, compose
 from data_access.demo.prepare import install_catalog, prepare
 from data_access.flows.answering import Asker
-from data_access.gateway.identity import ASK, READ, Caller
+from data_access.gateway.identity import ASK, FACILITATE, READ, Caller
 from data_access.gateway.openapi import openapi_document
 from data_access.gateway.workspace import workspace_app
 from data_access.settings import read_settings
@@ -32,10 +34,18 @@ MONTH = "2026-09"
 
 
 class Hub:
-    """Everybody is in the workshop's team and may ask; `site` is another's."""
+    """Everybody is in the workshop's team and may ask; `site` is another's. One leads the workshop, one is its room."""
 
     def caller(self, token: str) -> Caller:
-        return Caller(Asker("someone", frozenset({"bike"})), frozenset({ASK, READ}))
+        asker = Asker("someone", frozenset({"bike"}), asks=True)
+        match token:
+            case "room":
+                return Caller(replace(asker, name="room-01", is_room=True), frozenset({ASK, READ}))
+            case "leader":
+                rights = frozenset({ASK, READ, FACILITATE})
+                return Caller(replace(asker, name="leader", leads=True), rights)
+            case _:
+                return Caller(asker, frozenset({ASK, READ}))
 
 
 DOCUMENTED = {
@@ -65,8 +75,12 @@ def parts(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Parts]:
 
 @pytest.fixture
 def client(parts: Parts) -> Client:
+    return connected(parts, "token")
+
+
+def connected(parts: Parts, token: str) -> Client:
     http = ByTheBook(workspace_app(parts, Hub(), prefix=""), raise_server_exceptions=False)
-    return Client("", "token", team="bike", purpose="workshop", language="en", http=http)
+    return Client("", token, team="bike", purpose="workshop", language="en", http=http)
 
 
 @pytest.fixture
@@ -184,6 +198,35 @@ def test_open_facts_come_row_by_row_and_add_up_without_noise(client: Client, par
 def test_the_teams_earlier_answers_are_understood(client: Client, rides: Dataset) -> None:
     rides.by(rides.sex).where(rides.month == MONTH).agg(rides=count()).ask("rough")
     assert client.team_answers()
+
+
+def test_a_rooms_question_waits_for_a_member_and_goes_on_when_she_approved(
+    parts: Parts, client: Client, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("civic_kernel.held.FIRST_PAUSE", 0.02)
+    room = connected(parts, "room")
+    rides = Dataset(room.dataset("bike_rides"), room)
+    question = rides.by(rides.rain).where(rides.month == "2025-11").agg(rides=count())
+    assert question.price("rough").body.waits == "room"
+    with ThreadPoolExecutor(1) as pool:
+        asked = pool.submit(question.ask, "rough", quiet=True)
+        while not (waiting := [line for line in client.approvals() if line.can_decide]):
+            assert not asked.done()
+        assert waiting[0].question.en.endswith("in 2025-11, by rain: count")
+        assert client.decide(waiting[0].approval_id, "approve").state == "approved"
+        frame = asked.result(30)
+    assert client.approval(waiting[0].approval_id).answer_id == frame.attrs["civic"]["answer_id"]
+
+
+def test_an_allowance_is_tried_set_and_read(parts: Parts, client: Client) -> None:
+    leader = connected(parts, "leader")
+    wanted = {"team": "bike", "dataset": "accidents", "seats": 2, "rho": 1_000_000}
+    assert leader.allow({**wanted, "dry_run": True}).allowance is None
+    assert client.allowances() == []
+    made = leader.allow({**wanted, "until": "2999-01-01T00:00:00+09:00"}).allowance
+    assert made is not None and [line.allowance_id for line in client.allowances()] == [made.allowance_id]
+    with pytest.raises(kernel_errors.NotAllowed):
+        client.allow(wanted)
 
 
 def refusals(client: Client) -> list[tuple[type[CivicError], dict[str, Any]]]:

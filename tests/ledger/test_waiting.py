@@ -313,9 +313,14 @@ def test_a_policy_that_changed_makes_an_approval_void(workspace: Workspace) -> N
     with pytest.raises(ApprovalEnded):
         workspace.parts.approving.decide(ANN, waiting, "approve")
     assert workspace.parts.approving.get(ANN, approved)["state"] == "void"
-    assert wait(workspace, ROOM, fresh=True) != approved
-    assert workspace.spent() == 0
-    workspace.parts.approving.decide(ANN, waiting, "refuse")
+    wait_id = wait(workspace, ROOM, fresh=True)
+    assert wait_id != approved and workspace.spent() == 0
+    # A dataset that closes decides nothing: what waits can still be turned down.
+    workspace.execute("UPDATE policies SET document = '{}'")
+    with pytest.raises(CivicError) as closed:
+        workspace.parts.approving.decide(ANN, wait_id, "approve")
+    assert closed.value.code == "policy_edited"
+    assert workspace.parts.approving.decide(ANN, waiting, "refuse")["state"] == "refused"
 
 
 def test_more_months_than_were_approved_are_another_price(workspace: Workspace) -> None:
