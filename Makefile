@@ -4,10 +4,10 @@ SETUP = $(PYTHON) setup_env.py --for
 RUN = .venv/bin
 
 .DEFAULT_GOAL := help
-.PHONY: help demo report test test-postgres check fix docs clean
+.PHONY: help demo report test test-postgres test-spark check fix docs clean
 
 help: ## say what can be made
-	@for name in help demo report test test-postgres check fix docs $(BENCHES) clean; do \
+	@for name in help demo report test test-postgres test-spark check fix docs $(BENCHES) clean; do \
 	  sed -n "s/^$$name:.*## \(.*\)/  make $$name|\1/p" Makefile; \
 	done | while IFS='|' read -r name text; do printf '%-22s %s\n' "  $$name" "$$text"; done
 
@@ -26,6 +26,10 @@ test: ## the whole test suite
 test-postgres: ## the vault side's tests with its database on PostgreSQL instead of SQLite
 	@$(SETUP) test
 	@$(RUN)/python -m pytest -q --database postgresql tests/ledger tests/audit tests/releasing tests/policy tests/gateway $(ARGS)
+
+test-spark: ## the second engine against the interpreter, hundreds of plans instead of dozens
+	@$(SETUP) test
+	@$(RUN)/python -m pytest -q --hypothesis-profile whole tests/query/test_spark.py $(ARGS)
 
 check: ## style, types and contracts: the quick part of the tests
 	@$(SETUP) test

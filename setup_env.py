@@ -5,7 +5,7 @@ there is nothing else to lean on. The contract, step by step:
 
 1. an interpreter that every account of the machine may run (as root), in a virtual environment at one
    prefix: `/opt/civic/<hash>` as root, `.venv` in the checkout otherwise, `CIVIC_PREFIX` where set;
-2. the packages of `requirements/*.txt`, by hash, wheels only;
+2. the packages of `requirements/*.txt`, by hash, wheels only (but PySpark, which has none);
 3. the packages of `package-lock.json`, with the machine's Node.js or one from a wheel;
 4. the project itself, copied into the environment rather than linked to the checkout, because seats run
    as other users and a checkout in a home with mode 0700 is closed to them.
@@ -42,6 +42,7 @@ except ImportError:  # Windows: the workspace itself needs Unix users and socket
 CHECKOUT = Path(__file__).resolve().parent
 OLDEST = (3, 11)
 OLDEST_NODE = 20  # configurable-http-proxy 5.3 asks for it
+OLDEST_JAVA = 17  # Spark 4 asks for it
 REQUIREMENTS = CHECKOUT / "requirements"
 NPM_FILES = ("package.json", "package-lock.json")
 PROJECT_SOURCES = (
@@ -393,21 +394,25 @@ def uv_environment(python: Path) -> Dict[str, str]:
     return {**os.environ, **env, **{k: v for k, v in os.environ.items() if k.startswith("UV_")}}
 
 
-def install_requirements(prefix: Path, name: str) -> None:
-    """By hash and from wheels only: building from source would fetch build tools that no hash names."""
+def install_requirements(prefix: Path, name: str, built: str = "", folder: Optional[Path] = None) -> None:
+    """By hash and from wheels only: building from source would fetch build tools that no hash names. `built` is
+    the one package that is published as source alone; what builds it must be there already, by hash as well.
+    Into `folder` goes what would not fit beside the other packages."""
     python, uv, file = prefix / "bin/python", prefix / "bin/uv", REQUIREMENTS / name
     quiet = ["--disable-pip-version-check", "--no-input", "-q"]
+    wanted = ["--require-hashes", "--only-binary=:all:"]
     if not uv.exists():
-        install = [python, "-m", "pip", "install", *quiet, "--require-hashes", "--only-binary=:all:", "-r"]
+        install = [python, "-m", "pip", "install", *quiet, *wanted, "-r"]
         must("installing uv", [*install, REQUIREMENTS / "bootstrap.txt"])
+    wanted += ["--no-binary=" + built, "--no-build-isolation"] if built else []
+    wanted += ["--target=%s" % folder] if folder else []
     said = run(
-        [uv, "pip", "install", "--python", python, "--require-hashes", "--no-build", "-r", file],
+        [uv, "pip", "install", "--python", python, *wanted, "-r", file],
         env=uv_environment(python),
     )
     if said is not None:
         print("\nuv could not install %s, so pip does it, which is slower. uv said:\n%s" % (name, said))
-        install = [python, "-m", "pip", "install", *quiet, "--require-hashes", "--only-binary=:all:", "-r"]
-        must("installing %s" % name, [*install, file])
+        must("installing %s" % name, [python, "-m", "pip", "install", *quiet, *wanted, "-r", file])
 
 
 def install_project(prefix: Path) -> None:
@@ -506,13 +511,16 @@ def make_system_users() -> None:
 
 
 def tests_lack() -> List[str]:
-    """Debian packages that the tests still need: a browser with fonts, and a database server."""
+    """Debian packages that the tests still need: a browser with fonts, a database server, Java for Spark."""
     fonts = ("/usr/share/fonts/**/NotoSansCJK*", "/usr/local/share/fonts/**/NotoSansCJK*")
     lacking = [] if shutil.which("chromium") else ["chromium"]
     if not any(glob.glob(pattern, recursive=True) for pattern in fonts):
         lacking.append("fonts-noto-cjk")
     if not (shutil.which("initdb") or glob.glob("/usr/lib/postgresql/*/bin/initdb")):
         lacking.append("postgresql")
+    java = re.search(r"\d+", output_of(["java", "--version"]))
+    if java is None or int(java.group()) < OLDEST_JAVA:
+        lacking.append("default-jre-headless")
     return lacking
 
 
@@ -613,6 +621,9 @@ def set_up(purpose: str) -> None:
         if fresh or level not in marker["levels"]:
             with step(2, "Python packages (%s.txt), by hash" % level):
                 install_requirements(prefix, level + ".txt")
+                if level == "dev":
+                    install_requirements(prefix, "spark.txt", built="pyspark")
+                    install_requirements(prefix, "accountant.txt", folder=prefix / "accountant")
         if fresh:
             with step(3, "npm packages: proxy, map library, design tokens"):
                 install_node_packages(prefix)

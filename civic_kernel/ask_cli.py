@@ -20,7 +20,12 @@ if TYPE_CHECKING:
 @click.argument("sql", required=False)
 @click.option("--plan", "source", help="A JSON file with the question, or - for standard input.")
 @click.option(
-    "--spend", help='rough, normal, fine, "±50 rides", or a ρ such as 0.01. Default: the policy\'s.'
+    "--spend",
+    help='rough, normal, fine, "±50 rides", "±5% rides", or a ρ such as 0.01. Default: the policy\'s.',
+)
+@click.option(
+    "--cell",
+    help='How large a cell is, for margins like "±5% rides" or of a mean: a number, or a stored answer\'s id.',
 )
 @click.option("--team", help="Whose budget pays. Default: CIVIC_TEAM.")
 @click.option("--purpose", help="One of the policy's purposes. Default: CIVIC_PURPOSE.")
@@ -31,6 +36,7 @@ def ask(
     sql: str | None,
     source: str | None,
     spend: str | None,
+    cell: str | None,
     team: str | None,
     purpose: str | None,
     fresh: bool,
@@ -44,7 +50,7 @@ def ask(
         if (sql is None) is (source is None):
             raise click.UsageError(text(client.language, "kernel", "cli.ask_one"))
         question = sql if sql is not None else _read_plan(str(source), client)
-        wanted = _spend(spend, client)
+        wanted = _spend(spend, cell, client)
         if only_price:
             offer = client.price(question, wanted, team=team, purpose=purpose, fresh=fresh)
             click.echo(offer.model_dump_json() if as_json else _price_line(client, offer))
@@ -68,14 +74,15 @@ def _read_plan(source: str, client: Client) -> dict[str, Any]:
     return plan
 
 
-def _spend(given: str | None, client: Client) -> dict[str, Any] | None:
+def _spend(given: str | None, cell: str | None, client: Client) -> dict[str, Any] | None:
     from civic_kernel.queries import PRECISIONS, spend_document
 
-    return spend_document(given, PRECISIONS.values(), client.language)
+    size = int(cell) if cell and cell.isascii() and cell.isdigit() else cell
+    return spend_document(given, PRECISIONS.values(), client.language, size)
 
 
 def _price_line(client: Client, offer: PriceBody) -> str:
-    from civic_kernel.queries import Price
+    from civic_kernel.price_card import Price
 
     return str(Price(offer, client.dataset(str(offer.plan["dataset"])), client.language))
 

@@ -8,7 +8,8 @@ from typing import TYPE_CHECKING, Any
 
 from civic_kernel.client import Client
 from civic_kernel.frames import labelled_frame, origin_of
-from civic_kernel.queries import PRECISIONS, Price, Spend, show, spend_document
+from civic_kernel.price_card import Price, show
+from civic_kernel.queries import PRECISIONS, Cell, Spend, spend_document
 from civic_kernel.sql_text import sql_of
 from civic_kernel.texts import Language, text
 
@@ -26,21 +27,29 @@ class SqlQuestion:
     text: str
     client: Client = field(repr=False)
 
-    def price(self, spend: Spend = None, *, team: str | None = None, purpose: str | None = None) -> Price:
+    def price(
+        self,
+        spend: Spend = None,
+        *,
+        cell: Cell = None,
+        team: str | None = None,
+        purpose: str | None = None,
+    ) -> Price:
         """What it would cost and how exact it would be. Costs nothing. Raises SqlRefused, which says what to write."""
-        return self._price(self._spend(spend), team, purpose, fresh=False)
+        return self._price(self._spend(spend, cell), team, purpose, fresh=False)
 
     def ask(
         self,
         spend: Spend = None,
         *,
+        cell: Cell = None,
         team: str | None = None,
         purpose: str | None = None,
         fresh: bool = False,
         quiet: bool = False,
     ) -> AnswerFrame:
         """Ask, pay, and get the frame; as `Question.ask`."""
-        sent = self._spend(spend)
+        sent = self._spend(spend, cell)
         if not quiet:
             show(self._price(sent, team, purpose, fresh))
         return _frame(self.client, self.client.ask(self.text, sent, team=team, purpose=purpose, fresh=fresh))
@@ -51,9 +60,9 @@ class SqlQuestion:
         body = self.client.price(self.text, sent, team=team, purpose=purpose, fresh=fresh)
         return Price(body, self.client.dataset(str(body.plan["dataset"])), self.client.language)
 
-    def _spend(self, spend: Spend) -> dict[str, Any] | None:
+    def _spend(self, spend: Spend, cell: Cell) -> dict[str, Any] | None:
         # Which dataset is asked stands in the text, which only the gateway reads: it also judges the precision.
-        return spend_document(spend, PRECISIONS.values(), self.client.language)
+        return spend_document(spend, PRECISIONS.values(), self.client.language, cell)
 
 
 def team_questions(client: Client, containing: str = "") -> pd.DataFrame:

@@ -6,16 +6,14 @@ pen costs neither a round trip nor an event in the ledger. The gateway checks ev
 
 from __future__ import annotations
 
-import html
 import re
 from abc import ABC, abstractmethod
 from collections.abc import Iterable
 from dataclasses import dataclass, field, replace
 from decimal import Decimal, InvalidOperation
 from difflib import get_close_matches
-from typing import TYPE_CHECKING, Any, NoReturn
+from typing import TYPE_CHECKING, Any, NoReturn, TypeAlias
 
-from civic_kernel.affordable import choices, percent, when_low
 from civic_kernel.client import Client
 from civic_kernel.errors import (
     MeasureRefused,
@@ -25,10 +23,10 @@ from civic_kernel.errors import (
     UnknownFunction,
     ValueOutsideDomain,
 )
-from civic_kernel.lost import lost_of, lost_words
 from civic_kernel.measures import Measure
+from civic_kernel.price_card import Price, show
 from civic_kernel.texts import Language, speaker, text
-from civic_kernel.wire import ColumnDetail, DatasetDetail, MeasurePrice, PriceBody
+from civic_kernel.wire import ColumnDetail, DatasetDetail
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -43,8 +41,13 @@ Spend = str | int | float | Decimal | dict[str, Any] | None
 
 #: The policy's names, as a person may type them.
 PRECISIONS = {"대략": "rough", "보통": "normal", "자세히": "fine"}
-#: `±50 rides`: the 95 % half-width that a measure shall have, in its own unit.
-_MARGIN = re.compile(r"(?:±|\+/?-)\s*(?P<width>[0-9][0-9,]{0,12})\s+(?P<measure>[a-z][a-z0-9_]*)", re.ASCII)
+#: How large cells are, for margins that depend on it: rows or persons, a stored answer's id, or its frame.
+Cell: TypeAlias = "int | str | pd.DataFrame | None"
+#: `±50 rides`, `±5% rides`: the 95 % half-width that a measure shall have, in its own unit or as part of a size.
+_MARGIN = re.compile(
+    r"(?:±|\+/?-)\s*(?P<width>[0-9][0-9,]{0,12}(?:\.[0-9]{1,6})?)\s*(?P<part>%?)\s+(?P<measure>[a-z][a-z0-9_]*)",
+    re.ASCII,
+)
 
 
 @dataclass(frozen=True)
@@ -326,15 +329,23 @@ class Question:
             "measures": {name: measure.node for name, measure in self.measures},
         }
 
-    def price(self, spend: Spend = None, *, team: str | None = None, purpose: str | None = None) -> Price:
-        """What it would cost and how exact it would be. Costs nothing."""
-        body = self._client.price(self.plan, self._spend(spend), team=team, purpose=purpose)
+    def price(
+        self,
+        spend: Spend = None,
+        *,
+        cell: Cell = None,
+        team: str | None = None,
+        purpose: str | None = None,
+    ) -> Price:
+        """What it would cost and how exact it would be. Costs nothing. `cell` is as for `ask`."""
+        body = self._client.price(self.plan, self._spend(spend, cell), team=team, purpose=purpose)
         return Price(body, self.dataset.detail, self._language)
 
     def ask(
         self,
         spend: Spend = None,
         *,
+        cell: Cell = None,
         team: str | None = None,
         purpose: str | None = None,
         fresh: bool = False,
@@ -342,11 +353,14 @@ class Question:
     ) -> AnswerFrame:
         """Ask, pay, and get the frame. Shows the price first unless `quiet` (as in a report).
 
+        `cell` says how large a cell is, where a margin depends on it (`"±5% rides"`, or of a mean): a number of rows
+        or persons, or an answer (its frame or id) that shows it. Without it the catalog's size holds, if it has one.
+
         `fresh` pays again although the same question is stored: for newer data, or independent noise.
         """
         from civic_kernel.frames import labelled_frame
 
-        sent = self._spend(spend)
+        sent = self._spend(spend, cell)
         if not quiet:
             offer = self._client.price(self.plan, sent, team=team, purpose=purpose, fresh=fresh)
             show(Price(offer, self.dataset.detail, self._language))
@@ -375,23 +389,38 @@ class Question:
             case _:
                 self._refuse("query.by")
 
-    def _spend(self, spend: Spend) -> dict[str, Any] | None:
-        return spend_document(spend, self.dataset.detail.precisions, self._language)
+    def _spend(self, spend: Spend, cell: Cell) -> dict[str, Any] | None:
+        return spend_document(spend, self.dataset.detail.precisions, self._language, cell)
 
     def _refuse(self, key: str, **facts: object) -> NoReturn:
         say = speaker(self._language, "kernel", key)
         raise PlanInvalid(say("", **facts), say(".remedy", **facts))
 
 
-def spend_document(spend: Spend, precisions: Iterable[str], language: Language) -> dict[str, Any] | None:
+def spend_document(
+    spend: Spend, precisions: Iterable[str], language: Language, cell: Cell = None
+) -> dict[str, Any] | None:
     """The contract's form of what a person typed. Raises SpendInvalid, which names the `precisions`."""
+    document = _spend_alone(spend, precisions, language)
+    if cell is None:
+        return document
+    if not isinstance(cell, int | str):
+        from civic_kernel.frames import origin_of
+
+        cell = str(origin_of(cell)["answer_id"])
+    return {**(document or {}), "cell": cell}
+
+
+def _spend_alone(spend: Spend, precisions: Iterable[str], language: Language) -> dict[str, Any] | None:
     if spend is None or isinstance(spend, dict):
         return spend
     known = list(precisions)
     if isinstance(spend, str):
         margin = _MARGIN.fullmatch(spend.strip())
         if margin:
-            return {"margin": {margin["measure"]: int(margin["width"].replace(",", ""))}}
+            width = margin["width"].replace(",", "")
+            whole = width.isdigit() and not margin["part"]
+            return {"margin": {margin["measure"]: int(width) if whole else width + margin["part"]}}
         if not spend[:1].isdigit():
             name = PRECISIONS.get(spend, spend)
             if name not in known:
@@ -407,93 +436,5 @@ def spend_document(spend: Spend, precisions: Iterable[str], language: Language) 
     return {"rho": format(rho, "f")}
 
 
-@dataclass(frozen=True)
-class Price:
-    """A price in words: whose budget, what part of what is left, how exact, how many more such."""
-
-    body: PriceBody
-    dataset: DatasetDetail = field(repr=False)
-    language: Language = field(repr=False, default="ko")
-
-    @property
-    def rho(self) -> Decimal:
-        """The cost in zCDP's ρ, for those who account in it."""
-        return Decimal(self.body.rho).scaleb(-9)
-
-    def lines(self) -> list[tuple[str, str]]:
-        """(label, value) in reading order."""
-        b = self.body
-        say = speaker(self.language, "kernel", "price.")
-        if b.stored:
-            cost = say("stored")
-        elif b.free or b.share_of_left is None:
-            cost = say("free")
-        else:
-            cost = say("share", percent=percent(b.share_of_left), team=b.team, rho=format(self.rho, "f"))
-        rows = [(say("cost"), cost)]
-        if b.waits:
-            rows.append((say("waits"), text(self.language, "kernel", f"waiting.who.{b.waits}", team=b.team)))
-        if b.left:
-            rows.append((say("left"), self._left()))
-        if b.more_such is not None and not b.stored:
-            rows.append((say("more"), say("more_such", n=f"{b.more_such:,}")))
-        rows.extend((say("margin", measure=name), self._margin(m)) for name, m in b.measures.items())
-        lost = lost_of(self.dataset.unit, self.dataset.row_bound, b.truncated_share)
-        rows.extend((say("lost"), words) for words in lost_words(lost, self.language, "lost.card"))
-        return rows + when_low(b, self.dataset, self.language)
-
-    def _margin(self, measure: MeasurePrice) -> str:
-        say = speaker(self.language, "kernel", "price.")
-        if self.dataset.is_open:
-            return say("exact")
-        if measure.margin is not None:
-            return say("plus_minus", margin=f"{measure.margin:,}")
-        if measure.expected is None:
-            return say("depends")
-        unit = " %p" if measure.fn == "quantiles" else ""
-        return say("expected", margin=measure.expected.margin + unit, cell=f"{measure.expected.cell:,}")
-
-    def _left(self) -> str:
-        """What the team has left in its tightest period, as a part of its cap where that is known."""
-        left, period = min((nano, period) for period, nano in self.body.left.items())
-        cap = next((t.cap for t in self.dataset.teams if t.team == self.body.team), 0)
-        say = speaker(self.language, "kernel", "price.")
-        if cap <= 0:
-            return say("left_only", period=period)
-        share = say("left_share", percent=percent(Decimal(left) / Decimal(cap)), period=period)
-        others = len(self.body.left) - 1
-        return share + (say("period_join", n=others) if others else "")
-
-    def __str__(self) -> str:
-        return " · ".join(f"{label}: {value}" for label, value in self.lines())
-
-    __repr__ = __str__
-
-    def _repr_html_(self) -> str:
-        rows = "".join(
-            # width and float undo JupyterLab's own rules for lists, which squeeze the words into a fifth.
-            f'<dt style="font-weight:600;float:none;width:auto">{html.escape(label)}</dt>'
-            f'<dd style="margin:0;float:none;width:auto">{html.escape(value)}</dd>'
-            for label, value in [*self.lines(), *choices(self.body, self.dataset, self.language)]
-        )
-        # Inline style: a notebook's sanitiser keeps it and drops <style>. No colour, so both themes hold.
-        return (
-            '<dl style="display:grid;grid-template-columns:max-content 1fr;gap:.2em 1em;border:1px solid;'
-            f'border-radius:6px;padding:.6em 1em;max-width:44em;margin:.5em 0">{rows}</dl>'
-        )
-
-
 def _some(values: list[str], most: int = 8) -> str:
     return ", ".join(values[:most]) + (" …" if len(values) > most else "")
-
-
-def show(price: Price) -> None:
-    """The card in a notebook, the line in a terminal."""
-    import sys
-
-    # Only where IPython runs already: importing it for a terminal would take half a second.
-    ipython = sys.modules.get("IPython")
-    if ipython is not None and ipython.get_ipython() is not None:
-        ipython.display.display(price)
-    else:
-        print(price, file=sys.stderr)

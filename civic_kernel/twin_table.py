@@ -211,8 +211,9 @@ class TwinTable:
     def _rho(self, spend: dict[str, Any] | None, measures: Mapping[str, Any], cells: int) -> int:
         """Nano-ρ that a real question would spend. Raises SpendInvalid."""
         d = self._detail
-        match spend:
-            case None:
+        cell = (spend or {}).get("cell")
+        match {word: value for word, value in (spend or {}).items() if word != "cell"}:
+            case {**nothing} if not nothing:
                 return d.default_spend
             case {"precision": str(name)} if name in d.precisions:
                 return d.precisions[name]
@@ -227,8 +228,8 @@ class TwinTable:
                 needed = [
                     math.ceil(self._squared(measures[name], cells) * (_Z / width) ** 2 / 2 * NANO)
                     * len(measures)
-                    for name, width in widths.items()
-                    if name in measures and type(width) is int and width > 0
+                    for name, wanted in widths.items()
+                    if name in measures and (width := _width(wanted, cell)) > 0
                 ]
                 if needed:
                     return max(needed)
@@ -398,3 +399,15 @@ def _product(domains: list[list[Any]]) -> list[tuple[Any, ...]]:
 def _objects(series: pd.Series[Any]) -> npt.NDArray[np.object_]:
     """Python's own values: they are looked up in domains that came as JSON."""
     return np.array(series.tolist(), dtype=object)
+
+
+def _width(wanted: Any, cell: Any) -> float:
+    """A margin as a number; `"5%"` of the size that the asker named. 0 for one that means nothing here."""
+    part = isinstance(wanted, str) and wanted.endswith("%")
+    try:
+        width = float(Decimal(str(wanted).removesuffix("%")))
+    except InvalidOperation:
+        return 0.0
+    if not part:
+        return width
+    return width * cell / 100 if type(cell) is int else 0.0

@@ -134,7 +134,7 @@ class DatasetDetail(Wire):
 
 
 class Expected(Wire):
-    """The half-width of a measure whose error depends on the cell, at the size `cell` that the asker named."""
+    """The half-width of a measure whose error depends on the cell, at the size `cell` of the price."""
 
     margin: str
     cell: int
@@ -163,6 +163,14 @@ class TruncatedShare(Wire):
     lost_shares: list[str] = []
 
 
+class Offer(Wire):
+    """What finer answers give for nothing, of these months: the half-width of each measure."""
+
+    periods: list[str]
+    answers: list[str]
+    margins: dict[str, int]
+
+
 class PriceBody(Wire):
     plan: dict[str, Any]
     plan_id: str
@@ -180,6 +188,14 @@ class PriceBody(Wire):
     #: Why it would wait for a person: `allowance` or `room`.
     waits: str | None = None
     truncated_share: TruncatedShare | None = None
+    #: Months that are still to be paid for; None from a gateway that does not say.
+    to_pay: list[str] | None = None
+    #: Month → the answer that is there already.
+    joins: dict[str, str] = {}
+    offers: list[Offer] = []
+    #: How large cells are taken to be, and who says so: `asker`, `catalog`, `answer:ans-…`.
+    cell: int | None = None
+    cell_from: str | None = None
 
 
 class TableColumn(Wire):

@@ -326,7 +326,9 @@ class PolicyRolledBack(DatasetClosed):
 
 
 class PolicyLineageChanged(DatasetClosed):
-    """Lane, unit, person column, period or time column differ from the lineage's first policy."""
+    """Lane, unit, person column, period or time column differ from the lineage's first policy, or the file's columns
+    that these names stand for.
+    """
 
     code = "policy_lineage_changed"
 

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field, replace
 from decimal import ROUND_CEILING, Decimal, InvalidOperation, localcontext
 from typing import Any, Literal, assert_never
 
@@ -37,20 +38,57 @@ PRECISIONS: dict[str, Precision] = {
 }
 
 
+#: An answer's id: anything else never reaches the database.
+_ANSWER = re.compile(r"ans-[a-z2-7]{26}")
+
+
 @dataclass(frozen=True)
 class SpendRho:
     rho: Rho
 
 
 @dataclass(frozen=True)
+class Size:
+    """How large a cell is taken to be, and who says so: `asker`, `catalog` or `answer:ans-…`. None: they do not say.
+
+    `figures` are the usual values of measures (as `measure_meaning` writes them) in their own units, where an answer
+    shows them.
+    """
+
+    source: str
+    rows: int | None
+    persons: int | None
+    figures: Mapping[str, Decimal] = field(default_factory=dict)
+
+    def of(self, measure: Measure) -> Decimal | None:
+        """What a per cent of this measure is a part of."""
+        match measure:
+            case Count() | Histogram():
+                return None if self.rows is None else Decimal(self.rows)
+            case Persons():
+                return None if self.persons is None else Decimal(self.persons)
+            case Sum() | Mean() | Share():
+                # A number of rows is no number of minutes: only an answer that shows the sum knows its size.
+                return self.figures.get(measure_meaning(measure))
+            case Quantiles():
+                return None
+            case _:
+                assert_never(measure)
+
+
+def measure_meaning(measure: Measure) -> str:
+    """The same for measures that ask for the same, whatever their weight."""
+    return repr(replace(measure, weight=1))
+
+
+@dataclass(frozen=True)
 class SpendMargin:
     """A wanted 95 % half-width for some measures, in their own units: of the column for a mean, of 1 for a share,
-    of 100 in rank for quantiles. Those three need `cell`, the size at which it shall hold.
+    of 100 in rank for quantiles. Those three hold at a size.
     """
 
     margins: Mapping[str, Decimal]
-    cell: int | None = None
-    #: Those of `margins` that were asked for as per cent of `cell`.
+    #: Those of `margins` that are per cent of what the size says of the measure.
     relative: frozenset[str] = frozenset()
 
 
@@ -87,16 +125,16 @@ class Quote:
 
 
 def decode_spend(document: Any, policy: Policy) -> Spend:
-    """`{"rho": "0.01"}`, `{"margin": {"rides": 50}}`, `{"precision": "보통"}` or None; any of them with `"cell"`, the
-    size of cell that margins of means, shares and quantiles are for. Raises SpendInvalid.
+    """`{"rho": "0.01"}`, `{"margin": {"rides": 50}}`, `{"precision": "보통"}` or None; any of them with `"cell"`
+    (`decode_size`). Raises SpendInvalid.
     """
     if document is None:
         return SpendRho(Rho.parse(policy.default_spend))
     if not isinstance(document, dict):
         raise SpendInvalid()
-    cell = decode_cell(document)
+    named = decode_size(document) is not None
     document = {word: value for word, value in document.items() if word != "cell"}
-    if not document and cell is not None:
+    if not document and named:
         return SpendRho(Rho.parse(policy.default_spend))
     if len(document) != 1:
         raise SpendInvalid()
@@ -107,25 +145,30 @@ def decode_spend(document: Any, policy: Policy) -> Spend:
             except ValueError:
                 raise SpendInvalid() from None
         case {"margin": dict(margins)} if margins:
-            return _decode_margins(margins, cell)
+            return _decode_margins(margins)
         case {"precision": str(name)} if name in PRECISIONS and PRECISIONS[name] in policy.precisions:
             return SpendPrecision(PRECISIONS[name])
         case _:
             raise SpendInvalid()
 
 
-def decode_cell(document: Any) -> int | None:
-    """The `cell` of a spend, None where it names none. Raises SpendInvalid."""
+def decode_size(document: Any) -> int | str | None:
+    """The `cell` of a spend: a number of rows or persons, or the id of an answer that shows them; None where the
+    spend names none. Raises SpendInvalid.
+    """
     if not isinstance(document, dict) or "cell" not in document:
         return None
-    cell = document["cell"]
-    if type(cell) is not int or not 1 <= cell <= 10**12:
-        raise SpendInvalid()
-    return cell
+    match document["cell"]:
+        case str(answer) if _ANSWER.fullmatch(answer):
+            return answer
+        case int(cell) if type(cell) is int and 1 <= cell <= 10**12:
+            return cell
+        case _:
+            raise SpendInvalid()
 
 
-def _decode_margins(margins: dict[str, Any], cell: int | None) -> SpendMargin:
-    """Whole numbers; decimal fractions as text, since a mean is wanted to half a minute; `"5%"` of `cell`."""
+def _decode_margins(margins: dict[str, Any]) -> SpendMargin:
+    """Whole numbers; decimal fractions as text, since a mean is wanted to half a minute; `"5%"` of a size."""
     found: dict[str, Decimal] = {}
     relative: set[str] = set()
     for name, wanted in margins.items():
@@ -138,21 +181,24 @@ def _decode_margins(margins: dict[str, Any], cell: int | None) -> SpendMargin:
         if not margin.is_finite():
             raise SpendInvalid()
         if isinstance(wanted, str) and wanted.endswith("%"):
-            if cell is None:
-                raise MarginRefused(measure=name[:40])
             relative.add(name)
-            margin = margin * cell / 100
-        if not Decimal("1e-6") <= margin <= 10**18:
-            raise SpendInvalid()
-        found[name] = margin
-    return SpendMargin(found, cell, frozenset(relative))
+        found[name] = _checked(margin)
+    return SpendMargin(found, frozenset(relative))
 
 
-def quote(bound: BoundPlan, policy: Policy, spend: Spend) -> Quote:
-    """Raises SpendInvalid, SpendOverMaximum, MarginRefused, or PlanInvalid for a filter that no month can pass."""
+def _checked(margin: Decimal) -> Decimal:
+    if not Decimal("1e-6") <= margin <= 10**18:
+        raise SpendInvalid()
+    return margin
+
+
+def quote(bound: BoundPlan, policy: Policy, spend: Spend, size: Size | None = None) -> Quote:
+    """`size` is what relative margins, and those of means, shares and quantiles, are for.
+
+    Raises SpendInvalid, SpendOverMaximum, MarginRefused, or PlanInvalid for a filter that no month can pass."""
     if not bound.periods:
         raise PlanInvalid(where="where: no month passes it")
-    rho = _total(bound, policy, spend)
+    rho = _total(bound, policy, spend, size)
     maximum = Rho.parse(policy.max_spend)
     if rho.nano == 0:
         raise SpendInvalid()
@@ -235,28 +281,35 @@ def _half_clip(draws: tuple[Draw, ...]) -> Decimal:
     return centred / rows / 2
 
 
-def _total(bound: BoundPlan, policy: Policy, spend: Spend) -> Rho:
+def _total(bound: BoundPlan, policy: Policy, spend: Spend, size: Size | None) -> Rho:
     match spend:
         case SpendRho(rho):
             return rho
         case SpendPrecision(precision):
             return Rho.parse(policy.precisions[precision])
-        case SpendMargin(margins, cell, relative):
+        case SpendMargin(margins, relative):
             measures = dict(bound.plan.measures)
             if not set(margins) <= set(measures):
                 raise SpendInvalid()
-            # A size is a number of rows or persons: a part of it is no margin of minutes or of a ratio.
-            if any(not isinstance(measures[name], Count | Persons | Histogram) for name in relative):
-                raise SpendInvalid()
             weights = sum(measure.weight for measure in measures.values())
             needed = 0
-            for name, margin in margins.items():
-                own = _rho_for_margin(name, bound, policy, margin, cell)
+            for name, wanted in margins.items():
+                margin = _margin_of(measures[name], name, wanted, size) if name in relative else wanted
+                own = _rho_for_margin(name, bound, policy, margin, size.rows if size else None)
                 # Ceiling: the share that `split` rounds down must still reach the margin.
                 needed = max(needed, -(-own * weights // measures[name].weight))
             return Rho(min(needed, 2**62 - 1))
         case _:
             assert_never(spend)
+
+
+def _margin_of(measure: Measure, name: str, per_cent: Decimal, size: Size | None) -> Decimal:
+    """Raises MarginRefused where nobody says what it is a part of."""
+    whole = size.of(measure) if size else None
+    # A value of about nothing has no per cent.
+    if not whole:
+        raise MarginRefused(measure=name)
+    return _checked(per_cent * abs(whole) / 100)
 
 
 def _rho_for_margin(name: str, bound: BoundPlan, policy: Policy, margin: Decimal, cell: int | None) -> int:

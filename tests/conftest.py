@@ -10,6 +10,8 @@ chromium       a real browser for one module: its event loop must not outlive it
 `--database postgresql` puts every workspace's database on a PostgreSQL server (`make test-postgres`): the same
 tests, the same promises. `postgresql` is that server, for tests that need it whichever option is given.
 
+`--hypothesis-profile whole` runs every example of the tests that skip most of them in `make test`.
+
 Makers (keys, registers, policies, files, questions) are functions of tests/factories.py.
 """
 
@@ -20,11 +22,15 @@ import shutil
 from collections.abc import Iterator
 from pathlib import Path
 
+import hypothesis
 import pytest
 from playwright.sync_api import Browser, sync_playwright
 
 from tests.factories import FakeClock, Workspace, copy_workspace, make_workspace
 from tests.postgresql import Server, find_programs, serving
+
+#: `--hypothesis-profile whole`, for tests that run only a part of their examples otherwise.
+hypothesis.settings.register_profile("whole", deadline=None, print_blob=True)
 
 #: Debian's. Without the last five it looks up its maker's hosts at every start.
 FLAGS = [

@@ -10,20 +10,53 @@ import click
 from rich.console import Console
 from rich.table import Table
 
-from benchmarks.attacks import budget, channels, guessing, injection, noise
+from benchmarks.attacks import (
+    accounting,
+    arithmetic,
+    budget,
+    channels,
+    grammar,
+    guessing,
+    injection,
+    lineage,
+    noise,
+    reconstruction,
+    replay,
+    timing,
+    worlds,
+)
 from benchmarks.attacks.verdict import Verdict
 from benchmarks.figures import write
 
 #: name → (attack, its draws when it is run at length, and in the quick case of the test suite).
 ATTACKS: dict[str, tuple[Callable[[int], Verdict], int, int]] = {
-    "averaging": (budget.averaging, 500, 40),
-    "differencing": (guessing.differencing, 20_000, 2_000),
-    "membership": (guessing.membership, 20_000, 2_000),
-    "race": (budget.race, 3, 1),
-    "noise": (noise.wrong_noise, 200_000, 10_000),
-    "injection": (injection.injection, 1_000, 1_000),
+    "averaging": (budget.averaging, 500, 30),
+    "rollups": (replay.rolled_up, 300, 12),
+    "differencing": (guessing.differencing, 20_000, 1_000),
+    "flipping": (guessing.flipping, 20_000, 1_000),
+    "alternating": (guessing.alternating, 10_000, 300),
+    "membership": (guessing.membership, 20_000, 500),
+    "lost": (guessing.lost_share, 20_000, 500),
+    "trajectory": (worlds.trajectory, 2_000, 80),
+    "cloning": (worlds.cloning, 4_000, 150),
+    "absent": (worlds.absent, 4_000, 150),
+    "reconstruction": (reconstruction.reconstruction, 200, 28),
+    "discovery": (reconstruction.discovery, 300, 8),
+    "lattice": (arithmetic.lattice, 500_000, 2_000),
+    "overflow": (arithmetic.overflow, 20, 2),
+    "noise": (noise.wrong_noise, 200_000, 5_000),
+    "accountant": (accounting.accountant, 200, 6),
+    "replay": (replay.replayed, 20, 1),
+    "joins": (replay.joined, 24, 2),
+    "vectors": (grammar.user_vectors, 2_000, 80),
+    "injection": (injection.injection, 1_000, 60),
+    "prices": (replay.prices, 60, 4),
+    "timing": (timing.timing, 500, 12),
     "errors": (channels.errors, 3, 1),
     "canaries": (channels.canaries, 3, 1),
+    "race": (budget.race, 192, 24),
+    "sybil": (lineage.sybil, 40, 4),
+    "unit": (lineage.changed_unit, 6, 6),
 }
 
 

@@ -94,7 +94,7 @@ class FaultyShelf(Shelf):
 STEPS = ("none", "engine", "noise", "store")
 
 
-def _broken(made: Workspace, fault: Fault, clock: StandingClock) -> Workspace:
+def broken(made: Workspace, fault: Fault, clock: StandingClock) -> Workspace:
     return rebuilt(
         made,
         engine=WatchedEngine(made, lambda _: fault.at_engine(clock)),
@@ -128,9 +128,9 @@ def _differences(turn: int) -> int:
 
 
 def _seen(made: Workspace, clock: StandingClock, fault: Fault, turn: int) -> tuple[Any, ...]:
-    broken = _broken(made, fault, clock)
+    weak = broken(made, fault, clock)
     before, began = spent(made.parts), clock.seconds
-    with logged() as lines, served(broken) as client:
+    with logged() as lines, served(weak) as client:
         # Another question for each step and turn: one that was charged before runs again for nothing.
         rho = f"0.01{STEPS.index(fault.step)}{turn:03d}"
         answer = client.post(ANSWERS, json=_body(rho))
@@ -191,7 +191,7 @@ def _canaries_found(draws: int) -> int:
         for turn in range(draws):
             for place, step in enumerate(STEPS):
                 fault = Fault(step, CANARY_NOTE, 0.0)
-                with served(_broken(made, fault, StandingClock())) as client:
+                with served(broken(made, fault, StandingClock())) as client:
                     outside.append(client.post(ANSWERS, json=_body(f"0.02{place}{turn:03d}")).text)
         home = made.parts.settings.home
         files = {str(path.relative_to(home)): path.read_bytes() for path in home.rglob("*") if path.is_file()}

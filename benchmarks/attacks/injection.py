@@ -12,7 +12,7 @@ from benchmarks.attacks.serving import ANSWERS, logged, question, served
 from benchmarks.attacks.town import WatchedEngine, rebuilt, town, townspeople
 from benchmarks.attacks.verdict import Verdict, counted
 from data_access.flows import answering
-from data_access.query import BoundPlan, Plan
+from data_access.query import BoundPlan, Dialect, Plan
 from data_access.query.nodes import Compare, key_name
 from data_access.query.schema import Schema
 
@@ -64,8 +64,8 @@ def injection(draws: int) -> Verdict:
     with _gateway() as got_through:
         ours = sum(map(got_through, [*bodies, *_statements(), *BROKEN]))
     with (
-        patch.object(answering, "bind", _unchecked),
-        patch.object(answering, "compile_sql", _concatenated),
+        patch.object(answering, "bind", unchecked),
+        patch.object(answering, "compile_sql", concatenated),
         _gateway() as got_through,
     ):
         control = sum(map(got_through, bodies))
@@ -131,12 +131,12 @@ def _gateway() -> Iterator[Callable[[str], bool]]:
         yield got_through
 
 
-def _unchecked(plan: Plan, schema: Schema) -> BoundPlan:
+def unchecked(plan: Plan, schema: Schema) -> BoundPlan:
     """Weak on purpose: believes that names and values are in their domains."""
     return BoundPlan(plan, schema)
 
 
-def _concatenated(bound: BoundPlan) -> str:
+def concatenated(bound: BoundPlan, _: Dialect) -> str:
     """Weak on purpose: the compiler that everybody has once written."""
     keys = ", ".join(key_name(key) for key in bound.plan.by)
     where = bound.plan.where

@@ -15,7 +15,8 @@ from benchmarks.workspace import ASKER, TEAM, Workspace
 from data_access.gateway.identity import Caller
 from data_access.gateway.workspace import workspace_app
 
-ANSWERS = "/services/data/v1/answers"
+PREFIX = "/services/data/v1"
+ANSWERS = f"{PREFIX}/answers"
 
 
 class AnyToken:

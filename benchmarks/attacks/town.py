@@ -2,12 +2,11 @@
 
 from __future__ import annotations
 
-import contextlib
 import csv
 import tempfile
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
@@ -20,8 +19,11 @@ from data_access.answers import Shelf
 from data_access.clock import Clock
 from data_access.compose import Parts
 from data_access.flows.answering import Answering
+from data_access.flows.governing import Governing
+from data_access.flows.loading import make_missing_view
 from data_access.ledger import Book
 from data_access.ledger.book import public_ledger
+from data_access.policy import Policy
 from data_access.privacy.mechanisms import DiscreteGaussianNoise, Gaussian, Noise
 from data_access.vault import Engine, KeyStore, View
 
@@ -29,9 +31,12 @@ ROW_BOUND = 4
 MONTH = "2026-09"
 GU = ("강남구", "종로구", "중구")
 TARGET = "target"
-Row = tuple[str, str, str, str]
+COLUMNS = ("at", "person", "gu", "note", "minutes", "km")
+#: In the order of `COLUMNS`; what is left out at the end is missing.
+Row = tuple[str, ...]
+Plan = dict[str, Any]
 
-_CATALOG = """
+CATALOG = """
 id: visits
 title: {ko: 방문, en: Visits}
 description: {ko: 공격용, en: For attacks}
@@ -43,6 +48,8 @@ columns:
   person: {source: person, type: person, label: {ko: 사람, en: Person}}
   gu: {source: gu, type: text, label: {ko: 구, en: Gu}}
   note: {source: note, type: text, label: {ko: 메모, en: Note}}
+  minutes: {source: minutes, type: integer, label: {ko: 분, en: Minutes}}
+  km: {source: km, type: decimal, label: {ko: 거리, en: Distance}}
 """
 
 
@@ -99,6 +106,20 @@ def visits_of_target(number: int) -> list[Row]:
     ]
 
 
+def count(where: Any = None, by: Sequence[Any] = ()) -> Plan:
+    """How many visits."""
+    plan: Plan = {"dataset": "visits", "by": list(by), "measures": {"visits": {"fn": "count"}}}
+    return plan if where is None else plan | {"where": where}
+
+
+def one_of(column: Any, *values: Any) -> dict[str, Any]:
+    return {"column": column, "op": "in", "values": list(values)}
+
+
+HOUR = {"fn": "hour", "column": "at"}
+IN_MONTH = {"column": "month", "op": "eq", "value": MONTH}
+
+
 @contextmanager
 def town(
     rows: Sequence[Row],
@@ -106,21 +127,31 @@ def town(
     clock: Clock | None = None,
     noise: Noise | None = None,
     policy: Mapping[str, Any] | None = None,
+    entries: Mapping[str, str] | None = None,
 ) -> Iterator[Workspace]:
-    """A workspace that has loaded `rows`."""
-    with (
-        workspace({"visits": _CATALOG}, clock=clock, noise=noise) as made,
-        tempfile.TemporaryDirectory(prefix="civic-attack-") as folder,
-    ):
-        made.load(
-            made.open(policy_document(**(policy or {}))), [write_rows(Path(folder) / "visits.csv", rows)]
-        )
+    """A workspace that has loaded `rows` as `visits`; `entries` (id → YAML) stand beside it in the catalog."""
+    with workspace({"visits": CATALOG, **(entries or {})}, clock=clock, noise=noise) as made:
+        load_rows(made, made.open(policy_document(**(policy or {}))), rows)
         yield made
 
 
+def load_rows(made: Workspace, policy: Policy, rows: Sequence[Row]) -> None:
+    """The dataset's next version."""
+    with tempfile.TemporaryDirectory(prefix="civic-attack-") as folder:
+        made.load(policy, [write_rows(Path(folder) / "visits.csv", rows)])
+
+
+def amend(made: Workspace, **changes: Any) -> Policy:
+    """Another policy of `visits`, signed by both sides, takes effect; its view is made."""
+    policy = made.open(policy_document(**changes))
+    make_missing_view(made.parts.vault, made.entry("visits"), policy)
+    return policy
+
+
 def write_rows(path: Path, rows: Sequence[Row]) -> Path:
+    padded = [(*row, *("\\N",) * (len(COLUMNS) - len(row))) for row in rows]
     with path.open("w", encoding="utf-8", newline="") as file:
-        csv.writer(file).writerows([("at", "person", "gu", "note"), *rows])
+        csv.writer(file).writerows([COLUMNS, *padded])
     return path
 
 
@@ -139,12 +170,13 @@ def rebuilt(
     shelf: Shelf | None = None,
     engine: Engine | None = None,
     noise: Noise | None = None,
+    governing: Governing | None = None,
 ) -> Workspace:
     """The same workspace with some parts of answering replaced, by the constructor that the product itself uses."""
     parts = made.parts
     answering = kind(
         database=parts.database,
-        governing=parts.governing,
+        governing=governing or parts.governing,
         book=book or parts.book,
         shelf=shelf or parts.shelf,
         chain=parts.chain,
@@ -154,19 +186,50 @@ def rebuilt(
         clock=parts.clock,
     )
     approving = replace(parts.approving, answering=answering)
-    return replace(made, parts=replace(parts, answering=answering, approving=approving))
+    governing = governing or parts.governing
+    return replace(made, parts=replace(parts, answering=answering, approving=approving, governing=governing))
+
+
+@dataclass(frozen=True)
+class Drawn:
+    """One vector before and after its noise."""
+
+    exact: NDArray[np.int64]
+    mechanism: Gaussian
+    noisy: NDArray[np.int64]
 
 
 @dataclass
 class RecordingNoise:
-    """The deployed noise; keeps what it was given, so that an attack can draw again from where the flow stood."""
+    """The deployed noise, or `under`; keeps what it was given and gave.
 
-    exact: NDArray[np.int64] | None = None
-    mechanism: Gaussian | None = None
+    With the exact values an attack can draw again from where the flow stood. The noisy ones are what an attacker
+    sees, and more: the answer's table withholds cells that came out below nothing.
+    """
+
+    under: Noise = field(default_factory=DiscreteGaussianNoise)
+    calls: list[Drawn] = field(default_factory=list)
 
     def add(self, values: NDArray[Any], mechanism: Gaussian) -> list[int]:
-        self.exact, self.mechanism = np.array(values, dtype=np.int64), mechanism
-        return DiscreteGaussianNoise().add(values, mechanism)
+        noisy = self.under.add(values, mechanism)
+        exact = np.array(values, dtype=np.int64)
+        self.calls.append(Drawn(exact, mechanism, np.array(noisy, dtype=np.int64)))
+        return noisy
+
+    def seen(self, made: Workspace, plan: Plan, rho: str) -> NDArray[np.int64]:
+        """What a new answer to `plan` says, of one vector, in the order of its cells."""
+        before = len(self.calls)
+        made.ask(plan, rho, fresh=True)
+        (drawn,) = self.calls[before:]
+        return drawn.noisy
+
+
+@dataclass(frozen=True)
+class NoNoise:
+    """Weak on purpose."""
+
+    def add(self, values: NDArray[Any], mechanism: Gaussian) -> list[int]:
+        return [int(v) for v in values]
 
 
 @dataclass(frozen=True)
@@ -204,12 +267,3 @@ class _Watched:
     def execute(self, statement: str) -> duckdb.DuckDBPyConnection:
         self.executed(statement)
         return self.connection.execute(statement)
-
-
-@contextmanager
-def both(
-    first: Sequence[Row], second: Sequence[Row], **arguments: Any
-) -> Iterator[tuple[Workspace, Workspace]]:
-    """D and D′."""
-    with contextlib.ExitStack() as stack:
-        yield stack.enter_context(town(first, **arguments)), stack.enter_context(town(second, **arguments))

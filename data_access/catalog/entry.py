@@ -136,6 +136,18 @@ class PublicTable(Closed):
         return self
 
 
+class CellSize(Closed):
+    """How many rows, and persons where that is known, one month has in the usual cell of a question by these keys.
+
+    From what is public without this vault (a yearbook, the operator's own page), never from its records: it is
+    signed and shown to everybody. A key is a column or a function of one, as `hour(started_at)`.
+    """
+
+    by: tuple[Annotated[str, Field(pattern=r"^[a-z][a-z0-9_]*(\([a-z][a-z0-9_]*\))?$")], ...]
+    rows: int = Field(ge=1, le=10**12)
+    persons: int | None = Field(None, ge=1, le=10**12)
+
+
 class Dataset(Closed):
     """One dataset's layout. All names are the workspace's; `Column.source` has the file's own."""
 
@@ -155,6 +167,8 @@ class Dataset(Closed):
     time_column: Name | None = None
     #: How dummy rows look; None says nothing, and they are even.
     twin: TwinShape | None = None
+    #: For prices: how exact a mean or a margin in per cent will be depends on how large cells are.
+    sizes: tuple[CellSize, ...] = ()
 
     @model_validator(mode="after")
     def _consistent(self) -> Dataset:
@@ -182,6 +196,11 @@ class Dataset(Closed):
                     raise ValueError("classes are of a number")
         if self.twin is not None and self.twin.columns - {*self.columns, *self.derived}:
             raise ValueError("the twin's shape names an unknown column")
+        named = {key.rstrip(")").split("(")[-1] for size in self.sizes for key in size.by}
+        if named - {*self.columns, *self.derived} or len({frozenset(size.by) for size in self.sizes}) != len(
+            self.sizes
+        ):
+            raise ValueError("sizes name columns, and each choice of keys once")
         return self
 
     @property
@@ -201,6 +220,8 @@ class Dataset(Closed):
         if self.twin is None:
             # Entries that were signed before there were twins keep their hash.
             del document["twin"]
+        if not self.sizes:
+            del document["sizes"]
         return document_hash(document)
 
 

@@ -1,6 +1,6 @@
 """Policies and registers as they took effect, with the signatures that made them."""
 
-from sqlalchemy import Column, Integer, LargeBinary, String, Table
+from sqlalchemy import Column, ForeignKey, Integer, LargeBinary, String, Table, Text
 
 from data_access.db.metadata import METADATA
 
@@ -27,6 +27,16 @@ lineages = Table(
     Column("unit_column", String(40), nullable=True),
     Column("period", String(10), nullable=False),
     Column("time_column", String(40), nullable=False),
+)
+
+#: The columns of the file that the catalog's names of person and time stood for by then. A table of its own:
+#: lineages from before it was kept have no row, and get one with their next policy.
+lineage_sources = Table(
+    "lineage_sources",
+    METADATA,
+    Column("lineage", String(60), ForeignKey("lineages.lineage"), primary_key=True),
+    Column("person_source", Text, nullable=True),
+    Column("time_source", Text, nullable=False),
 )
 
 registers = Table(

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import replace
+from typing import TYPE_CHECKING
 
 import numpy as np
 from sqlalchemy import Connection
@@ -36,11 +37,12 @@ from data_access.errors import (
 from data_access.flows.asked import Answered, Asker, Decided, PriceTag, Request, Reserved, check_request
 from data_access.flows.gate import Gate
 from data_access.flows.governing import Governing
+from data_access.flows.sizing import size_of
 from data_access.flows.waiting import QuestionLocks
 from data_access.ledger import Book, Reservation, question_hash
 from data_access.ledger.book import RetryKey
 from data_access.policy import AnyPolicy, Policy, schema_of
-from data_access.pricing import Quote, decode_cell, decode_spend, quote
+from data_access.pricing import Quote, decode_size, decode_spend, quote
 from data_access.privacy.mechanisms import Noise
 from data_access.query import BoundPlan, bind, by_period, decode_plan
 from data_access.query.canonical_form import PERIOD
@@ -48,6 +50,9 @@ from data_access.query.cells import Cells, dense
 from data_access.query.compiler import compile_sql
 from data_access.query.sql import decode_sql
 from data_access.vault import Engine, View, find_version, find_view
+
+if TYPE_CHECKING:
+    from data_access.vault.spark import SparkEngine
 
 __all__ = ["QUANTUM_SECONDS", "Answered", "Answering", "Asker", "PriceTag", "Request"]
 
@@ -65,7 +70,7 @@ class Answering:
         shelf: Shelf,
         chain: Chain,
         gate: Gate,
-        engine: Engine,
+        engine: Engine | SparkEngine,
         noise: Noise,
         clock: Clock,
     ) -> None:
@@ -92,7 +97,7 @@ class Answering:
                 decided.quote,
                 self._book.left(connection, decided.policy, request.team, decided.quote.periods),
                 stored,
-                decode_cell(request.spend),
+                decided.size,
                 {p.periods[0]: a for p in decided.parts if decided.is_joined and (a := found[p.bound.id])},
                 tuple(offer for offer in offers if offer is not None),
                 truncated_share(connection, decided.policy, decided.quote.periods),
@@ -115,7 +120,7 @@ class Answering:
             # answers are never changed, and what is stored meanwhile is only not made use of.
             rolled = self._roll_ups(connection, decided)
         # Before the charge: a plan that cannot be compiled costs nothing.
-        sql = compile_sql(decided.quote.bound)
+        sql = compile_sql(decided.quote.bound, self._engine.dialect)
         # Equal questions wait for one another here, so that sixty-four askers cause one charge; and so do
         # questions that share a part.
         with self._locks.hold(*(question_hash(q) for q in (decided.quote, *decided.parts))):
@@ -139,13 +144,15 @@ class Answering:
         check_request(asker, request, force.policy.purposes)
         bound = bind(plan, schema_of(force.policy, force.entry))
         spend = decode_spend(request.spend, force.policy)
-        parts = tuple(quote(part, force.policy, spend) for part in by_period.split(bound))
+        wished = decode_size(request.spend)
+        size = size_of(connection, self._shelf, asker, force.entry, bound, wished)
+        parts = tuple(quote(part, force.policy, spend, size) for part in by_period.split(bound))
         alike = self._governing.alike(connection, force.policy)
         if not parts:
-            own = quote(bound, force.policy, spend)
-            return Decided(asker, request, force, own, (own,), alike)
+            own = quote(bound, force.policy, spend, size)
+            return Decided(asker, request, force, own, (own,), alike, size)
         # All parts are protected alike: they differ in nothing but the period.
-        return Decided(asker, request, force, replace(parts[0], bound=bound), parts, alike)
+        return Decided(asker, request, force, replace(parts[0], bound=bound), parts, alike, size)
 
     def _stored_part(self, connection: Connection, decided: Decided, part: Quote) -> StoredAnswer | None:
         return (
@@ -190,7 +197,7 @@ class Answering:
         bound, missing = decided.quote.bound, tuple(part.periods[0] for part, _ in reserved.runs)
         if decided.is_joined and missing != bound.periods:
             bound = by_period.only(bound, missing)
-            sql = compile_sql(bound)
+            sql = compile_sql(bound, self._engine.dialect)
         exact = self._run(bound, reserved.view, sql)
         if not decided.is_joined:
             slices = [exact]

@@ -16,7 +16,7 @@ from data_access.flows.governing import InForce
 from data_access.ledger import Reservation
 from data_access.ledger.book import Left
 from data_access.policy import Policy
-from data_access.pricing import Quote, share_of
+from data_access.pricing import Quote, Size, share_of
 from data_access.vault import View
 
 
@@ -65,8 +65,8 @@ class PriceTag:
     quote: Quote
     left: dict[str, Left]
     stored: StoredAnswer | None
-    #: The size of cell that the asker named, for the measures whose error depends on it.
-    cell: int | None
+    #: What the measures whose error depends on it are told for.
+    size: Size | None
     #: Answers that are there already for some of the periods, which then cost nothing.
     joins: dict[str, StoredAnswer]
     #: What can be added up from finer answers, free, whether or not it is as precise as was asked for.
@@ -119,6 +119,7 @@ class Decided:
     #: The policies whose answers may be joined or added up: a table has one meaning, so parts from before the
     #: row bound changed, say, are bought anew.
     alike: frozenset[str]
+    size: Size | None
 
     @property
     def policy(self) -> Policy:

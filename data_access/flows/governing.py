@@ -21,7 +21,7 @@ from data_access.canonical import canonical_bytes
 from data_access.catalog import Dataset
 from data_access.clock import Clock, timestamp
 from data_access.db import Database, Transaction
-from data_access.db.governance import lineages, policies, registers
+from data_access.db.governance import lineage_sources, lineages, policies, registers
 from data_access.errors import (
     CivicError,
     IsolationMissing,
@@ -275,7 +275,11 @@ class Governing:
         self._check(connection, policy, signatures)
 
     def _fix_lineage(self, tx: Transaction, policy: AnyPolicy, entry: Dataset) -> None:
-        row = tx.connection.execute(select(lineages).where(lineages.c.lineage == policy.lineage)).first()
+        row = tx.connection.execute(
+            select(lineages, lineage_sources.c.person_source, lineage_sources.c.time_source)
+            .outerjoin(lineage_sources, lineage_sources.c.lineage == lineages.c.lineage)
+            .where(lineages.c.lineage == policy.lineage)
+        ).first()
         fixed: dict[str, str | None] = {"dataset": policy.dataset, "time_column": entry.time_column or ""}
         if isinstance(policy, OpenPolicy):
             # No unit is called so: what was protected once can never be opened, nor the other way round.
@@ -283,15 +287,26 @@ class Governing:
         else:
             unit = policy.unit
             fixed |= {"unit_kind": unit.kind.value, "unit_column": unit.column, "period": unit.period}
+        # A name that comes to stand for another column of the file would change who is protected as well.
+        person = entry.columns.get(fixed["unit_column"] or "")
+        time = entry.columns.get(entry.time_column or "")
+        sources: dict[str, str | None] = {
+            "person_source": person.source if person else None,
+            "time_source": time.source if time else "",
+        }
         if row is not None:
-            if any(getattr(row, name) != value for name, value in fixed.items()):
+            known_sources = {} if row.time_source is None else sources
+            if any(getattr(row, name) != value for name, value in (fixed | known_sources).items()):
                 raise PolicyLineageChanged(dataset=policy.dataset)
+            if not known_sources:
+                tx.connection.execute(insert(lineage_sources).values(lineage=policy.lineage, **sources))
             return
         known = tx.connection.scalar(select(lineages.c.lineage).where(lineages.c.dataset == policy.dataset))
         if known is not None:
             # A dataset under a second lineage name would bring a second budget for the same records.
             raise PolicyLineageChanged(dataset=policy.dataset)
         tx.connection.execute(insert(lineages).values(lineage=policy.lineage, **fixed))
+        tx.connection.execute(insert(lineage_sources).values(lineage=policy.lineage, **sources))
 
 
 # What bytes say is remembered, since they say it for ever; which bytes are in force, and that they are, never is.

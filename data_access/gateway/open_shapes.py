@@ -81,6 +81,8 @@ def open_price_document(price: OpenPrice, team: str) -> dict[str, Any]:
         "rho": 0,
         "periods": [],
         "cells": price.cells,
+        "cell": None,
+        "cell_from": None,
         "measures": {
             name: {**measure, "expected": None} for name, measure in measure_documents(price.bound).items()
         },
@@ -93,4 +95,6 @@ def open_price_document(price: OpenPrice, team: str) -> dict[str, Any]:
         "to_pay": [],
         "offers": [],
         "free": True,
+        "waits": None,
+        "truncated_share": None,
     }

@@ -244,6 +244,9 @@ def price_document(tag: PriceTag | OpenPrice, team: str) -> dict[str, Any]:
         "rho": quote.rho.nano,
         "periods": list(quote.periods),
         "cells": quote.bound.cells,
+        # What `expected`, and margins in per cent, are told for, and who says that cells are so large.
+        "cell": (tag.size.rows or tag.size.persons) if tag.size else None,
+        "cell_from": tag.size.source if tag.size else None,
         "measures": {
             name: measure_document(quote, name) | {"expected": _expected(tag, name)}
             for name, _ in quote.bound.plan.measures
@@ -278,10 +281,11 @@ def _offer(offer: RollUp) -> dict[str, Any]:
 
 
 def _expected(tag: PriceTag, name: str) -> dict[str, Any] | None:
-    """The half-width that depends on a cell's size, at the size that the asker named; None where none is named."""
+    """The half-width that depends on a cell's size, at the price's `cell`; None where nobody says one."""
     measure = dict(tag.quote.bound.plan.measures)[name]
-    margin = margin_at(measure, tag.quote.of(name), tag.cell) if tag.cell is not None else None
-    return None if margin is None else {"margin": f"{margin:.6g}", "cell": tag.cell, "named_by": "asker"}
+    rows = tag.size.rows if tag.size else None
+    margin = None if rows is None else margin_at(measure, tag.quote.of(name), rows)
+    return None if margin is None else {"margin": f"{margin:.6g}", "cell": rows}
 
 
 def answer_document(answered: Answered) -> dict[str, Any]:

@@ -27,7 +27,7 @@ from data_access.query.nodes import (
     Share,
     Sum,
 )
-from data_access.query.schema import KeyColumn, MeasureColumn, Schema
+from data_access.query.schema import Dialect, KeyColumn, MeasureColumn, Schema
 
 __all__ = [
     "And",
@@ -37,6 +37,7 @@ __all__ = [
     "Compare",
     "Comparison",
     "Count",
+    "Dialect",
     "Figure",
     "Filter",
     "FunctionKey",

@@ -37,7 +37,7 @@ from data_access.query.nodes import (
     key_name,
     season_of,
 )
-from data_access.query.schema import PERIOD_KEY, Schema
+from data_access.query.schema import PERIOD_KEY, Dialect, Schema
 
 #: The table of a private view, and its two columns that no policy names.
 VIEW = "view"
@@ -45,9 +45,12 @@ PERIOD = "period"
 UNIT = "unit"
 
 
-def compile_sql(bound: BoundPlan, dialect: str = "duckdb") -> str:
-    """One row for each non-empty cell: key columns by name, then the columns of `bound.vectors`, integers."""
-    return str(ibis.to_sql(expression(bound), dialect=dialect))
+def compile_sql(bound: BoundPlan, dialect: Dialect = Dialect.DUCKDB) -> str:
+    """One row for each non-empty cell: key columns by name, then the columns of `bound.vectors`, integers.
+
+    Spark's text means the same only under the settings that `vault.spark` insists on.
+    """
+    return str(ibis.to_sql(expression(bound), dialect=dialect.value))
 
 
 def expression(bound: BoundPlan) -> ir.Table:
@@ -108,12 +111,17 @@ def _aggregates(measure: Measure, table: ir.Table, schema: Schema) -> list[Any]:
             return [table[column].count(), _sum(table[column] * 2 - (known.low + known.high))]
         case Share(where) if where is not None:
             condition = _predicate(where, table, schema)
-            return [table.count(where=condition), table.count(where=~condition)]
+            return [_count(table, condition), _count(table, ~condition)]
         case Histogram(column) | Quantiles(column):
             bins = schema.measures[column].bins
-            return [table.count(where=table[column].between(low, high)) for low, high in bins]
+            return [_count(table, table[column].between(low, high)) for low, high in bins]
         case _:
             raise AssertionError("every measure is compiled")
+
+
+def _count(table: ir.Table, condition: Any) -> Any:
+    # For Spark a count with a condition becomes a sum, which is null where every value of the cell is missing.
+    return table.count(where=condition).fill_null(0)
 
 
 def _sum(column: Any) -> Any:

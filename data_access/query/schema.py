@@ -4,11 +4,19 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
+from enum import StrEnum
 from itertools import pairwise
 
 #: The name under which every dataset offers its period as a key.
 PERIOD_KEY = "month"
 OTHER = "other"
+
+
+class Dialect(StrEnum):
+    """Whose SQL a plan becomes; the values are Ibis's names. Engines say which is theirs."""
+
+    DUCKDB = "duckdb"
+    SPARK = "pyspark"
 
 
 @dataclass(frozen=True)

@@ -7,10 +7,12 @@ from collections import OrderedDict
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
+from typing import Final
 
 import duckdb
 
 from data_access.errors import CivicError
+from data_access.query.schema import Dialect
 from data_access.vault.duck import attach, lock, open_connection, reason_of
 from data_access.vault.keys import KeyStore
 from data_access.vault.records import View
@@ -22,6 +24,8 @@ _KEPT_OPEN = 8
 
 class Engine:
     """`folder` is the store's; `threads` and `memory` bound each open view. Thread-safe."""
+
+    dialect: Final = Dialect.DUCKDB
 
     def __init__(self, folder: Path, keys: KeyStore, *, threads: int = 2, memory: str = "1GB") -> None:
         self._folder = folder

@@ -21,7 +21,8 @@ from civic_kernel import errors as kernel_errors
 from civic_kernel.client import Client
 from civic_kernel.errors import BudgetExhausted, CivicError, TeamNotYours, UnknownColumn, UnknownDataset
 from civic_kernel.measures import count, histogram, mean, persons, quantiles, share, sum_of
-from civic_kernel.queries import Dataset, Price, band, season
+from civic_kernel.price_card import Price
+from civic_kernel.queries import Dataset, band, season
 from data_access.compose import Parts, compose
 from data_access.demo.prepare import install_catalog, prepare
 from data_access.flows.answering import Asker
@@ -166,13 +167,41 @@ def test_rain_and_the_size_of_a_gu_come_from_public_tables(client: Client, rides
 
 
 def test_a_margin_that_needs_a_size_is_refused_and_given_with_one(client: Client, rides: Dataset) -> None:
-    question = rides.by(rides.sex).where(rides.month == MONTH).agg(m=mean(rides.minutes))
+    question = rides.by(rides.rain).where(rides.month == MONTH).agg(m=mean(rides.minutes))
     with pytest.raises(kernel_errors.MarginRefused):
         client.price(question.plan, {"margin": {"m": 2}})
     priced = client.price(question.plan, {"margin": {"m": "20.5"}, "cell": 1000})
     expected = priced.measures["m"].expected
     assert expected and float(expected.margin) <= 20.5 * 1.001
     assert priced.measures["count"].margin, "the count that cells are withheld by is priced and shown"
+    assert (priced.cell, priced.cell_from) == (1000, "asker")
+
+
+def test_a_size_that_the_catalog_declares_or_an_answer_shows_is_named_in_the_price(rides: Dataset) -> None:
+    by_sex = rides.by(rides.sex).where(rides.month == MONTH)
+    declared = by_sex.agg(m=mean(rides.minutes)).price("±2 m")
+    assert (declared.body.cell, declared.body.cell_from) == (75_000, "catalog")
+    frame = rides.by(rides.sex).agg(n=count()).ask("0.04", quiet=True)
+    # The made-up city has only 2,000 rides here, which an answer shows and a yearbook does not.
+    shown = by_sex.agg(m=mean(rides.minutes)).price("0.01", cell=frame)
+    assert shown.body.cell_from == f"answer:{frame.attrs['civic']['answer_id']}"
+    assert shown.body.cell is not None and shown.body.cell < 2_000
+    assert "the middle cell of answer" in str(Price(shown.body, shown.dataset, "en"))
+
+
+def test_what_an_answer_leaves_out_arrives_with_price_and_frame(client: Client, rides: Dataset) -> None:
+    question = rides.by(rides.end_gu).where(rides.month == MONTH).agg(n=count())
+    price = question.price()
+    assert price.body.truncated_share is not None
+    [document] = [
+        each["statement"]
+        for each in client.get("/v1/lost-shares")
+        if each["id"] in price.body.truncated_share.lost_shares
+    ]
+    assert (document["period"], document["row_bound"]) == (MONTH, 20)
+    frame = question.ask(quiet=True)
+    assert frame.attrs["civic"]["truncated_share"] == price.body.truncated_share.model_dump()
+    assert price.body.to_pay == [MONTH] and question.price().body.to_pay == []
 
 
 def test_open_facts_come_row_by_row_and_add_up_without_noise(client: Client, parts: Parts) -> None:

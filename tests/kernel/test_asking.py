@@ -18,7 +18,8 @@ import civic_kernel as civic
 from civic_kernel import errors
 from civic_kernel.client import Client
 from civic_kernel.frames import KEY
-from civic_kernel.queries import Dataset, Price
+from civic_kernel.price_card import Price
+from civic_kernel.queries import Dataset
 from data_access.query import decode_plan
 
 from .conftest import TOKEN, Gateway, refusal

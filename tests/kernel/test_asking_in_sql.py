@@ -15,7 +15,8 @@ import civic_kernel as civic
 from civic_kernel import errors
 from civic_kernel.client import Client
 from civic_kernel.frames import KEY
-from civic_kernel.queries import Dataset, Price
+from civic_kernel.price_card import Price
+from civic_kernel.queries import Dataset
 
 from .conftest import DETAIL, MONTHS, Gateway, refusal
 from .test_asking import run_cli
@@ -70,7 +71,34 @@ def test_a_wanted_margin_is_written_as_people_write_it(gateway: Gateway, typed: 
     assert gateway.seen[0][2]["spend"] == {"margin": {"rides": 50}}
 
 
-@pytest.mark.parametrize("typed", ["±50", "±50.5 rides", "±x rides", "± rides", "quite", "-1", "±٣ rides"])
+@pytest.mark.parametrize(
+    ("typed", "cell", "sent"),
+    [
+        ("±5% rides", None, {"margin": {"rides": "5%"}}),
+        ("±5 % rides", 5000, {"margin": {"rides": "5%"}, "cell": 5000}),
+        ("±2.5% rides", "ans-hour", {"margin": {"rides": "2.5%"}, "cell": "ans-hour"}),
+        ("±0.5 minutes", None, {"margin": {"minutes": "0.5"}}),
+        (None, 5000, {"cell": 5000}),
+        ("보통", 5000, {"precision": "normal", "cell": 5000}),
+    ],
+)
+def test_a_part_of_a_size_is_written_as_people_write_it(
+    gateway: Gateway, typed: str | None, cell: Any, sent: dict[str, Any]
+) -> None:
+    civic.sql(SQL).price(typed, cell=cell)
+    assert gateway.seen[0][2]["spend"] == sent
+
+
+def test_an_answers_frame_stands_for_its_size(gateway: Gateway) -> None:
+    frame = civic.sql(SQL).ask(quiet=True)
+    gateway.seen.clear()
+    civic.sql(SQL).price("±5% rides", cell=frame)
+    assert gateway.seen[0][2]["spend"]["cell"] == frame.attrs[KEY]["answer_id"]
+
+
+@pytest.mark.parametrize(
+    "typed", ["±50", "±50.5.5 rides", "±5%% rides", "±x rides", "± rides", "quite", "-1", "±٣ rides"]
+)
 def test_a_spend_that_means_nothing_is_not_sent(gateway: Gateway, typed: str) -> None:
     with pytest.raises(errors.SpendInvalid):
         civic.sql(SQL).price(typed)
@@ -187,3 +215,60 @@ def test_an_answer_that_lacks_its_dataset_is_no_list(gateway: Gateway) -> None:
     gateway.fail = [JSONResponse([{"answer_id": "x"}])]
     with pytest.raises(errors.BadAnswer):
         civic.questions()
+
+
+# --- what the gateway knows before anything is paid, shown ---
+
+OFFER = {"periods": ["2026-01", "2026-02"], "answers": ["ans-a", "ans-b"], "margins": {"rides": 1385}}
+
+
+def test_a_price_says_which_months_are_paid_for_and_measures_what_is_left_by_those() -> None:
+    some = price_of(9000000, to_pay=["2026-02", "2026-03"], joins={"2026-01": "ans-a"}, more_such=13)
+    said = dict(some.lines())
+    paid = "of 12 months 2026-02, 2026-03. The other 10 are answered already and free"
+    assert said["Months to pay"] == paid
+    # January has the least, and nobody pays for January.
+    assert said["Left"] == "93 % of the share for 2026-02 (as much or more in 1 other months)"
+    assert "Months to pay" not in str(price_of(9000000))
+    many = price_of(130000000, to_pay=MONTHS[1:9])
+    assert "2026-02 … 2026-09 (8)" in str(many)
+
+
+def test_a_price_says_what_is_free_and_at_which_margin() -> None:
+    wider = str(price_of(130000000, offers=[OFFER], to_pay=MONTHS))
+    assert "2026-01, 2026-02: rides ±1,385, added up" in wider and "free if you ask for that margin" in wider
+    exact = str(price_of(130000000, offers=[OFFER], to_pay=MONTHS[2:]))
+    assert "as exact as you asked" in exact
+    # Equal offers of several months are one line.
+    each = [OFFER | {"periods": [month]} for month in MONTHS]
+    assert str(price_of(130000000, offers=each, to_pay=MONTHS)).count("To be had free") == 1
+
+
+@pytest.mark.parametrize(
+    ("source", "said"),
+    [
+        ("asker", "6,000, as named in the question"),
+        ("catalog", "6,000, as the dataset's description declares"),
+        ("answer:ans-x", "6,000, the middle cell of answer ans-x"),
+    ],
+)
+def test_a_price_tells_its_margin_as_a_part_of_a_size_and_whose_size_it_is(source: str, said: str) -> None:
+    lines = dict(price_of(130000000, cell=6000, cell_from=source).lines())
+    assert lines["Error of rides"] == "±277 in each cell (95 %); 4.6 % of a cell of 6,000"
+    assert lines["Size of a cell"] == said
+
+
+def test_a_low_budget_says_how_large_cells_must_be_for_the_rest() -> None:
+    said = dict(price_of(2500000).lines())
+    # A quarter of the price is left: twice the margin, and ten of those make a cell that is known to a tenth.
+    assert "±554 in each cell" in said["With larger cells"] and "5,540 or more" in said["With larger cells"]
+    assert list(said)[-1] == "For more" and "sums of its cells are free" in said["Without paying"]
+    assert "With larger cells" not in str(price_of(130000000)) + str(price_of(0))
+
+
+def test_the_command_line_says_and_gives_all_that_a_price_knows(gateway: Gateway) -> None:
+    done = run_cli([SQL, "--price", "--spend", "±5% rides", "--cell", "6000"], gateway)
+    assert done.exit_code == 0 and len(done.stdout.splitlines()) >= 5
+    assert gateway.seen[0][2]["spend"] == {"margin": {"rides": "5%"}, "cell": 6000}
+    body = json.loads(run_cli([SQL, "--price", "--json"], gateway).stdout)
+    assert {"to_pay", "joins", "offers", "cell", "cell_from", "share_of_left", "more_such"} <= set(body)

@@ -12,7 +12,8 @@ from civic_kernel.client import Client
 from civic_kernel.frames import KEY, headline
 from civic_kernel.lost import lost_of, lost_together, lost_words, per_cent_range
 from civic_kernel.maps import choropleth
-from civic_kernel.queries import Dataset, Price
+from civic_kernel.price_card import Price
+from civic_kernel.queries import Dataset
 from civic_kernel.wire import TruncatedShare, Unit
 
 from .conftest import Gateway

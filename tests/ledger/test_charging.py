@@ -252,7 +252,7 @@ def test_rows_of_the_record_tables_are_never_changed_or_removed(workspace: Works
     workspace.ask(ANN, AUGUST)
     tables = (
         *("events", "periods", "reservations", "charges", "settlements", "retry_keys"),
-        *("answers", "cells", "policies", "lineages", "registers"),
+        *("answers", "cells", "policies", "lineages", "lineage_sources", "registers"),
     )
     for name in tables:
         with workspace.parts.database.reading() as connection:

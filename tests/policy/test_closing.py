@@ -163,6 +163,15 @@ def test_the_time_column_and_the_person_column_of_a_lineage_stay(workspace: Work
         workspace.activate(make_policy(workspace.entry(), version=2))
 
 
+@pytest.mark.parametrize("column", ["member", "time"])
+def test_the_files_columns_behind_person_and_time_stay(workspace: Workspace, column: str) -> None:
+    path = workspace.home / "catalog" / "rides.yaml"
+    path.write_text(path.read_text("utf-8").replace(f"source: {column}", "source: another"), "utf-8")
+    workspace.reopen()
+    with pytest.raises(PolicyLineageChanged):
+        workspace.activate(make_policy(workspace.entry(), version=2))
+
+
 def test_a_catalog_entry_that_is_not_the_signed_one_closes_the_dataset(workspace: Workspace) -> None:
     path = workspace.home / "catalog" / "rides.yaml"
     path.write_text(path.read_text("utf-8").replace("source: gu", "source: sex"), "utf-8")
@@ -309,3 +318,16 @@ def test_a_policy_that_took_effect_while_a_question_waited_is_not_asked_under_th
     with pytest.raises(CivicError, match="answer_in_progress"):
         answering.answer(ANN, request())
     assert workspace.spent() == 0
+
+
+def test_a_lineage_from_before_its_sources_were_kept_gets_them_with_its_next_policy(
+    workspace: Workspace,
+) -> None:
+    with workspace.parts.database.transaction() as tx:
+        # As a database stands that was made before and migrated.
+        tx.connection.exec_driver_sql("DROP TRIGGER lineage_sources_no_delete")
+        tx.connection.exec_driver_sql("DELETE FROM lineage_sources")
+    workspace.activate(make_policy(workspace.entry(), version=2))
+    with workspace.parts.database.reading() as connection:
+        (kept,) = connection.exec_driver_sql("SELECT person_source, time_source FROM lineage_sources").all()
+    assert tuple(kept) == ("member", "time")

@@ -16,7 +16,17 @@ from scipy.stats import binom
 from data_access.answers.estimates import estimates, quantile, ratio
 from data_access.catalog.entry import parse_entry
 from data_access.errors import MarginRefused, SpendInvalid, SpendOverMaximum
-from data_access.pricing import SpendMargin, SpendRho, decode_spend, margin_at, quote, sensitivity_squared
+from data_access.pricing import (
+    Size,
+    SpendMargin,
+    SpendRho,
+    decode_size,
+    decode_spend,
+    margin_at,
+    measure_meaning,
+    quote,
+    sensitivity_squared,
+)
 from data_access.privacy.budget import Rho
 from data_access.privacy.mechanisms import DiscreteGaussianNoise, gaussian
 from data_access.query import BoundPlan, KeyColumn, MeasureColumn, Schema, bind, decode_plan
@@ -31,6 +41,7 @@ SCHEMA = Schema(
     True,
     {"up": MeasureColumn("up", 0, 3, (0, 2, 3)), "down": MeasureColumn("down", -3, 2, (-3, 0, 2))},
 )
+ANSWER = "ans-" + "a" * 26
 IN_A = {"column": "gu", "op": "eq", "value": "a"}
 MEASURES: list[dict[str, Any]] = [
     {"fn": "count"},
@@ -131,7 +142,7 @@ def test_a_wanted_margin_of_a_ratio_is_met_at_the_size_that_was_named(
     policy = make_policy(parse_entry(CATALOG["rides"], "r"), max_spend="999", budget="1000")
     spend = decode_spend({"margin": {"n": margin}, "cell": cell}, policy)
     try:
-        found = quote(bound, policy, spend)
+        found = quote(bound, policy, spend, Size("asker", cell, cell))
     except SpendOverMaximum:
         return
     reached = margin_at(dict(bound.plan.measures)["n"], found.of("n"), cell)
@@ -162,6 +173,8 @@ def test_a_margin_without_a_size_is_refused_where_the_error_depends_on_it(measur
         {"margin": {"n": "%"}, "cell": 100},
         {"margin": {"n": "-5%"}, "cell": 100},
         {"cell": "5"},
+        {"cell": "ans-' OR 1=1 --"},
+        {"cell": None},
         {"rho": "0.01", "cell": 10**13},
         {"rho": "0.01", "size": 5},
     ],
@@ -173,17 +186,45 @@ def test_sizes_and_margins_that_mean_nothing_are_refused(spend: dict[str, Any]) 
 
 
 def test_five_per_cent_of_a_named_size_is_a_margin_of_rows_and_persons_only() -> None:
-    percent = {"margin": {"n": "5%"}, "cell": 2000}
+    percent, size = {"margin": {"n": "5%"}, "cell": 2000}, Size("asker", 2000, 2000)
+    assert decode_size(percent) == 2000 and decode_size({"cell": ANSWER}) == ANSWER
     for measure in ({"fn": "count"}, {"fn": "persons"}, {"fn": "histogram", "column": "up"}):
         bound = _bound([], n=measure)
-        asked = quote(bound, POLICY, decode_spend(percent, POLICY))
+        asked = quote(bound, POLICY, decode_spend(percent, POLICY), size)
         assert asked == quote(bound, POLICY, decode_spend({"margin": {"n": 100}}, POLICY))
         assert asked.of("n")[0].mechanism.margin <= 100
-    for measure in ({"fn": "sum", "column": "up"}, {"fn": "mean", "column": "up"}):
-        with pytest.raises(SpendInvalid):
-            quote(_bound([], n=measure), POLICY, decode_spend(percent, POLICY))
+    for unknown in (None, Size("catalog", None, None), Size("answer:ans-x", 5, 5)):
+        for measure in ({"fn": "sum", "column": "up"}, {"fn": "mean", "column": "up"}):
+            with pytest.raises(MarginRefused):
+                quote(_bound([], n=measure), POLICY, decode_spend(percent, POLICY), unknown)
     with pytest.raises(MarginRefused):
-        decode_spend({"margin": {"n": "5%"}}, POLICY)
+        quote(_bound([], n={"fn": "count"}), POLICY, decode_spend({"margin": {"n": "5%"}}, POLICY))
+    with pytest.raises(MarginRefused):
+        quote(
+            _bound([], n={"fn": "persons"}), POLICY, decode_spend(percent, POLICY), Size("catalog", 9, None)
+        )
+
+
+def test_per_cents_of_sums_and_ratios_are_parts_of_what_an_answer_showed() -> None:
+    total = {"fn": "sum", "column": "up"}
+    bound = _bound(["gu"], n=total, c={"fn": "count"})
+    measure = dict(bound.plan.measures)["n"]
+    size = Size("answer:ans-x", 100, None, {measure_meaning(measure): Decimal(-40_000)})
+    asked = quote(bound, POLICY, decode_spend({"margin": {"n": "5%"}}, POLICY), size)
+    assert asked == quote(bound, POLICY, decode_spend({"margin": {"n": 2000}}, POLICY))
+    # The same sum asked with another weight is the same sum; one of another column is not.
+    heavy = dict(_bound(["gu"], n=total | {"weight": 3}, c={"fn": "count"}).plan.measures)["n"]
+    other = dict(_bound(["gu"], n={"fn": "sum", "column": "down"}).plan.measures)["n"]
+    assert size.of(heavy) == -40_000 and size.of(other) is None
+    nothing = Size("answer:ans-x", 100, None, {measure_meaning(measure): Decimal(0)})
+    with pytest.raises(MarginRefused):
+        quote(bound, POLICY, decode_spend({"margin": {"n": "5%"}}, POLICY), nothing)
+    mean = _bound(["gu"], n={"fn": "mean", "column": "up"}, c={"fn": "count"})
+    meaning = measure_meaning(dict(mean.plan.measures)["n"])
+    size = Size("answer:ans-x", 900, None, {meaning: Decimal("2.0")})
+    policy = make_policy(parse_entry(CATALOG["rides"], "r"), max_spend="999", budget="1000")
+    asked = quote(mean, policy, decode_spend({"margin": {"n": "10%"}}, policy), size)
+    assert asked == quote(mean, policy, decode_spend({"margin": {"n": "0.2"}}, policy), size)
 
 
 def test_a_size_changes_no_price() -> None:

@@ -24,9 +24,10 @@ from civic_kernel.figures import interval, points
 from civic_kernel.frames import headline
 from civic_kernel.measures import count, mean, sum_of
 from civic_kernel.methods.combine import ratio, total
+from civic_kernel.price_card import Price
 from civic_kernel.publish.blocks import ANSWER_MIME, BLOCK_MIME, Block, figure, message
 from civic_kernel.publish.pages import Sources, build_release
-from civic_kernel.queries import Dataset, Price, hour
+from civic_kernel.queries import Dataset, hour
 from civic_kernel.reports.record import Run, make_run_record
 from civic_kernel.twins import make_twin
 from civic_kernel.verify.page import _is_same, check_page

@@ -150,7 +150,8 @@ def test_declared_shapes_show(http: TestClient) -> None:
 def test_an_entry_without_shapes_keeps_its_hash_and_has_an_even_twin() -> None:
     entry = parse_entry(CATALOG["rides"], "rides.yaml")
     document = entry.model_dump(mode="json")
-    assert document.pop("twin") is None and entry.hash() == document_hash(document)
+    assert document.pop("twin") is None and document.pop("sizes") == []
+    assert entry.hash() == document_hash(document)
     rows = twin_rows(make_policy(entry), entry, seed=0, after=0, rows=BLOCK)
     counts = pd.Series([row[3] for row in rows]).value_counts()
     assert set(counts.index) == {"종로구", "중구", "강동구", "other"} and counts["종로구"] > 250
