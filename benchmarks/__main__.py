@@ -7,6 +7,7 @@ from collections.abc import Callable
 import click
 
 from benchmarks.figures import Figure, publish
+from benchmarks.gateway import gateway
 from benchmarks.generator import generator
 from benchmarks.kernels import kernels
 from benchmarks.load import load
@@ -16,6 +17,7 @@ from benchmarks.seats import SEATS, seats
 #: name → (rides, rounds) → figures. Each issue that promises a speed adds its own.
 BENCHMARKS: dict[str, Callable[[int, int], list[Figure]]] = {
     "city": generator,
+    "gateway": gateway,
     "kernels": lambda _rides, rounds: kernels(rounds),
     "load": load,
     "private": private,
@@ -24,7 +26,7 @@ BENCHMARKS: dict[str, Callable[[int, int], list[Figure]]] = {
 }
 #: Where 400,000 rides and 15 rounds are not what the figure is about.
 RIDES = {"city": 4_000_000}
-ROUNDS = {"city": 2, "kernels": 5, "load": 3, "seats": SEATS}
+ROUNDS = {"city": 2, "gateway": 3, "kernels": 5, "load": 3, "seats": SEATS}
 
 
 @click.command()
@@ -33,7 +35,7 @@ ROUNDS = {"city": 2, "kernels": 5, "load": 3, "seats": SEATS}
 @click.option(
     "--rounds",
     type=click.IntRange(min=1),
-    help="Times each way is measured. [15; city 2, kernels 5, load 3; of seats: people, 30]",
+    help="Times each way is measured. [15; city 2, gateway and load 3, kernels 5; of seats: people, 30]",
 )
 def main(name: str | None, rides: int | None, rounds: int | None) -> None:
     """Measure, print a table, write benchmarks/results/NAME.json."""

@@ -2,12 +2,11 @@
 
 CivicError
 ├── BadRequest            the question itself is wrong
-│   ├── MalformedRequest, PlanInvalid, UnknownColumn, UnknownFunction, ValueOutsideDomain,
-│   │   MeasureRefused, BinsMissing, MarginRefused, TooManyCells, SpendInvalid, SpendOverMaximum,
-│   │   UnknownPurpose, NotOffered, RowsRefused, SqlRefused, AllowanceTooLarge
+│   ├── MalformedRequest, RequestTooLarge, PlanInvalid, UnknownColumn, UnknownFunction, ValueOutsideDomain,
+│   │   MeasureRefused, BinsMissing, MarginRefused, TooManyCells, SpendInvalid, SpendOverMaximum, UnknownPurpose,
+│   │   NotOffered, RowsRefused, SqlRefused, AllowanceTooLarge
 │   └── (here only)       ParameterUnknown, ParameterInvalid, TeamMissing, PurposeMissing, SettingInvalid,
-│                         PlanUnreadable, FrameUnsuitable, NoiseShared, KeptUnreadable,
-│                         KeyUnreadable
+│                         PlanUnreadable, FrameUnsuitable, NoiseShared, KeptUnreadable, KeyUnreadable
 ├── NotSignedIn
 ├── Forbidden             NotAllowed, TeamNotYours, ApprovalNotYours
 ├── Absent                UnknownDataset, UnknownAnswer, UnknownRelease, UnknownApproval, NotFound
@@ -106,6 +105,10 @@ class BadRequest(CivicError):
 
 class MalformedRequest(BadRequest):
     code = "malformed_request"
+
+
+class RequestTooLarge(BadRequest):
+    code = "request_too_large"
 
 
 class PlanInvalid(BadRequest):

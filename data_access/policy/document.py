@@ -9,7 +9,6 @@ import re
 from collections.abc import Hashable
 from datetime import UTC, datetime
 from enum import StrEnum
-from functools import cached_property
 from itertools import pairwise
 from typing import Annotated, Any, Literal, Self
 
@@ -24,7 +23,7 @@ from pydantic import (
 )
 
 from data_access.canonical import document_hash
-from data_access.documents import Closed, Day, Labels, Name
+from data_access.documents import Closed, Day, Hashed, Labels, Name
 from data_access.errors import PolicyMalformed
 from data_access.privacy.budget import Rho
 
@@ -140,7 +139,7 @@ _ADMINISTRATION = {
 }
 
 
-class SignedPolicy(Closed):
+class SignedPolicy(Hashed):
     """What both lanes' policies say: of which dataset, for what, by whom, until when."""
 
     kind: Literal["civic-policy"]
@@ -160,30 +159,6 @@ class SignedPolicy(Closed):
         if {s.side for s in self.signers} != {"city", "cso"}:
             raise ValueError("a policy asks for at least one city and one CSO signature")
         return self
-
-    def hash(self) -> str:
-        """Hex SHA-256 of the canonical JSON: what signatures, answers and events name."""
-        return self._hash
-
-    @cached_property
-    def _hash(self) -> str:
-        # An answer names it a dozen times.
-        return document_hash(self.document())
-
-    def __copy__(self) -> Self:
-        """`model_copy(update=…)` comes by here: what becomes another policy must not keep this one's hash."""
-        copied = super().__copy__()
-        copied.__dict__.pop("_hash", None)
-        return copied
-
-    def __deepcopy__(self, memo: dict[int, Any] | None = None) -> Self:
-        copied = super().__deepcopy__(memo)
-        copied.__dict__.pop("_hash", None)
-        return copied
-
-    def document(self) -> dict[str, Any]:
-        """The JSON document that is signed."""
-        return self.model_dump(mode="json")
 
     def is_expired(self, now: datetime) -> bool:
         """Expiry is the end of the named day, UTC, so that both sides read one moment."""

@@ -9,12 +9,14 @@ from typing import Any
 import httpx
 import pyarrow as pa
 import pytest
+from pydantic import TypeAdapter
 
 from civic_kernel.wire import ARROW, document_from_arrow
 from data_access.audit.chain import read_events
 from data_access.canonical import canonical_bytes, content_id
 from data_access.errors import PlanInvalid
-from data_access.gateway.bodies import arrow_bytes
+from data_access.gateway.arrow import arrow_bytes
+from data_access.gateway.replies import REPLIES
 from data_access.gateway.workspace import workspace_app
 from data_access.ledger.book import public_ledger
 from data_access.parties import Signature, check_signature
@@ -122,6 +124,20 @@ def test_rows_come_as_the_file_has_them_signed_and_free(http: httpx.Client, made
         assert again == answer
     assert http.post("/price", json=body(ROWS)).json()["stored"] == answer["answer_id"]
     assert http.get("/answers").json()[0]["dataset"] == "sensors"
+
+
+def test_every_reply_is_the_documented_one(http: httpx.Client) -> None:
+    """Closed, so that no field of the private lane is made up for it, and none leaves undocumented."""
+    cells = {"dataset": "sensors", "by": ["month"], "measures": {"n": {"fn": "count"}}}
+    for path, reply in (
+        ("/datasets/{dataset}", http.get("/datasets/sensors")),
+        ("/policies", http.get("/policies")),
+    ):
+        TypeAdapter(REPLIES["get", f"/v1{path}", "200"]).validate_json(reply.content)
+    for path in ("/price", "/answers"):
+        for plan in (ROWS, ROWS | {"limit": 1}, cells, BY_GU):
+            reply = http.post(path, json=body(plan))
+            TypeAdapter(REPLIES["post", f"/v1{path}", "200"]).validate_json(reply.content)
 
 
 def test_pages_follow_one_another_and_make_up_the_table(http: httpx.Client) -> None:

@@ -1,5 +1,6 @@
 """A real template with few imports, so that tests are quick; as root with two uids of its own."""
 
+import contextlib
 import os
 import shutil
 import socket
@@ -55,7 +56,10 @@ class Running:
     def files(self):
         """What the template holds open, but for what everybody does."""
         folder = f"/proc/{self.process.pid}/fd"
-        held = {os.readlink(f"{folder}/{name}") for name in os.listdir(folder)}
+        held = set()
+        for name in os.listdir(folder):
+            with contextlib.suppress(FileNotFoundError):  # closed meanwhile
+                held.add(os.readlink(f"{folder}/{name}"))
         return {name for name in held if name.startswith(("socket:", "pipe:"))}
 
     def home(self, uid):

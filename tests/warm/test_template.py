@@ -129,7 +129,7 @@ def test_two_children_do_not_draw_the_same_numbers(template):
 
 
 def test_children_outlive_the_template_and_a_new_one_takes_its_place(template, folder):
-    child = template.program(ALICE, "import time; time.sleep(60)")
+    child = template.program(ALICE, "import time; time.sleep(600)")
     template.stop(signal.SIGKILL)
     assert child.is_alive()
     again = start(folder)
@@ -145,9 +145,9 @@ from tests.warm.conftest import Running
 running = Running.__new__(Running)
 from pathlib import Path
 running.folder, running.socket = Path(sys.argv[1]), sys.argv[2]
-child = running.program(int(sys.argv[3]), "import time; time.sleep(60)", follows=True)
+child = running.program(int(sys.argv[3]), "import time; time.sleep(600)", follows=True)
 print(child.pid, child.started, flush=True)
-time.sleep(60)
+time.sleep(600)
 """
 
 
@@ -210,7 +210,7 @@ def test_an_answer_that_nobody_waits_for_stops_nothing(template):
 
 @as_root
 def test_nobody_takes_more_children_than_her_share(template):
-    children = [template.program(ALICE, "import time; time.sleep(60)") for _ in range(MOST_CHILDREN)]
+    children = [template.program(ALICE, "import time; time.sleep(600)") for _ in range(MOST_CHILDREN)]
     with pytest.raises(warm.Refused, match="too many"):
         template.program(ALICE, "print(1)")
     assert "mine" in template.printed(BOB, "print('mine')")
@@ -278,7 +278,7 @@ except MemoryError:
 def test_a_seat_that_takes_all_memory_is_ended_and_its_neighbour_goes_on(template):
     if find_cgroups(f"civic-test-{FIRST}") is None:
         pytest.skip("no cgroup of this machine may be written; the Hub's watcher is tested beside it")
-    neighbour = template.program(BOB, "import time; time.sleep(60)", limits=Limits(memory=400_000_000))
+    neighbour = template.program(BOB, "import time; time.sleep(600)", limits=Limits(memory=400_000_000))
     told = template.printed(ALICE, HOG, limits=Limits(memory=400_000_000))
     assert "unlimited" not in told
     assert "unlimited" in template.printed(ALICE, HOG, limits=Limits(memory=4_000_000_000))  # the control
