@@ -137,6 +137,7 @@ class TwinClient(Client):
                 "more_such": None,
                 "stored": None,
                 "free": True,
+                "made_up": True,
             },
             self.language,
         )

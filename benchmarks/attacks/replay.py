@@ -51,6 +51,7 @@ from benchmarks.attacks.verdict import Verdict, counted
 from benchmarks.workspace import workspace
 from data_access.flows import answering, loading
 from data_access.flows.answering import Answering, Asker, PriceTag, Request
+from data_access.flows.running import exact_cells
 from data_access.pricing import Size
 from data_access.privacy.mechanisms import DiscreteGaussianNoise, Gaussian
 from data_access.query.compiler import compile_sql
@@ -279,7 +280,7 @@ def prices(draws: int) -> Verdict:
     A success is a reply that differs.
     """
     ours = _told_free(draws, Answering)
-    control = _told_free(max(draws, 6), ObligingAnswering)
+    control = _told_free(min(draws, 6), ObligingAnswering)
     return counted(
         f"prices, offers and the ledger, {draws} questions", "BigQuery refunds; AWS", ours, control
     )
@@ -292,7 +293,7 @@ class ObligingAnswering(Answering):
         tag = super().price(asker, request)
         with self._database.reading() as connection:
             view = self._view(connection, self._decide(connection, asker, request).policy)
-        exact = self._run(tag.quote.bound, view, compile_sql(tag.quote.bound))
+        exact = exact_cells(self._engine, view, tag.quote.bound, compile_sql(tag.quote.bound))
         rows = 1 + int(sum(int(column.sum()) for column in exact.columns.values()))
         return replace(tag, size=Size("asker", rows=rows, persons=rows))
 
@@ -302,7 +303,7 @@ def _told_free(draws: int, kind: type[Answering]) -> int:
     target = [(f"{MONTH}-02 03:00", TARGET, GU[0], "a", "55")] * 8
     heard: list[list[str]] = []
     for data in ([*rows, *target], rows):
-        dice = random.Random(41)
+        dice = random.Random(31)
         replies: list[str] = []
         with town(data, policy=TOY) as plain, served(rebuilt(plain, kind=kind)) as client:
             for turn in range(draws):

@@ -118,18 +118,23 @@ def _question(files: CityFiles, rows: Path, rounds: int) -> dict[str, Any]:
 
 
 def _ask(peer: str, script: str, rides: int, rounds: int, built: str = "") -> dict[str, Any]:
-    """Run the script in the peer's environment, which is made on demand; what it prints."""
-    prefix = Path(os.environ.get("CIVIC_PREFIX") or sys.prefix)
-    python = peer_environment(prefix, peer, built)
+    """What the peer says about a city of so many rides."""
     with city(rides, "parquet") as files, TemporaryDirectory(prefix="civic-bench-peers-") as folder:
-        question = json.dumps(_question(files, Path(folder) / "rows.parquet", rounds))
-        ran = subprocess.run(
-            [python, "-I", HERE / script], input=question, capture_output=True, text=True, check=False
-        )
-    if ran.returncode:
-        raise RuntimeError(f"the peer {peer} failed:\n{ran.stderr[-4000:]}")
-    found: dict[str, Any] = json.loads(ran.stdout)
+        found = ask_peer(peer, script, _question(files, Path(folder) / "rows.parquet", rounds), built)
     click.echo(
         f"{rides:,} rows: " + ", ".join(f"{name} {version}" for name, version in found["versions"].items())
     )
+    return found
+
+
+def ask_peer(peer: str, script: str, question: object, built: str = "") -> dict[str, Any]:
+    """Run the script in the peer's environment, which is made on demand, with `question` as JSON; what it prints."""
+    prefix = Path(os.environ.get("CIVIC_PREFIX") or sys.prefix)
+    python = peer_environment(prefix, peer, built)
+    ran = subprocess.run(
+        [python, "-I", HERE / script], input=json.dumps(question), capture_output=True, text=True, check=False
+    )
+    if ran.returncode:
+        raise RuntimeError(f"the peer {peer} failed:\n{ran.stderr[-4000:]}")
+    found: dict[str, Any] = json.loads(ran.stdout)
     return found

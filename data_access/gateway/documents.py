@@ -104,6 +104,15 @@ class TeamBudget(Reply):
     left: dict[Period, Nano]
 
 
+class Promise(Reply):
+    """What the budget protects by: ρ of a month, and ε at `delta` of a month and of twelve together, as text."""
+
+    rho: str
+    delta: str
+    epsilon_month: str
+    epsilon_year: str
+
+
 class DatasetDocument(Reply):
     """What may be asked of a dataset, at what price, and what the asker's teams have left."""
 
@@ -119,6 +128,7 @@ class DatasetDocument(Reply):
     row_bound: int
     minimum: int
     delta: str
+    promise: Promise
     purposes: list[str]
     periods: list[Period]
     time_column: str

@@ -112,6 +112,7 @@ def _private_document(parts: Parts, connection: Connection, asker: Asker, force:
         "row_bound": policy.row_bound,
         "minimum": policy.minimum,
         "delta": policy.delta,
+        "promise": policy.promise(),
         "periods": list(policy.periods()),
         "time_column": force.entry.timed_by,
         "columns": _columns(force),
