@@ -243,7 +243,9 @@ def state_home() -> Path:
 
 
 def environment_key(interpreter: Dict[str, Any]) -> str:
-    files = sorted(REQUIREMENTS.glob("*.txt")) + [CHECKOUT / name for name in NPM_FILES]
+    """Of all requirement files but those of the benchmarks' peers, which are no part of the environment."""
+    own = [file for file in sorted(REQUIREMENTS.glob("*.txt")) if not file.name.startswith("peer-")]
+    files = own + [CHECKOUT / name for name in NPM_FILES]
     parts = [part for file in files for part in (file.name.encode(), file.read_bytes())]
     return digest(*parts, json.dumps([interpreter["path"], interpreter["version"]]).encode())
 
@@ -640,6 +642,26 @@ def set_up(purpose: str) -> None:
         write_marker(prefix, marker)
         link_checkout(prefix)
         print("Ready in %.0f s: %s" % (time.monotonic() - start, prefix), flush=True)
+
+
+def peer_environment(prefix: Path, name: str, built: str = "") -> Path:
+    """The Python of an environment for `peer-NAME.txt` under `prefix`, made where it is missing or older.
+
+    For a benchmark's peers only: their packages contradict ours. `make clean` removes it with the prefix.
+    """
+    place = prefix / "peers" / name
+    files = [REQUIREMENTS / ("peer-%s.txt" % which) for which in ("build", name)]
+    key = digest(*(file.read_bytes() for file in files), sys.version.encode())
+    with locked(place):
+        if read_marker(place).get("environment") != key:
+            print("an environment for the peer %s in %s …" % (name, place), flush=True)
+            shutil.rmtree(str(place), ignore_errors=True)
+            must("making the environment", [sys.executable, "-m", "venv", place])
+            if built:
+                install_requirements(place, "peer-build.txt")
+            install_requirements(place, "peer-%s.txt" % name, built)
+            write_marker(place, {"environment": key})
+    return place / "bin/python"
 
 
 # ------------------------------------------------------------------------------------------------ clean

@@ -7,19 +7,26 @@ from collections.abc import Callable
 import click
 
 from benchmarks.figures import Figure, publish
+from benchmarks.gateway import gateway
 from benchmarks.generator import generator
+from benchmarks.kernels import kernels
 from benchmarks.load import load
 from benchmarks.private import private
+from benchmarks.seats import SEATS, seats
 
 #: name → (rides, rounds) → figures. Each issue that promises a speed adds its own.
 BENCHMARKS: dict[str, Callable[[int, int], list[Figure]]] = {
     "city": generator,
+    "gateway": gateway,
+    "kernels": lambda _rides, rounds: kernels(rounds),
     "load": load,
     "private": private,
+    # Nobody rides here: the number is of people.
+    "seats": lambda _rides, seats_or_rounds: seats(seats_or_rounds),
 }
 #: Where 400,000 rides and 15 rounds are not what the figure is about.
 RIDES = {"city": 4_000_000, "private": 10_000_000}
-ROUNDS = {"city": 2, "load": 3}
+ROUNDS = {"city": 2, "gateway": 3, "kernels": 5, "load": 3, "seats": SEATS}
 
 
 @click.command()
@@ -27,7 +34,11 @@ ROUNDS = {"city": 2, "load": 3}
 @click.option(
     "--rides", type=int, help="Size of the synthetic city. [400,000; city 4 million, private 10 million]"
 )
-@click.option("--rounds", type=click.IntRange(min=1), help="Times each way is measured. [15; load 3, city 2]")
+@click.option(
+    "--rounds",
+    type=click.IntRange(min=1),
+    help="Times each way is measured. [15; city 2, gateway and load 3, kernels 5; of seats: people, 30]",
+)
 def main(name: str | None, rides: int | None, rounds: int | None) -> None:
     """Measure, print a table, write benchmarks/results/NAME.json."""
     for each in [name] if name else BENCHMARKS:

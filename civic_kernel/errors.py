@@ -2,12 +2,11 @@
 
 CivicError
 ├── BadRequest            the question itself is wrong
-│   ├── MalformedRequest, PlanInvalid, UnknownColumn, UnknownFunction, ValueOutsideDomain,
-│   │   MeasureRefused, BinsMissing, MarginRefused, TooManyCells, SpendInvalid, SpendOverMaximum,
-│   │   UnknownPurpose, NotOffered, SqlRefused, AllowanceTooLarge
+│   ├── MalformedRequest, RequestTooLarge, PlanInvalid, UnknownColumn, UnknownFunction, ValueOutsideDomain,
+│   │   MeasureRefused, BinsMissing, MarginRefused, TooManyCells, SpendInvalid, SpendOverMaximum, UnknownPurpose,
+│   │   NotOffered, SqlRefused, AllowanceTooLarge
 │   └── (here only)       ParameterUnknown, ParameterInvalid, TeamMissing, PurposeMissing, SettingInvalid,
-│                         PlanUnreadable, FrameUnsuitable, NoiseShared, KeptUnreadable,
-│                         KeyUnreadable
+│                         PlanUnreadable, FrameUnsuitable, NoiseShared, KeptUnreadable, KeyUnreadable
 ├── NotSignedIn
 ├── Forbidden             NotAllowed, TeamNotYours, ApprovalNotYours
 ├── Absent                UnknownDataset, UnknownAnswer, UnknownRelease, UnknownApproval, NotFound
@@ -15,8 +14,8 @@ CivicError
 │                         ApprovalByAuthor, ApprovalEnded, WaitingFull, WitnessInvalid, WitnessTooOften
 │   └── (here only)       QuestionWaits, QuestionRefused
 ├── DatasetClosed         PolicyMissing, PolicyMalformed, PolicyHalfSigned, PolicyEdited, PolicyExpired,
-│                         PolicyRolledBack, PolicyLineageChanged, PolicyCatalogChanged,
-│                         PolicyDemoKey, RegisterInvalid, IsolationMissing, NoData
+│                         PolicyRolledBack, PolicyLineageChanged, PolicyCatalogChanged, PolicyDemoKey,
+│                         RegisterInvalid, IsolationMissing, NoData
 ├── LoadRefused           LoadHeader, LoadValue, LoadEncoding, LoadTruncated, LoadEmpty, LoadFileMissing
 ├── Unavailable           HubUnavailable, LedgerUnavailable, AuditBroken, VaultKeyWrong, VaultDamaged
 │   └── (here only)       GatewayUnreachable, BadAnswer, VendorMissing, RecordsUnreadable
@@ -106,6 +105,10 @@ class BadRequest(CivicError):
 
 class MalformedRequest(BadRequest):
     code = "malformed_request"
+
+
+class RequestTooLarge(BadRequest):
+    code = "request_too_large"
 
 
 class PlanInvalid(BadRequest):

@@ -12,6 +12,10 @@ from pathlib import Path
 from civic_kernel.errors import SettingInvalid
 from civic_kernel.texts import LANGUAGES, Language
 
+WARM_SOCKET = "CIVIC_WARM_SOCKET"
+#: Tells a kernel that it was started cold, so that its first cell can say why it was slow.
+_COLD = "_CIVIC_COLD"
+
 
 class Token:
     """A Hub token that no repr, log line or traceback can show. `reveal()` is for the one HTTP header."""
@@ -64,6 +68,29 @@ def read_settings(environ: Mapping[str, str] | None = None) -> Settings:
         language=language,
         token=_read_token(env, language),
     )
+
+
+def warm_socket(environ: Mapping[str, str] | None = None) -> str | None:
+    """Where the template that forks kernels listens; None: every kernel starts cold."""
+    env = os.environ if environ is None else environ
+    return env.get(WARM_SOCKET) or None
+
+
+def cold_environment(environ: Mapping[str, str] | None = None) -> dict[str, str]:
+    """For a kernel that is started without the template."""
+    return {**(os.environ if environ is None else environ), _COLD: "1"}
+
+
+def was_started_cold() -> bool:
+    """Asked once: what this kernel starts itself is not told."""
+    return os.environ.pop(_COLD, None) is not None
+
+
+def kernel_environment(environ: Mapping[str, str] | None = None) -> dict[str, str]:
+    """For a forked kernel. ipykernel would watch this process as its parent, which it is not: the kernel follows it."""
+    env = dict(os.environ if environ is None else environ)
+    env.pop("JPY_PARENT_PID", None)
+    return env
 
 
 def public_records(environ: Mapping[str, str] | None = None) -> str | None:

@@ -9,10 +9,11 @@ from pathlib import Path
 
 from data_access.answers import Holds, Shelf
 from data_access.audit import Chain
+from data_access.audit.chain import last_moment
 from data_access.catalog import load_catalog
-from data_access.clock import Clock, SystemClock
+from data_access.clock import Clock, SteadyClock, SystemClock
 from data_access.db import Database
-from data_access.errors import VaultKeyWrong
+from data_access.errors import CivicError, VaultKeyWrong
 from data_access.flows.allowing import Allowing
 from data_access.flows.answering import Answering
 from data_access.flows.approving import Approving
@@ -84,7 +85,6 @@ def compose(
     `create` makes the folders, the database and the gateway's key of a new workspace where they are missing;
     without it their absence is LedgerUnavailable or VaultKeyWrong.
     """
-    clock = clock or SystemClock()
     if create:
         for folder in (settings.home / "db", settings.vault_folder, settings.keys_folder):
             folder.mkdir(mode=0o700, parents=True, exist_ok=True)
@@ -92,7 +92,14 @@ def compose(
     catalog = load_catalog(settings.catalog_folder)
     # Last of what may refuse: nothing is left open behind a refusal.
     database = Database(settings.database_url, create=create)
-    database.migrate()
+    try:
+        database.migrate()
+        with database.reading() as connection:
+            # The ledger's own past counts: another process wrote it, perhaps before the clock was set back.
+            clock = SteadyClock(clock or SystemClock(), last_moment(connection))
+    except CivicError:
+        database.close()
+        raise
     chain = Chain(key, clock)
     keys = KeyStore(settings.keys_folder)
     governing = Governing(

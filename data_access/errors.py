@@ -2,7 +2,7 @@
 
 CivicError
 ├── BadRequest            400  the question itself is wrong
-│   ├── MalformedRequest, PlanInvalid, UnknownColumn, UnknownFunction, ValueOutsideDomain,
+│   ├── MalformedRequest, RequestTooLarge (413), PlanInvalid, UnknownColumn, UnknownFunction, ValueOutsideDomain,
 │   │   MeasureRefused, BinsMissing, MarginRefused, TooManyCells, SpendInvalid, SpendOverMaximum,
 │   │   UnknownPurpose, NotOffered, SqlRefused, AllowanceTooLarge
 ├── NotSignedIn           401
@@ -75,6 +75,13 @@ class MalformedRequest(BadRequest):
     """The body is not JSON of the documented shape. Facts: `where` (a JSON path)."""
 
     code = "malformed_request"
+
+
+class RequestTooLarge(BadRequest):
+    """The body is longer than any request. Facts: `maximum` (bytes)."""
+
+    code = "request_too_large"
+    status = 413
 
 
 class PlanInvalid(BadRequest):

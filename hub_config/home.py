@@ -36,10 +36,16 @@ FOLDERS: dict[str, tuple[str, int]] = {
     "site": (SITE_USER, 0o755),
     "public": (SITE_USER, 0o755),
     "lab": ("root", 0o755),
+    "warm": ("root", 0o711),
 }
 
 #: JupyterLab's locale for a language of ours; its own default is English.
 LOCALES = {"ko": "ko_KR", "en": "default"}
+
+
+def warm_socket(settings: Settings) -> Path:
+    """Where the warm template listens; short, since a socket's path has 108 bytes at most."""
+    return settings.home / "warm" / "s"
 
 
 def user_ids(user: str) -> tuple[int, int]:

@@ -6,7 +6,7 @@ from hub_config.runtime import current_people, current_settings
 from hub_config.seats import SeatAuthenticator
 from hub_config.services import proxy_command, render_services
 from hub_config.settings import PYTHON
-from hub_config.spawners import SeatSpawner
+from hub_config.spawners import WarmSpawner
 from hub_config.texts import shared_folder
 
 c = get_config()  # type: ignore[name-defined]  # noqa: F821
@@ -44,11 +44,13 @@ c.JupyterHub.custom_scopes = render_custom_scopes()
 c.JupyterHub.load_roles = render_roles([(room.name, room.team) for room in rooms])
 c.JupyterHub.services = render_services(settings)
 
-c.JupyterHub.spawner_class = SeatSpawner
+c.JupyterHub.spawner_class = WarmSpawner
 c.Spawner.cmd = [PYTHON, "-P", "-m", "jupyterhub.singleuser"]
 c.Spawner.default_url = "/lab"
 c.Spawner.disable_user_config = True
 c.Spawner.server_token_scopes = server_token_scopes()
+c.Spawner.mem_limit = f"{settings.seat_memory}M" if settings.seat_memory else None
+c.Spawner.cpu_limit = settings.seat_cpu / 100 if settings.seat_cpu else None
 c.Spawner.start_timeout = 120  # thirty cold starts on two cores
 c.Spawner.http_timeout = 120
 c.SeatSpawner.interrupt_timeout = 4

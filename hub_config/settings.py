@@ -55,6 +55,9 @@ class Settings:
     database_url: str
     #: The Hub's own tables and the workspace's (other names, another version table); empty: SQLite files.
     hub_database_url: str
+    #: Megabytes that a seat's server and kernels may use together, and hundredths of a core; 0 is no limit.
+    seat_memory: int
+    seat_cpu: int
     language: Language
     is_root: bool
 
@@ -108,6 +111,8 @@ class Settings:
             "CIVIC_UID_BASE": str(self.uid_base),
             "CIVIC_DATABASE_URL": self.database_url,
             "CIVIC_HUB_DATABASE_URL": self.hub_database_url,
+            "CIVIC_SEAT_MEMORY": str(self.seat_memory),
+            "CIVIC_SEAT_CPU": str(self.seat_cpu),
             "CIVIC_LANGUAGE": self.language,
         }
 
@@ -189,6 +194,8 @@ def read_settings(env: Mapping[str, str] | None = None) -> Settings:
         uid_base=uid_base,
         database_url=env.get("CIVIC_DATABASE_URL") or "",
         hub_database_url=env.get("CIVIC_HUB_DATABASE_URL") or "",
+        seat_memory=_number(env, "CIVIC_SEAT_MEMORY", 1024, 0, 2**20, "seat_limit"),
+        seat_cpu=_number(env, "CIVIC_SEAT_CPU", 0, 0, 100_000, "seat_limit"),
         language=_language(env),
         is_root=is_root,
     )

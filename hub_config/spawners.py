@@ -2,12 +2,16 @@
 
 from __future__ import annotations
 
+import asyncio
 import os
 from pathlib import Path
+from typing import Any
 
 from jupyterhub.spawner import LocalProcessSpawner
+from jupyterhub.utils import random_port
 
-from hub_config.home import make_home
+from civic_kernel import warm
+from hub_config.home import make_home, warm_socket
 from hub_config.people import Account
 from hub_config.runtime import current_people, current_settings
 from hub_config.settings import PREFIX, Settings, checkout_path
@@ -15,6 +19,9 @@ from hub_config.texts import text
 
 #: Threads count, and a kernel with BLAS on many cores has dozens; a runaway fork has thousands.
 MAX_PROCESSES = 1024
+
+#: In each home, made anew at each start: they are the person's to delete.
+FOLDERS = (".tmp", ".local/share/jupyter")
 
 
 def make_seat_environment(settings: Settings, account: Account, home: Path) -> dict[str, str]:
@@ -37,6 +44,7 @@ def make_seat_environment(settings: Settings, account: Account, home: Path) -> d
         "CIVIC_LANGUAGE": account.language,
         # What a person at her seat does unless she says otherwise; a report run names another purpose.
         "CIVIC_PURPOSE": "exploration",
+        "CIVIC_WARM_SOCKET": str(warm_socket(settings)),
     }
     if account.teams:
         environment["CIVIC_TEAM"] = account.teams[0]
@@ -52,7 +60,13 @@ def make_seat_arguments(settings: Settings, account: Account, home: Path) -> lis
     arguments = [
         f"--LabApp.app_settings_dir={settings.home / 'lab' / account.language}",
         "--ServerApp.quit_button=False",
+        # Kernels that name no provisioner of their own are forked as well; one that is not Python starts cold.
+        "--KernelProvisionerFactory.default_provisioner_name=civic-warm",
+        "--MultiKernelManager.default_kernel_name=civic",
         "--LabApp.extension_manager=readonly",  # what a seat runs is installed by the workspace
+        # Its default is worked out when the module is imported: in a fork that was in the template's home.
+        f"--BaseFileIdManager.db_path={home / '.local/share/jupyter/file_id_manager.db'}",
+        "--LanguageServerManager.autodetect=False",  # none is installed; looking for twenty costs a core's 0.2 s
     ]
     if account.is_room:
         state = home / ".collaboration"
@@ -114,16 +128,90 @@ def _seat_preexec(home: str, uid: int | None, notice: str | None, is_room: bool)
 
     def preexec() -> None:
         prepare()
-        # As the person, in her own folder: these are hers to delete, and are there again next time.
-        os.makedirs(".tmp", mode=0o700, exist_ok=True)
-        if is_room:
-            os.makedirs(".collaboration", mode=0o700, exist_ok=True)
+        for folder in (*FOLDERS, ".collaboration") if is_room else FOLDERS:
+            os.makedirs(folder, mode=0o700, exist_ok=True)
         if notice is not None:
-            os.makedirs(".jupyter/custom", mode=0o700, exist_ok=True)
-            with open(".jupyter/custom/custom.css", "w", encoding="utf-8") as file:
-                file.write(_BANNER % notice.replace('"', ""))
+            _write_banner(Path(), notice)
 
     return preexec
+
+
+def _write_banner(home: Path, notice: str) -> None:
+    folder = home / ".jupyter/custom"
+    folder.mkdir(mode=0o700, parents=True, exist_ok=True)
+    (folder / "custom.css").write_text(_BANNER % notice.replace('"', ""), "utf-8")
+
+
+class WarmSpawner(SeatSpawner):
+    """Seats forked from the workspace's template (civic_kernel.warm); started cold where there is none.
+
+    A seat is known by its process id and start time, kept in the Hub's database, so that a Hub that is started
+    anew finds the servers that run."""
+
+    started = 0
+
+    def load_state(self, state: dict[str, Any]) -> None:
+        super().load_state(state)
+        self.started = state.get("started", 0)
+
+    def get_state(self) -> dict[str, Any]:
+        state: dict[str, Any] = super().get_state()
+        return {**state, "started": self.started} if self.started else state
+
+    def clear_state(self) -> None:
+        super().clear_state()
+        self.started = 0
+
+    async def start(self) -> tuple[str, int]:
+        settings = current_settings()
+        account = self._account()
+        home = self._home(account)
+        # None of JupyterHub's traits has a type.
+        port: int = getattr(self, "port") or random_port()  # noqa: B009
+        self.port = port
+        notice = None if settings.isolated else text(account.language, "banner.shared")
+        if notice is not None:
+            _write_banner(home, notice)
+        request = warm.Request(
+            kind=warm.Kind.SEAT,
+            argv=("jupyterhub-singleuser", *self.get_args()),
+            env=self.get_env(),
+            cwd=str(home),
+            uid=account.uid if settings.is_root else -1,
+            log=str(home / ".server.log"),
+            folders=(*FOLDERS, ".collaboration") if account.is_room else FOLDERS,
+            limits=warm.Limits(
+                memory=int(self.mem_limit or 0), cpu=int((self.cpu_limit or 0) * 100), processes=MAX_PROCESSES
+            )
+            if settings.is_root
+            else warm.Limits(),
+        )
+        try:
+            child = await asyncio.to_thread(warm.ask, str(warm_socket(settings)), request)
+        except (warm.NoTemplate, warm.Refused) as fault:
+            self.log.warning(
+                "starting %s without the template: %s", account.name, fault or "it does not answer"
+            )
+            self.started = 0
+            address: tuple[str, int] = await super().start()
+            return address
+        self.pid, self.started = child.pid, child.started
+        return self.ip or "127.0.0.1", port
+
+    async def poll(self) -> int | None:
+        if not self.started:
+            status: int | None = await super().poll()
+            return status
+        if warm.is_alive(self.pid, self.started):
+            return None
+        self.clear_state()
+        return 0
+
+    async def _signal(self, sig: int) -> bool:
+        if not self.started:
+            sent: bool = await super()._signal(sig)
+            return sent
+        return warm.send_signal(self.pid, self.started, sig)
 
 
 #: JupyterLab fills the window with one absolutely placed panel, so the banner takes a strip from its top.

@@ -2,8 +2,8 @@
 
 It is the parent of last resort of everything the workspace starts, kernels and a person's own background
 processes included, so that a stop can find and end them all. It ends when it is asked to (SIGTERM, SIGINT),
-when the Hub ends, or when the other end of FD closes: whoever started the workspace in the foreground is
-gone.
+when the Hub ends by itself, or when the other end of FD closes: whoever started the workspace in the foreground
+is gone. A Hub that was killed is started again.
 """
 
 from __future__ import annotations
@@ -20,10 +20,13 @@ from pathlib import Path
 import psutil
 
 from hub_config.processes import adopt_orphans, die_with_parent
-from hub_config.settings import PYTHON, read_settings
+from hub_config.settings import PYTHON, Settings, read_settings
+from hub_config.template import Template
 
 #: Seconds: the Hub stops servers (up to 8), services and proxy; past that, everything is killed.
 GRACE = 20.0
+#: A killed Hub is started again this often within so many seconds.
+MOST_RESTARTS, RESTART_WINDOW = 3, 60.0
 
 
 def main(config: str, watch: int | None) -> int:
@@ -34,16 +37,15 @@ def main(config: str, watch: int | None) -> int:
     adopt_orphans()
     pid_file = settings.home / "run.pid"
     write_pid(pid_file)
-    me = os.getpid()
-    hub = subprocess.Popen(
-        [PYTHON, "-P", "-m", "hub_config.hub", "-f", config],
-        cwd=settings.home,
-        stdin=subprocess.DEVNULL,
-        start_new_session=True,
-        preexec_fn=lambda: die_with_parent(me),
-    )
+    template = Template(settings)
+    hub, restarts = start_hub(config, settings), Restarts()
     try:
-        while not asked and reap(hub) is None:
+        while not asked:
+            if reap(hub, template) is not None:
+                if not restarts.may(hub):
+                    break
+                hub = start_hub(config, settings)
+            template.keep()
             readable, _, _ = select.select([watch] if watch is not None else [], [], [], 0.25)
             if readable and watch is not None and not os.read(watch, 1):
                 break
@@ -51,12 +53,37 @@ def main(config: str, watch: int | None) -> int:
         if asked_to_stop:
             hub.send_signal(signal.SIGTERM)
             end = time.monotonic() + GRACE
-            while reap(hub) is None and time.monotonic() < end:
+            while reap(hub, template) is None and time.monotonic() < end:
                 time.sleep(0.05)
         return 0 if asked_to_stop else 1
     finally:
-        end_descendants(hub)
+        end_descendants(hub, template)
         pid_file.unlink(missing_ok=True)
+
+
+def start_hub(config: str, settings: Settings) -> subprocess.Popen[bytes]:
+    """The Hub, which starts proxy and services; all three end with it."""
+    me = os.getpid()
+    return subprocess.Popen(
+        [PYTHON, "-P", "-m", "hub_config.hub", "-f", config],
+        cwd=settings.home,
+        stdin=subprocess.DEVNULL,
+        start_new_session=True,
+        preexec_fn=lambda: die_with_parent(me),
+    )
+
+
+class Restarts:
+    """A Hub that was killed is started again, and finds the seats that went on without it; one that ends by
+    itself has a reason which a second start would not mend, and one that is killed again and again as well."""
+
+    def __init__(self) -> None:
+        self._when: list[float] = []
+
+    def may(self, hub: subprocess.Popen[bytes]) -> bool:
+        now = time.monotonic()
+        self._when = [*(when for when in self._when if now - when < RESTART_WINDOW), now]
+        return hub.returncode is not None and hub.returncode < 0 and len(self._when) <= MOST_RESTARTS
 
 
 def write_pid(path: Path) -> None:
@@ -66,7 +93,7 @@ def write_pid(path: Path) -> None:
     new.rename(path)
 
 
-def reap(hub: subprocess.Popen[bytes]) -> int | None:
+def reap(hub: subprocess.Popen[bytes], template: Template) -> int | None:
     """Collects every ended child, adopted ones included; the Hub's exit code once it has ended."""
     with contextlib.suppress(ChildProcessError):
         while True:
@@ -75,14 +102,16 @@ def reap(hub: subprocess.Popen[bytes]) -> int | None:
                 break
             if pid == hub.pid:
                 hub.returncode = os.waitstatus_to_exitcode(status)
+            if pid == template.pid:
+                template.ended()
     return hub.returncode
 
 
-def end_descendants(hub: subprocess.Popen[bytes]) -> None:
+def end_descendants(hub: subprocess.Popen[bytes], template: Template) -> None:
     """Asks, then kills, whatever is still there, until nothing is: a killed parent's children come to us."""
     end = time.monotonic() + 2.0
     while True:
-        reap(hub)
+        reap(hub, template)
         left = [p for p in psutil.Process().children(recursive=True) if _runs(p)]
         if not left:
             return

@@ -57,6 +57,7 @@ def chromium() -> Iterator[Browser]:
 
 def pytest_addoption(parser: pytest.Parser) -> None:
     parser.addoption("--database", choices=("sqlite", "postgresql"), default="sqlite")
+    parser.addoption("--fuzz", type=int, default=0, metavar="N", help="N times as many examples, new ones")
 
 
 @pytest.fixture(scope="session")

@@ -19,6 +19,7 @@ from numpy.typing import NDArray
 from sqlalchemy import text
 
 from data_access.catalog.entry import Dataset, parse_entry
+from data_access.clock import Clock
 from data_access.compose import Parts, Settings, compose
 from data_access.documents import Labels
 from data_access.errors import NotSignedIn
@@ -247,13 +248,15 @@ class Workspace:
     def entry(self, dataset: str = "rides") -> Dataset:
         return self.parts.governing.catalog[dataset]
 
-    def reopen(self, *, noise: Noise | None = None, isolated: bool | None = None) -> None:
+    def reopen(
+        self, *, noise: Noise | None = None, isolated: bool | None = None, clock: Clock | None = None
+    ) -> None:
         """The same folder, composed anew: a restarted gateway."""
         self.parts.close()
         self.isolated = self.isolated if isolated is None else isolated
         self.parts = compose(
             make_settings(self.home, self.isolated, self.database_url),
-            clock=self.clock,
+            clock=clock or self.clock,
             noise=noise or ZeroNoise(),
         )
 

@@ -7,7 +7,7 @@ import pwd
 import shutil
 import subprocess
 import tempfile
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from itertools import count
@@ -22,6 +22,8 @@ _FAST = "-c fsync=off -c full_page_writes=off -c max_connections=200 -c listen_a
 @dataclass
 class Server:
     folder: Path
+    #: `pg_ctl` with this server's data: "start", or "stop" with its mode.
+    control: Callable[..., None]
     _numbers: Iterator[int] = field(default_factory=count)
 
     def url(self, name: str) -> str:
@@ -77,12 +79,17 @@ def serving(programs: Path) -> Iterator[Server]:
         )
 
     data = str(folder / "data")
+
+    def control(order: str, *more: str) -> None:
+        options = ("-l", str(folder / "log"), "-o", f"{_FAST} -k {folder}") if order == "start" else ()
+        run("pg_ctl", "-D", data, "-w", *options, *more, order)
+
     try:
         run("initdb", "-D", data, "-U", "civic", "-A", "trust", "-E", "UTF8", "--locale=C", "--no-sync")
-        run("pg_ctl", "-D", data, "-w", "-l", str(folder / "log"), "-o", f"{_FAST} -k {folder}", "start")
+        control("start")
         try:
-            yield Server(folder)
+            yield Server(folder, control)
         finally:
-            run("pg_ctl", "-D", data, "-w", "-m", "immediate", "stop")
+            control("stop", "-m", "immediate")
     finally:
         shutil.rmtree(folder, ignore_errors=True)

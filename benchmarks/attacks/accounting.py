@@ -4,13 +4,20 @@ from __future__ import annotations
 
 import json
 import random
+from collections.abc import Iterator
 from dataclasses import replace
 from fractions import Fraction
+from math import isclose
+from pathlib import Path
 from typing import Any
 
+import yaml
+
+import data_access.demo as demo
 from benchmarks.attacks.reconstruction import TOY, random_plan
 from benchmarks.attacks.town import MONTH, one_of, rebuilt, spent, town, townspeople
 from benchmarks.attacks.verdict import Verdict, counted
+from benchmarks.peers import ask_peer
 from benchmarks.workspace import Workspace
 from data_access.db import Transaction
 from data_access.ledger import Book, Reservation
@@ -18,6 +25,7 @@ from data_access.ledger.book import RetryKey
 from data_access.policy import Policy
 from data_access.pricing import Quote
 from data_access.privacy.budget import NANO, Rho
+from data_access.privacy.mechanisms import gaussian
 
 #: Δ² and σ of one vector that left.
 Mechanism = tuple[int, float]
@@ -84,4 +92,41 @@ def _left(statement: dict[str, Any]) -> list[Mechanism]:
             case _:
                 squares = [bound**2]
         found += zip(squares, scales, strict=True)
+    return found
+
+
+def oracle(_: int) -> Verdict:
+    """Every price of the demonstration's policies, beside OpenDP's polars engine in an environment of its own: which
+    σ does it sell for this ρ, and what does it say that costs?
+
+    Successes: a σ of ours that is smaller than the oracle's, or a ρ of its that is larger than ours.
+    """
+    sold = list(_deployed())
+    said = ask_peer("opendp", "opendp_prices.py", sold)["prices"]
+    name = f"wrong accountant: {len(sold)} deployed prices, by an oracle"
+    return counted(name, "OpenDP#2911", _too_small(sold, said, 1.0), _too_small(sold, said, 0.98))
+
+
+def _deployed() -> Iterator[dict[str, Any]]:
+    """A count and a sum of each clipped column, at the default spend and each named precision."""
+    for path in sorted((Path(demo.__file__).parent / "policies").glob("*.yaml")):
+        policy = yaml.safe_load(path.read_text("utf-8"))
+        for rho in sorted({policy["default_spend"], *policy["precisions"].values()}):
+            asked = {"bound": policy["row_bound"], "rho": rho}
+            yield {**asked, "measure": "count", "low": 0, "high": 1}
+            for clip in policy.get("clips", {}).values():
+                yield {**asked, "measure": "sum", "low": clip["low"], "high": clip["high"]}
+
+
+def _too_small(sold: list[dict[str, Any]], said: list[dict[str, float]], factor: float) -> int:
+    """`factor` times the σ of the price list: 1 for ours, less for a weak one."""
+    found = 0
+    for asked, oracles in zip(sold, said, strict=True):
+        largest = 1 if asked["measure"] == "count" else max(abs(asked["low"]), abs(asked["high"]))
+        mechanism = gaussian((asked["bound"] * largest) ** 2, Rho.parse(asked["rho"]))
+        ours = float(mechanism.scale) * factor
+        # The oracle finds its σ by bisection: agreement to a millionth.
+        smaller = ours < oracles["scale"] and not isclose(ours, oracles["scale"], rel_tol=1e-6)
+        dearer = oracles["rho"] * NANO > mechanism.rho.nano * (1 + 1e-6)
+        found += smaller or dearer
     return found

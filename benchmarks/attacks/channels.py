@@ -11,6 +11,7 @@ from typing import Any
 from unittest.mock import patch
 
 import duckdb
+import httpx
 from numpy.typing import NDArray
 
 from benchmarks.attacks.serving import ANSWERS, logged, question, served
@@ -52,9 +53,11 @@ class StandingClock:
         self.seconds += seconds
 
 
-@dataclass(frozen=True)
+@dataclass
 class Fault:
-    """Breaks at one step, after a time and with a text that depend on the data, as faults do."""
+    """Breaks at one step, which may be changed between questions, after a time and with a text that depend on the
+    data, as faults do.
+    """
 
     step: str
     text: str
@@ -109,39 +112,38 @@ def errors(draws: int) -> Verdict:
     A success is any difference that the asker or a reader of logs sees: status, body (of a failure), charge,
     the moment of leaving, or a log line.
     """
-    ours = control = 0
-    for turn in range(draws):
-        ours += _differences(turn)
-        with patch.object(engine, "reason_of", _talkative):
-            control += _differences(turn)
+    ours = _differences(draws)
+    with patch.object(engine, "reason_of", _talkative):
+        control = _differences(1)
     return counted("error and abort channel", "AWS DP limitations; Lomas HTTP 422", ours, control)
 
 
-def _differences(turn: int) -> int:
+def _differences(turns: int) -> int:
     rows, without = [*townspeople(), *visits_of_target(4)], townspeople()
     seen: list[list[tuple[Any, ...]]] = []
     for data, text, seconds in ((rows, "target 18:00", 0.2), (without, "P7 07:00", 0.01)):
-        clock = StandingClock()
-        with town(data, clock=clock) as made:
-            seen.append([_seen(made, clock, Fault(step, text, seconds), turn) for step in STEPS])
+        clock, fault = StandingClock(), Fault("none", text, seconds)
+        with (
+            town(data, clock=clock) as made,
+            logged() as lines,
+            served(broken(made, fault, clock)) as client,
+        ):
+            found = []
+            for turn in range(turns):
+                for place, fault.step in enumerate(STEPS):
+                    # Another question for each step and turn: one that was charged before runs again for nothing.
+                    lines.clear()
+                    before, began = spent(made.parts), clock.seconds
+                    answer = client.post(ANSWERS, json=_body(f"0.01{place}{turn:03d}"))
+                    found.append((*_heard(answer, lines), spent(made.parts) - before, clock.seconds - began))
+            seen.append(found)
     return sum(one != other for one, other in zip(*seen, strict=True))
 
 
-def _seen(made: Workspace, clock: StandingClock, fault: Fault, turn: int) -> tuple[Any, ...]:
-    weak = broken(made, fault, clock)
-    before, began = spent(made.parts), clock.seconds
-    with logged() as lines, served(weak) as client:
-        # Another question for each step and turn: one that was charged before runs again for nothing.
-        rho = f"0.01{STEPS.index(fault.step)}{turn:03d}"
-        answer = client.post(ANSWERS, json=_body(rho))
+def _heard(answer: httpx.Response, lines: list[str]) -> tuple[int, str, str]:
+    """Status, body (of a failure), log."""
     body = "" if answer.status_code == 200 else _REQUEST_ID.sub("", answer.text)
-    return (
-        answer.status_code,
-        body,
-        spent(made.parts) - before,
-        round(clock.seconds - began, 6),
-        _REQUEST_ID.sub("", "\n".join(lines)),
-    )
+    return answer.status_code, body, _REQUEST_ID.sub("", "\n".join(lines))
 
 
 def _body(rho: str) -> dict[str, object]:
@@ -188,10 +190,10 @@ def _canaries_found(draws: int) -> int:
     ]
     with logged() as lines, town([*townspeople(), *planted]) as made:
         outside = [_refused_load(made)]
-        for turn in range(draws):
-            for place, step in enumerate(STEPS):
-                fault = Fault(step, CANARY_NOTE, 0.0)
-                with served(broken(made, fault, StandingClock())) as client:
+        fault = Fault("none", CANARY_NOTE, 0.0)
+        with served(broken(made, fault, StandingClock())) as client:
+            for turn in range(draws):
+                for place, fault.step in enumerate(STEPS):
                     outside.append(client.post(ANSWERS, json=_body(f"0.02{place}{turn:03d}")).text)
         home = made.parts.settings.home
         files = {str(path.relative_to(home)): path.read_bytes() for path in home.rglob("*") if path.is_file()}

@@ -145,7 +145,7 @@ def discovery(draws: int) -> Verdict:
     """
     ours = _searched(draws)
     with patch.object(pricing, "sensitivity_squared", _slip):
-        control = _searched(max(draws, 24))
+        control = _searched(max(draws, 10))
     bound = best_accuracy(4 * float(_SEARCH_RHO))
     name = f"automated search over {draws} plans"
     return guessed(name, "QuerySnout arXiv:2211.05249; QueryCheetah arXiv:2409.01992", ours, control, bound)

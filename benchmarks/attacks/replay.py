@@ -280,7 +280,7 @@ def prices(draws: int) -> Verdict:
     A success is a reply that differs.
     """
     ours = _told_free(draws, Answering)
-    control = _told_free(max(draws, 6), ObligingAnswering)
+    control = _told_free(min(draws, 6), ObligingAnswering)
     return counted(
         f"prices, offers and the ledger, {draws} questions", "BigQuery refunds; AWS", ours, control
     )
@@ -303,7 +303,7 @@ def _told_free(draws: int, kind: type[Answering]) -> int:
     target = [(f"{MONTH}-02 03:00", TARGET, GU[0], "a", "55")] * 8
     heard: list[list[str]] = []
     for data in ([*rows, *target], rows):
-        dice = random.Random(41)
+        dice = random.Random(31)
         replies: list[str] = []
         with town(data, policy=TOY) as plain, served(rebuilt(plain, kind=kind)) as client:
             for turn in range(draws):

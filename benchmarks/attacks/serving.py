@@ -12,7 +12,7 @@ import httpx
 import uvicorn
 
 from benchmarks.workspace import ASKER, TEAM, Workspace
-from data_access.gateway.identity import Caller
+from data_access.gateway.identity import Caller, Identity
 from data_access.gateway.workspace import workspace_app
 
 PREFIX = "/services/data/v1"
@@ -27,9 +27,9 @@ class AnyToken:
 
 
 @contextmanager
-def served(made: Workspace) -> Iterator[httpx.Client]:
+def served(made: Workspace, identity: Identity | None = None) -> Iterator[httpx.Client]:
     """A client of `made`'s workspace app."""
-    app = workspace_app(made.parts, AnyToken())
+    app = workspace_app(made.parts, identity or AnyToken())
     # As `data_access.gateway` configures it, but for the port.
     config = uvicorn.Config(app, port=0, access_log=False, log_config=None, log_level="warning")
     server = uvicorn.Server(config)

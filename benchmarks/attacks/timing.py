@@ -30,7 +30,7 @@ from data_access.policy import Policy
 _LEVEL = 1e-4
 #: The engine's work for each row, beside its real work on a small table: as if there were a few thousand times
 #: as many.
-_SECONDS_PER_ROW = 2e-4
+_SECONDS_PER_ROW = 1e-3
 
 
 @dataclass
@@ -65,34 +65,35 @@ def timing(draws: int) -> Verdict:
     A success is a pair of arms whose times Mann and Whitney's test tells apart. (Whether a call failed is in its
     status; that data decide how long a failure takes is what must not be.)
     """
-    ours = _told_apart(draws, Answering, (False, True))
-    control = _told_apart(min(draws, 20), UnpaddedAnswering, (False,))
-    return counted(
-        f"timing of answers and failures, {4 * draws} interleaved calls",
-        "Jin arXiv:2112.05307; Haeberlen 2011",
-        ours,
-        control,
-    )
-
-
-def _told_apart(draws: int, kind: type[Answering], failing: tuple[bool, ...]) -> int:
     clock = CompressedClock()
     full, nearly_empty = [*townspeople(), *visits_of_target(200)], visits_of_target(ROW_BOUND)
-    with town(full, clock=clock) as one, town(nearly_empty, clock=clock) as other:
-        arms = [
-            (_slowed(made, clock, rows, kind, fails), fails)
-            for fails in failing
-            for made, rows in ((one, len(full)), (other, len(nearly_empty)))
-        ]
-        seconds: list[list[float]] = [[] for _ in arms]
-        for turn in range(draws + 2):
-            for (made, fails), found in zip(arms, seconds, strict=True):
-                taken = _seconds(made, clock, fails)
-                # The first calls open files and fill caches.
-                if turn >= 2:
-                    found.append(taken)
-    pairs = zip(seconds[::2], seconds[1::2], strict=True)
-    return sum(float(mannwhitneyu(a, b).pvalue) < _LEVEL for a, b in pairs)
+    # The class of a dataset is signed such that no question of it comes near its beat.
+    policy = {"size_class": "large"}
+    with (
+        town(full, clock=clock, policy=policy) as one,
+        town(nearly_empty, clock=clock, policy=policy) as other,
+    ):
+
+        def told_apart(many: int, kind: type[Answering], *failing: bool) -> int:
+            arms = [
+                (_slowed(made, clock, rows, kind, fails), fails)
+                for fails in failing
+                for made, rows in ((one, len(full)), (other, len(nearly_empty)))
+            ]
+            seconds: list[list[float]] = [[] for _ in arms]
+            for turn in range(many + 1):
+                for (made, fails), found in zip(arms, seconds, strict=True):
+                    taken = _seconds(made, clock, fails)
+                    # The first call opens files and fills caches.
+                    if turn:
+                        found.append(taken)
+            pairs = zip(seconds[::2], seconds[1::2], strict=True)
+            return sum(float(mannwhitneyu(a, b).pvalue) < _LEVEL for a, b in pairs)
+
+        ours = told_apart(draws, Answering, False, True)
+        control = told_apart(min(draws, 20), UnpaddedAnswering, False)
+    name = f"timing of answers and failures, {4 * draws} interleaved calls"
+    return counted(name, "Jin arXiv:2112.05307; Haeberlen 2011", ours, control)
 
 
 def _slowed(

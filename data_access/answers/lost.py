@@ -25,6 +25,7 @@ from data_access.canonical import Json, canonical_bytes, content_id
 from data_access.clock import timestamp
 from data_access.db import Transaction
 from data_access.db.answers import lost_shares
+from data_access.errors import AuditBroken
 from data_access.parties import Signature, SigningKey
 from data_access.policy import Policy, UnitKind
 from data_access.privacy.budget import Rho
@@ -154,7 +155,7 @@ def put_lost_share(
 
 
 def lost_share_documents(connection: Connection) -> list[dict[str, Any]]:
-    """All that were published, for the public: each with its signature."""
+    """All that were published, for the public: each with its signature. Raises AuditBroken for a damaged one."""
     rows = connection.execute(
         select(lost_shares).order_by(lost_shares.c.lineage, lost_shares.c.period, lost_shares.c.row_bound)
     )
@@ -162,11 +163,18 @@ def lost_share_documents(connection: Connection) -> list[dict[str, Any]]:
         LostShare(
             row.id,
             row.period,
-            row.statement,
+            _whole(row.statement, row.id),
             Signature(row.key_id, base64.b64encode(row.signature).decode("ascii")),
         ).document()
         for row in rows
     ]
+
+
+def _whole(statement: bytes, lost: str) -> bytes:
+    """The statement, if its bytes are those that were signed."""
+    if content_id("lost", statement) != lost:
+        raise AuditBroken()
+    return statement
 
 
 def truncated_share(connection: Connection, policy: Policy, periods: Sequence[str]) -> Json:
@@ -190,7 +198,7 @@ def truncated_share(connection: Connection, policy: Policy, periods: Sequence[st
     if not rows or {row.period for row in rows} != set(periods):
         return None
     return {
-        **lost_fraction([json.loads(row.statement) for row in rows]),
+        **lost_fraction([json.loads(_whole(row.statement, row.id)) for row in rows]),
         "lost_shares": [row.id for row in rows],
     }
 

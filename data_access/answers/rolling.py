@@ -21,10 +21,10 @@ import numpy as np
 from sqlalchemy import Connection, Row, func, insert, select
 
 from data_access.answers.shelf import StoredAnswer
-from data_access.canonical import Json, canonical_bytes
+from data_access.canonical import Json, canonical_bytes, content_id
 from data_access.db import Transaction
 from data_access.db.answers import answers, cells
-from data_access.errors import CivicError
+from data_access.errors import AuditBroken, CivicError
 from data_access.pricing import Draw, Quote
 from data_access.privacy.budget import Rho
 from data_access.query import (
@@ -102,7 +102,10 @@ def keep_cells(tx: Transaction, answer: StoredAnswer, quote: Quote, noisy: Mappi
 
 
 def roll_up(connection: Connection, quote: Quote, policies: frozenset[str]) -> RollUp | None:
-    """The least noisy sums that answer `quote`, whatever it asked for; None where some month has no finer answer."""
+    """The least noisy sums that answer `quote`, whatever it asked for; None where some month has no finer answer.
+
+    Raises AuditBroken where what was kept of one is damaged.
+    """
     measures = dict(quote.bound.plan.measures)
     if not all(isinstance(measure, _ADDS_UP) for measure in measures.values()):
         return None
@@ -113,7 +116,7 @@ def roll_up(connection: Connection, quote: Quote, policies: frozenset[str]) -> R
     targets = {part.periods[0]: part for part in parts}
     wanted = frozenset(canonical_bytes(key) for key in quote.bound.document["by"])
     for row in _candidates(connection, quote.bound.plan.dataset, list(found), policies):
-        if not wanted <= _keys_of(row.plan):
+        if not wanted <= _keys_of(row.plan, row.plan_id):
             # Most are no finer.
             continue
         try:
@@ -121,7 +124,7 @@ def roll_up(connection: Connection, quote: Quote, policies: frozenset[str]) -> R
         except CivicError:
             # It names a month that the policy in force no longer offers.
             continue
-        scales = {name: Decimal(scale) for name, scale in json.loads(row.scales).items()}
+        scales = _scales(row.scales)
         about: dict[str, Json] = {
             "period": row.period,
             "answer_id": row.answer,
@@ -148,6 +151,7 @@ def _candidates(
             cells.c.period,
             cells.c.plan,
             cells.c.scales,
+            answers.c.plan_id,
             answers.c.policy_hash,
             answers.c.nano,
             answers.c.data_version,
@@ -177,9 +181,29 @@ def _candidates(
 
 
 @lru_cache(maxsize=4096)
-def _keys_of(plan: bytes) -> frozenset[bytes]:
-    """The keys of a stored plan: what its bytes say never changes, and reading them is most of the search."""
+def _keys_of(plan: bytes, plan_id: str) -> frozenset[bytes]:
+    """The keys of a stored plan: what its bytes say never changes, and reading them is most of the search.
+
+    Raises AuditBroken where they are not the bytes of the plan that was answered.
+    """
+    if content_id("pln", plan) != plan_id:
+        raise AuditBroken()
     return frozenset(canonical_bytes(key) for key in json.loads(plan)["by"])
+
+
+def _scales(stored: bytes) -> dict[str, Decimal]:
+    try:
+        return {name: Decimal(scale) for name, scale in json.loads(stored).items()}
+    except (ValueError, ArithmeticError, AttributeError):
+        raise AuditBroken() from None
+
+
+def _unpacked(packed: bytes) -> dict[str, Any]:
+    """Raises AuditBroken for damaged bytes: a stream of zlib ends with its own checksum."""
+    try:
+        return dict(json.loads(zlib.decompress(packed)))
+    except (zlib.error, ValueError):
+        raise AuditBroken() from None
 
 
 def _refines(
@@ -233,7 +257,7 @@ def _added(connection: Connection, quote: Quote, chosen: list[_Source]) -> RollU
     }
     for source in chosen:
         packed = connection.scalar(select(cells.c.noisy).where(cells.c.answer == source.answer))
-        drawn = json.loads(zlib.decompress(packed or b""))
+        drawn = _unpacked(packed or b"")
         keys, shape = source.plan.plan.by, [len(domain) for domain in source.plan.domains]
         passes = np.zeros(shape, dtype=object)
         passes[np.ix_(*source.taken)] = 1

@@ -13,7 +13,7 @@ from data_access.canonical import content_id
 from data_access.clock import Clock, timestamp
 from data_access.db import Transaction
 from data_access.db.answers import answers
-from data_access.errors import UnknownAnswer
+from data_access.errors import AuditBroken, UnknownAnswer
 from data_access.parties import Signature, SigningKey
 from data_access.pricing import Quote
 from data_access.query import BoundPlan
@@ -50,7 +50,7 @@ class Shelf:
         self, connection: Connection, quote: Quote, policies: frozenset[str] | None = None
     ) -> StoredAnswer | None:
         """The newest answer to the same plan with at least the precision that is asked for; with `policies`
-        (hashes) only one that was given under one of them.
+        (hashes) only one that was given under one of them. Raises AuditBroken, as all that follow.
         """
         wanted = (
             select(answers)
@@ -134,6 +134,9 @@ class Shelf:
 
 
 def _answer(row: Row[Any]) -> StoredAnswer:
+    """Raises AuditBroken for bytes that are not those which were signed: nothing damaged is handed on."""
+    if content_id("ans", row.statement) != row.id or len(row.signature) != 64:
+        raise AuditBroken()
     return StoredAnswer(
         id=row.id,
         dataset=row.dataset,

@@ -11,6 +11,7 @@ import base64
 import json
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
+from datetime import datetime
 from enum import StrEnum
 from typing import Any
 
@@ -59,9 +60,9 @@ class Event:
     signature: bytes
 
     def document(self) -> dict[str, Any]:
-        """Body, hash and signature as one JSON document: the public form."""
+        """Body, hash and signature as one JSON document: the public form. Raises AuditBroken for a damaged body."""
         return {
-            "event": json.loads(self.body),
+            "event": _read(self.body),
             "hash": self.hash,
             "ed25519": base64.b64encode(self.signature).decode("ascii"),
         }
@@ -99,6 +100,24 @@ class Chain:
             insert(events).values(seq=event.seq, hash=event.hash, body=event.body, signature=event.signature)
         )
         return event
+
+
+def _read(body: bytes) -> dict[str, Any]:
+    try:
+        return dict(json.loads(body))
+    except (ValueError, TypeError):
+        raise AuditBroken() from None
+
+
+def last_moment(connection: Connection) -> datetime | None:
+    """When the last event was written, None before the first. Raises AuditBroken."""
+    body = connection.scalar(select(events.c.body).order_by(events.c.seq.desc()).limit(1))
+    if body is None:
+        return None
+    try:
+        return datetime.fromisoformat(_read(body)["at"])
+    except (ValueError, KeyError, TypeError):
+        raise AuditBroken() from None
 
 
 def head(connection: Connection) -> Head:

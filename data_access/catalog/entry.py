@@ -15,9 +15,8 @@ from pydantic import (
     model_validator,
 )
 
-from data_access.canonical import document_hash
 from data_access.catalog.twin import TwinShape
-from data_access.documents import Closed, Labels, Name
+from data_access.documents import Closed, Hashed, Labels, Name
 from data_access.errors import PolicyMalformed
 
 
@@ -124,7 +123,7 @@ class CellSize(Closed):
     persons: int | None = Field(None, ge=1, le=10**12)
 
 
-class Dataset(Closed):
+class Dataset(Hashed):
     """One dataset's layout. All names are the workspace's; `Column.source` has the file's own."""
 
     id: Name
@@ -179,15 +178,15 @@ class Dataset(Closed):
     def person_column(self) -> str | None:
         return next((n for n, c in self.columns.items() if c.type is ColumnType.PERSON), None)
 
-    def hash(self) -> str:
-        """Hex SHA-256 of the entry: what a policy pins as `catalog`."""
-        document = self.model_dump(mode="json")
+    def document(self) -> dict[str, Any]:
+        """What a policy pins, by its hash, as `catalog`."""
+        document = super().document()
         if self.twin is None:
             # Entries that were signed before there were twins keep their hash.
             del document["twin"]
         if not self.sizes:
             del document["sizes"]
-        return document_hash(document)
+        return document
 
 
 def load_catalog(folder: Path) -> dict[str, Dataset]:

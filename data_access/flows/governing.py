@@ -113,16 +113,17 @@ class Governing:
     def register_document(self, connection: Connection) -> dict[str, Any]:
         """The public form: the register in force with its signatures, and the ones before it, oldest first.
 
-        Raises RegisterInvalid before the first one.
+        Raises RegisterInvalid before the first one, and where one is damaged.
         """
         rows = connection.execute(select(registers).order_by(registers.c.version)).all()
         if not rows:
             raise RegisterInvalid(dataset="parties.json")
+        damaged = RegisterInvalid(dataset="parties.json")
         *earlier, newest = [
             {
-                "register": json.loads(row.document),
+                "register": _loaded(row.document, damaged),
                 "hash": row.hash,
-                "signatures": json.loads(row.signatures),
+                "signatures": _loaded(row.signatures, damaged),
                 "accepted_at": row.accepted_at,
             }
             for row in rows
@@ -190,18 +191,21 @@ class Governing:
             select(policies.c.hash, policies.c.document).where(policies.c.dataset == policy.dataset)
         )
         meaning = policy.meaning()
-        return frozenset(r.hash for r in rows if _meaning(r.document) == meaning)
+        try:
+            return frozenset(r.hash for r in rows if _meaning(r.document) == meaning)
+        except ValueError:
+            raise PolicyEdited(dataset=policy.dataset) from None
 
     def documents(self, connection: Connection) -> list[dict[str, Any]]:
-        """Every policy that ever took effect, oldest first, for the public."""
+        """Every policy that ever took effect, oldest first, for the public. Raises PolicyEdited."""
         rows = connection.execute(select(policies).order_by(policies.c.dataset, policies.c.version)).all()
         newest = {row.dataset: row.version for row in rows}
         holding = {dataset for dataset in newest if self._holds(connection, dataset)}
         return [
             {
-                "policy": json.loads(row.document),
+                "policy": _loaded(row.document, PolicyEdited(dataset=row.dataset)),
                 "hash": row.hash,
-                "signatures": json.loads(row.signatures),
+                "signatures": _loaded(row.signatures, PolicyEdited(dataset=row.dataset)),
                 "activated_at": row.activated_at,
                 "in_force": newest[row.dataset] == row.version and row.dataset in holding,
             }
@@ -270,6 +274,13 @@ class Governing:
             raise PolicyLineageChanged(dataset=policy.dataset)
         tx.connection.execute(insert(lineages).values(lineage=policy.lineage, **fixed))
         tx.connection.execute(insert(lineage_sources).values(lineage=policy.lineage, **sources))
+
+
+def _loaded(document: bytes, damaged: CivicError) -> Any:
+    try:
+        return json.loads(document)
+    except ValueError:
+        raise damaged from None
 
 
 # What bytes say is remembered, since they say it for ever; which bytes are in force, and that they are, never is.

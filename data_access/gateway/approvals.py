@@ -11,6 +11,7 @@ from pydantic import Field
 
 from data_access.compose import Parts
 from data_access.flows.allowing import Wish, parse_moment
+from data_access.gateway.bodies import StrictRoute
 from data_access.gateway.identity import ASK, FACILITATE, READ, Caller
 from data_access.gateway.shapes import Body
 
@@ -55,7 +56,7 @@ class AllowanceBody(Body):
 
 def approval_routes(parts: Parts, allowed: Callable[..., Any]) -> APIRouter:
     """`allowed(scope, …)` is a dependency that lets pass whoever has one of them."""
-    routes = APIRouter()
+    routes = APIRouter(route_class=StrictRoute)
 
     @routes.get("/approvals")
     def approvals(who: Annotated[Caller, allowed(READ)]) -> list[dict[str, Any]]:

@@ -18,11 +18,10 @@ from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from data_access.canonical import random_id
 from data_access.errors import CivicError, Fact, InternalFault, MalformedRequest, NotFound, Phrase
+from data_access.gateway.bodies import BodyLimit
 from data_access.texts import Language, preferred_language, text
 
 log = logging.getLogger("civic.gateway")
-
-MAX_BODY_BYTES = 1_000_000
 
 
 def envelope(error: CivicError, language: Language, request_id: str) -> dict[str, str]:
@@ -38,6 +37,10 @@ def envelope(error: CivicError, language: Language, request_id: str) -> dict[str
 def _in_words(fact: Fact, language: Language) -> str | int:
     if isinstance(fact, Phrase):
         return text(language, fact.domain, fact.key, **dict(fact.facts))
+    if isinstance(fact, str):
+        # A name of the asker's own comes back in its refusal: what turns the direction of a line, moves the cursor
+        # of a terminal, or cannot be written in UTF-8 at all, does not.
+        return "".join(letter if letter.isprintable() else "?" for letter in fact)
     return fact
 
 
@@ -72,6 +75,9 @@ async def _validation(request: Request, error: Exception) -> JSONResponse:
 
 async def _http(request: Request, error: Exception) -> JSONResponse:
     status = error.status_code if isinstance(error, HTTPException) else 500
+    if isinstance(error.__cause__, CivicError):
+        # Raised while a body was read, where FastAPI wraps whatever comes.
+        return _respond(request, error.__cause__)
     return _respond(request, NotFound() if status in (404, 405) else MalformedRequest(where="request"))
 
 
@@ -98,27 +104,6 @@ class Unforeseen:
             if scope["type"] != "http" or started:
                 return
             await _respond(Request(scope), InternalFault())(scope, receive, send)
-
-
-class BodyLimit:
-    """Stops reading a body that is larger than any request of ours: it is read before anybody is recognised."""
-
-    def __init__(self, app: ASGIApp) -> None:
-        self._app = app
-
-    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        taken = 0
-
-        async def counted() -> Message:
-            nonlocal taken
-            message = await receive()
-            taken += len(message.get("body", b""))
-            if taken > MAX_BODY_BYTES:
-                # FastAPI turns whatever goes wrong while a body is read into a malformed request.
-                raise ValueError("too large")
-            return message
-
-        await self._app(scope, counted, send)
 
 
 def place_of(error: BaseException) -> str:

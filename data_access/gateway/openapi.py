@@ -17,6 +17,7 @@ from data_access.errors import REGISTRY
 from data_access.gateway.approvals import DECIDE
 from data_access.gateway.identity import ACCESS, ASK, FACILITATE, READ, Identity
 from data_access.gateway.public import public_app
+from data_access.gateway.replies import reply_schemas
 from data_access.gateway.workspace import APPROVE, RELEASE, workspace_app
 
 Document = dict[str, Any]
@@ -54,10 +55,17 @@ def openapi_document() -> Document:
     for path, operations in public["paths"].items():
         if document["paths"].get(path, {}).keys() < operations.keys():
             raise ValueError(f"{path} is public but absent from the workspace's app")
+    replies, shared = reply_schemas()
     for path, operations in document["paths"].items():
         for method, operation in operations.items():
             _complete(operation, method, path, method in public["paths"].get(path, {}))
+            for status, response in operation["responses"].items():
+                if status.startswith("2"):
+                    if (method, path, status) not in replies:
+                        raise ValueError(f"{method} {path} {status} has no reply in gateway/replies.py")
+                    response["content"] = {"application/json": {"schema": replies[method, path, status]}}
     schemas = document.setdefault("components", {}).setdefault("schemas", {})
+    schemas |= shared
     for unused in ("HTTPValidationError", "ValidationError"):
         schemas.pop(unused, None)
     schemas["Failure"] = _failure_schema()

@@ -12,20 +12,28 @@ from fastapi import APIRouter, FastAPI, Query
 from data_access.answers import lost_share_documents
 from data_access.audit.chain import head, read_events
 from data_access.compose import Parts
+from data_access.gateway.bodies import StrictRoute
 from data_access.gateway.failures import add_failure_handlers
 from data_access.gateway.shapes import WitnessBody
 from data_access.ledger.book import public_ledger
 
 
 def public_app(parts: Parts) -> FastAPI:
-    app = FastAPI(title="Civic public records", version="1", docs_url=None, redoc_url=None, openapi_url=None)
+    app = FastAPI(
+        title="Civic public records",
+        version="1",
+        docs_url=None,
+        redoc_url=None,
+        openapi_url=None,
+        redirect_slashes=False,
+    )
     add_failure_handlers(app)
     app.include_router(public_routes(parts), prefix="/v1")
     return app
 
 
 def public_routes(parts: Parts) -> APIRouter:
-    routes = APIRouter()
+    routes = APIRouter(route_class=StrictRoute)
 
     @routes.get("/ledger")
     def ledger() -> dict[str, Any]:

@@ -23,7 +23,7 @@ from starlette.staticfiles import StaticFiles
 
 from data_access.canonical import random_id
 from data_access.compose import Settings, read_settings
-from data_access.errors import CivicError, HubUnavailable, MalformedRequest
+from data_access.errors import CivicError, HubUnavailable, RequestTooLarge
 from data_access.gateway.failures import envelope
 from data_access.texts import preferred_language
 
@@ -87,7 +87,7 @@ def site_app(settings: Settings) -> Starlette:
         async for part in request.stream():
             body += part
             if len(body) > _WITNESS_BYTES:
-                return failure(request, MalformedRequest(where="body"))
+                return failure(request, RequestTooLarge(maximum=_WITNESS_BYTES))
         return await passed_on(request, body)
 
     return Starlette(

@@ -1,6 +1,8 @@
 """The app behind the Hub's login: catalog, price, answers, releases.
 
-Endpoints are plain functions, so that each runs in a worker thread and a slow question delays nobody's price.
+Endpoints are plain functions, so that each runs in a worker thread. There are forty for all of them, and a new
+answer keeps hers until the beat on which it leaves; so answers have threads of their own, and a workshop that asks
+at once delays nobody's price.
 
 Annotations are evaluated here (no `from __future__ import annotations`): FastAPI reads them, and it could not
 resolve names of an enclosing function from their text.
@@ -8,6 +10,7 @@ resolve names of an enclosing function from their text.
 
 from typing import Annotated, Any
 
+from anyio import CapacityLimiter, to_thread
 from fastapi import APIRouter, Depends, FastAPI, Header, Query, Response
 from fastapi.responses import JSONResponse
 
@@ -15,6 +18,7 @@ from data_access.compose import Parts
 from data_access.errors import MalformedRequest
 from data_access.flows.answering import Answered
 from data_access.gateway.approvals import WAITS, approval_routes
+from data_access.gateway.bodies import StrictRoute
 from data_access.gateway.failures import add_failure_handlers
 from data_access.gateway.identity import ASK, READ, Caller, Identity, bearer
 from data_access.gateway.public import public_routes
@@ -32,6 +36,8 @@ from data_access.gateway.shapes import (
 )
 
 RELEASE = "custom:civic:release"
+#: More would wait for one another anyway: the ledger is written by one at a time.
+ANSWERS_AT_ONCE = 40
 #: Any of these may hand in an approval; its authority is the signature, not the one who carries it.
 APPROVE = ("custom:civic:approve:city", "custom:civic:approve:cso", RELEASE)
 
@@ -44,6 +50,8 @@ def workspace_app(parts: Parts, identity: Identity, prefix: str = "/services/dat
         docs_url=None,
         redoc_url=None,
         openapi_url=None,
+        # Else `/answers/` is answered with an address that is built from the asker's own Host header.
+        redirect_slashes=False,
     )
     add_failure_handlers(app)
 
@@ -62,7 +70,8 @@ def workspace_app(parts: Parts, identity: Identity, prefix: str = "/services/dat
 
 
 def _routes(parts: Parts, caller: Any) -> APIRouter:
-    routes = APIRouter()
+    routes = APIRouter(route_class=StrictRoute)
+    answering = CapacityLimiter(ANSWERS_AT_ONCE)
 
     def allowed(*scopes: str) -> Any:
         """Any of `scopes` is enough. A dependency, so that it refuses before the body is looked at."""
@@ -114,15 +123,21 @@ def _routes(parts: Parts, caller: Any) -> APIRouter:
         return price_document(parts.answering.price(who.asker, body.request()), body.team)
 
     @routes.post("/answers", responses=WAITS)
-    def ask(body: QuestionBody, who: Annotated[Caller, allowed(ASK)], response: Response) -> dict[str, Any]:
+    async def ask(
+        body: QuestionBody, who: Annotated[Caller, allowed(ASK)], response: Response
+    ) -> dict[str, Any]:
         """A signed answer, charged before it is computed; a stored one is free. 202 where a person decides first."""
         _check_body(body)
-        answered = parts.approving.answer(who.asker, body.request())
-        if isinstance(answered, Answered):
-            return answer_document(answered)
-        response.status_code = 202
-        with parts.database.reading() as connection:
-            return parts.approving.document(connection, answered, who.asker)
+
+        def answer() -> dict[str, Any]:
+            answered = parts.approving.answer(who.asker, body.request())
+            if isinstance(answered, Answered):
+                return answer_document(answered)
+            response.status_code = 202
+            with parts.database.reading() as connection:
+                return parts.approving.document(connection, answered, who.asker)
+
+        return await to_thread.run_sync(answer, limiter=answering)
 
     @routes.get("/answers")
     def answers(who: Annotated[Caller, allowed(READ)]) -> list[dict[str, Any]]:

@@ -156,8 +156,10 @@ class Converter:
                 values = pc.cast(pc.ascii_ltrim(texts, characters="+"), pa.float64())
             case ColumnType.TIMESTAMP:
                 values = self._timestamps(texts, list(column.formats))
-                if values.null_count:
-                    return coded, pc.is_null(values)
+                # DuckDB knows a year 0, which no calendar of a city does.
+                good = pc.fill_null(_between(pc.year(values), 1, 9999), False)
+                if not pc.all(good).as_py():
+                    return coded, pc.invert(good)
         return coded.with_values(values), None
 
     def _timestamps(self, texts: pa.Array, formats: list[str]) -> pa.Array:

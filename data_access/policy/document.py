@@ -9,9 +9,8 @@ import re
 from collections.abc import Hashable
 from datetime import UTC, datetime
 from enum import StrEnum
-from functools import cached_property
 from itertools import pairwise
-from typing import Annotated, Any, Literal, Self
+from typing import Annotated, Any, Literal
 
 import yaml
 from pydantic import (
@@ -24,9 +23,10 @@ from pydantic import (
 )
 
 from data_access.canonical import document_hash
-from data_access.documents import Closed, Day, Labels, Name
+from data_access.documents import Closed, Day, Hashed, Labels, Name
 from data_access.errors import PolicyMalformed
 from data_access.privacy.budget import Rho
+from data_access.privacy.conversion import epsilon
 
 #: Who pays for what a load publishes out of `load_rho`. No group's name can hold a bracket, so no team is it.
 LOADS = "(load)"
@@ -140,7 +140,7 @@ _ADMINISTRATION = {
 }
 
 
-class Policy(Closed):
+class Policy(Hashed):
     kind: Literal["civic-policy"]
     dataset: Name
     lineage: str = Field(pattern=r"^[a-z0-9-]{3,60}$")
@@ -205,30 +205,6 @@ class Policy(Closed):
         """
         return document_hash({k: v for k, v in self.document().items() if k not in _ADMINISTRATION})
 
-    def hash(self) -> str:
-        """Hex SHA-256 of the canonical JSON: what signatures, answers and events name."""
-        return self._hash
-
-    @cached_property
-    def _hash(self) -> str:
-        # An answer names it a dozen times.
-        return document_hash(self.document())
-
-    def __copy__(self) -> Self:
-        """`model_copy(update=…)` comes by here: what becomes another policy must not keep this one's hash."""
-        copied = super().__copy__()
-        copied.__dict__.pop("_hash", None)
-        return copied
-
-    def __deepcopy__(self, memo: dict[int, Any] | None = None) -> Self:
-        copied = super().__deepcopy__(memo)
-        copied.__dict__.pop("_hash", None)
-        return copied
-
-    def document(self) -> dict[str, Any]:
-        """The JSON document that is signed."""
-        return self.model_dump(mode="json")
-
     def periods(self) -> tuple[str, ...]:
         """Every month from first to last."""
         year, month = map(int, self.first_period.split("-"))
@@ -237,6 +213,21 @@ class Policy(Closed):
             found.append(period)
             year, month = (year + 1, 1) if month == 12 else (year, month + 1)
         return tuple(found)
+
+    def promise(self) -> dict[str, str] | None:
+        """What the budget protects by, as other systems say it: ε at `delta` of a month, and of twelve together.
+        None in the open lane, which has nobody in it.
+        """
+        if self.lane is Lane.OPEN:
+            return None
+        month = Rho.parse(self.budget)
+        year = Rho(12 * month.nano)
+        return {
+            "rho": str(month),
+            "delta": self.delta,
+            "epsilon_month": str(epsilon(month, self.delta)),
+            "epsilon_year": str(epsilon(year, self.delta)),
+        }
 
     def cap_of(self, team: str) -> Cap | None:
         """The cap that `team` draws on, or None if the policy gives it nothing."""

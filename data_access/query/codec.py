@@ -30,6 +30,7 @@ from data_access.query.nodes import (
     Share,
     Sum,
     Value,
+    check_name,
 )
 
 _MAX_DEPTH = 20
@@ -63,6 +64,9 @@ def decode_plan(document: Any) -> Plan:
     measures = _object(fields.get("measures"), "measures")
     by = _list(fields.get("by", []), "by")
     try:
+        # Before anything inside them is refused: a refusal names its place, and shall not repeat any text at all.
+        for name in measures:
+            check_name(name)
         return Plan(
             dataset=_text(fields.get("dataset"), "dataset"),
             where=None if where is None else _filter(where, "where", 0, budget),

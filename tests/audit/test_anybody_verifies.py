@@ -9,16 +9,20 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
+import httpx
 import pytest
 from click.testing import CliRunner, Result
 
 from civic_kernel.errors import AuditBroken, KeptUnreadable, RecordsUnreadable
+from civic_kernel.publish.site import build_site
 from civic_kernel.verify.chain import Findings, Head
 from civic_kernel.verify.cli import audit, ledger
-from civic_kernel.verify.records import Records, read_records, write_records
+from civic_kernel.verify.records import NAMES, Records, read_records, write_records
 from civic_kernel.verify.whole import check_all, check_audit
 from data_access.canonical import canonical_bytes, sha256_hex
+from data_access.compose import Settings
 from data_access.gateway.public import public_app
+from data_access.gateway.site import site_app
 from data_access.parties import SigningKey
 from tests.audit.conftest import Watched
 from tests.factories import ANN, BY_GU, PERIODS
@@ -105,6 +109,35 @@ def test_the_address_and_the_files_tell_the_same(asked: Watched, folder: Path, t
         list(json.loads((folder / "events.json").read_text("utf-8")))
     )
     assert "team bike: ρ 0.01" in call(ledger, "show", str(folder)).output
+
+
+def test_the_citizen_site_and_its_copy_of_the_records_verify_without_an_account(
+    asked: Watched, records: Records, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    for name in ("JUPYTERHUB_API_TOKEN", "CIVIC_TOKEN", "CIVIC_HOME"):
+        monkeypatch.delenv(name, raising=False)
+    home, copied = tmp_path / "home", tmp_path / "copied"
+    build_site([], [], records.parties, home / "public", home / "staging", records=records)
+    with served(public_app(asked.workspace.parts)) as gateway:
+        port = int(gateway.rpartition(":")[2])
+        settings = Settings(home=home, database_url="sqlite://", public_port=port, isolated=False)
+        with served(site_app(settings)) as site:
+            kept = httpx.get(f"{site}/v1/audit/head").json()
+            for command in (ledger, audit):
+                done = call(command, "verify", site, "--since", f"{kept['seq']}:{kept['hash']}")
+                assert done.exit_code == 0, done.output
+            copied.mkdir()
+            for name in NAMES:
+                (copied / f"{name}.json").write_bytes(httpx.get(f"{site}/records/{name}.json").content)
+    # Site and gateway are gone: the copy is enough.
+    for command in (ledger, audit):
+        done = call(command, "verify", str(copied), "--since", str(copied / "head.json"))
+        assert done.exit_code == 0, done.output
+    events = json.loads((copied / "events.json").read_text("utf-8"))
+    events[4]["event"]["facts"]["team"] = "walk"
+    (copied / "events.json").write_text(json.dumps(events), "utf-8")
+    for command in (ledger, audit):
+        assert isinstance(call(command, "verify", str(copied)).exception, AuditBroken)
 
 
 def test_long_chains_come_in_pages(asked: Watched, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -263,7 +263,7 @@ def test_anybody_may_hand_in_and_only_a_signature_counts(watched: Watched, url: 
         {"statement": [], **body, "key_id": 3},
     ):
         assert httpx.post(address, json=wrong).json()["code"] == "malformed_request"
-    assert httpx.post(address, content=b"x" * 2_000_000).status_code == 400
+    assert httpx.post(address, content=b"x" * 2_000_000).status_code == 413
     assert httpx.post(address, json=body).json()["seq"] == statement["seq"]
 
 
@@ -281,7 +281,7 @@ def test_the_citizen_site_passes_a_head_on_and_nothing_longer(
     statement = watched.statement()
     body = {"statement": statement, **sign(watched.cso, statement).document()}
     with TestClient(site_app(settings)) as site:
-        assert site.post("/v1/audit/witnesses", content=b"x" * 5_000).json()["code"] == "malformed_request"
+        assert site.post("/v1/audit/witnesses", content=b"x" * 5_000).json()["code"] == "request_too_large"
         assert site.post("/v1/releases", json={}).status_code == 405
         assert site.post("/v1/audit/witnesses", json=body).json()["seq"] == statement["seq"]
         assert site.get("/v1/audit/witnesses").json()["witnesses"][0]["side"] == "cso"

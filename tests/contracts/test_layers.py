@@ -32,6 +32,11 @@ MAY_TOUCH_ENVIRONMENT = {
     ("data_access.cli", "language"),
     # Writes only: after the drop to civic-vault, libraries must not look into root's home.
     ("data_access.cli", "become_vault"),
+    # A process that becomes another one: started without the environment of whoever started it, with one thread
+    # for each library that it imports, and in each child with what was asked for and nothing else.
+    ("civic_kernel.warm.__main__", "main"),
+    ("civic_kernel.warm.preload", "prepare_environment"),
+    ("civic_kernel.warm.child", "_start_anew"),
 }
 ENVIRONMENT = {"environ", "environb", "getenv", "getenvb", "putenv", "unsetenv"}
 

@@ -5,7 +5,9 @@ from __future__ import annotations
 import base64
 import json
 import logging
+import threading
 from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any
 
@@ -13,9 +15,9 @@ import httpx
 import pytest
 
 from data_access.canonical import canonical_bytes, content_id, sha256_hex
-from data_access.gateway.failures import MAX_BODY_BYTES
+from data_access.gateway.bodies import MAX_BODY_BYTES
 from data_access.gateway.public import public_app
-from data_access.gateway.workspace import workspace_app
+from data_access.gateway.workspace import ANSWERS_AT_ONCE, workspace_app
 from data_access.parties import Signature, check_signature
 from tests.factories import (
     BY_GU,
@@ -32,6 +34,7 @@ from tests.query.test_sql import rows as hostile_rows
 
 PREFIX = "/services/data/v1"
 BODY: dict[str, Any] = {"plan": BY_GU, "team": "bike", "purpose": "research"}
+UNLIMITED = httpx.Limits(max_connections=None)
 CALLERS = {
     "ann-token": make_caller("ann", ["bike"], "ask", "read", "release", "approve:city"),
     "ben-token": make_caller("ben", ["walk"], "ask", "read"),
@@ -243,7 +246,7 @@ def test_a_token_in_the_address_or_a_cookie_is_no_token(address: str) -> None:
         (
             {"plan": BY_GU | {"where": {"column": "gu", "op": "eq", "value": "\ud800"}}},
             400,
-            "value_outside_domain",
+            "malformed_request",
         ),
         ({"plan": BY_GU | {"where": {"and": []}}}, 400, "plan_invalid"),
         ({"plan": None}, 400, "malformed_request"),
@@ -304,7 +307,6 @@ def test_messages_come_in_korean_and_in_english(http: httpx.Client) -> None:
         b'{"plan":' * 5000,
         b"[" * 100_000,
         b'{"plan": ' + b"9" * 10_000 + b"}",
-        b'{"plan": {"dataset": "' + b"x" * MAX_BODY_BYTES + b'"}}',
         json.dumps(BODY | {"plan": {f"k{n}": n for n in range(10_000)}}).encode(),
         json.dumps(
             BODY | {"plan": BY_GU | {"where": {"column": "gu", "op": "eq", "value": float("nan")}}}
@@ -318,9 +320,18 @@ def test_bytes_that_are_no_question_are_refused(http: httpx.Client, content: byt
     assert_envelope(response, 400, response.json()["code"])
 
 
+def test_a_body_longer_than_any_question_is_refused_by_its_size(http: httpx.Client) -> None:
+    for content in (b"x" * (MAX_BODY_BYTES + 1), (b"x" * 50_000 for _ in range(100))):
+        response = http.post("/answers", content=content, headers={"Content-Type": "application/json"})
+        assert_envelope(response, 413, "request_too_large")
+        assert str(MAX_BODY_BYTES) in response.json()["message"]
+    assert http.get("/catalog").status_code == 200
+
+
 def test_an_unknown_address_and_method_are_refused_in_the_envelope(http: httpx.Client) -> None:
     assert_envelope(http.get("/nothing"), 404, "not_found")
     assert_envelope(http.delete("/answers"), 404, "not_found")
+    assert_envelope(http.get("/answers/"), 404, "not_found")
     assert_envelope(http.get("/datasets/nothing"), 404, "unknown_dataset")
     assert_envelope(http.get("/releases/rel-nothing"), 404, "unknown_release")
     # A NUL is no text to PostgreSQL; it must not look like a broken ledger.
@@ -382,3 +393,38 @@ def test_an_unforeseen_fault_shows_and_logs_its_place_and_never_its_text(
 def test_a_signature_of_an_answer_is_64_bytes(http: httpx.Client) -> None:
     answer = http.post("/answers", json=BODY).json()
     assert len(base64.b64decode(answer["signature"]["ed25519"], validate=True)) == 64
+
+
+def test_a_workshop_that_asks_at_once_delays_nobodys_price(
+    template: Workspace, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, server: Server | None
+) -> None:
+    """Fifty new answers wait for the beat, more than there are threads for them; a price is given meanwhile."""
+    made = copy_workspace(template, tmp_path / "home", server=server)
+    waiting, beat = threading.Semaphore(0), threading.Event()
+
+    def sleep(_: float) -> None:
+        waiting.release()
+        assert beat.wait(60)
+
+    monkeypatch.setattr(made.clock, "sleep", sleep)
+    headers = {"Authorization": "token ann-token"}
+    with (
+        served(workspace_app(made.parts, FakeIdentity(CALLERS))) as address,
+        httpx.Client(base_url=address + PREFIX, headers=headers, timeout=60, limits=UNLIMITED) as http,
+        ThreadPoolExecutor(50) as askers,
+    ):
+
+        def ask(number: int) -> int:
+            # Equal questions would wait for one another, each at another price is another question.
+            body = BODY | {"spend": {"rho": f"0.000{100 + number}"}, "fresh": True}
+            return http.post("/answers", json=body).status_code
+
+        try:
+            asked = [askers.submit(ask, number) for number in range(50)]
+            for _ in range(ANSWERS_AT_ONCE):
+                assert waiting.acquire(timeout=60)
+            assert http.post("/price", json=BODY, timeout=20).status_code == 200
+        finally:
+            beat.set()
+        assert [each.result() for each in asked] == [200] * 50
+    made.parts.close()

@@ -1,5 +1,6 @@
 """Starting, stopping, and being killed: nothing may stay behind."""
 
+import contextlib
 import json
 import os
 import signal
@@ -74,6 +75,15 @@ def processes_of(settings):
     return found
 
 
+def wait_for(found, within=30):
+    end = time.monotonic() + within
+    while time.monotonic() < end:
+        if value := found():
+            return value
+        time.sleep(0.1)
+    raise AssertionError("not in time")
+
+
 def assert_gone(settings, within):
     end = time.monotonic() + within
     while time.monotonic() < end:
@@ -136,12 +146,20 @@ def test_ctrl_c_ends_every_process_also_what_a_seat_left_running(civic):
     assert_gone(civic.settings, within=1)
 
 
-@pytest.mark.parametrize("victim", ["up", "supervisor", "hub"])
+def hub_of(settings):
+    """The Hub among the supervisor's children, which the warm template and adopted seats are as well."""
+    children = psutil.Process(running_pid(settings)).children()
+    for child in children:
+        with contextlib.suppress(psutil.NoSuchProcess):  # ended just now, or waits to be reaped
+            if "hub_config.hub" in child.cmdline():
+                return child
+    return None
+
+
+@pytest.mark.parametrize("victim", ["up", "supervisor"])
 def test_kill_9_leaves_no_process_holding_a_port(civic, victim):
     up = civic.up()
-    supervisor = running_pid(civic.settings)
-    hub = psutil.Process(supervisor).children()[0].pid
-    os.kill({"up": up.pid, "supervisor": supervisor, "hub": hub}[victim], signal.SIGKILL)
+    os.kill({"up": up.pid, "supervisor": running_pid(civic.settings)}[victim], signal.SIGKILL)
     up.wait(timeout=30)
     assert_gone(civic.settings, within=15)
     assert find_running(civic.settings) is None
@@ -155,6 +173,16 @@ def test_kill_9_of_the_supervisor_takes_seats_and_kernels_along(civic):
     civic.up()
     assert Seat(civic.settings.workspace_url, secrets["expert-han"]).run("print(1)") == "1"
     os.kill(running_pid(civic.settings), signal.SIGKILL)
+    assert_gone(civic.settings, within=15)
+
+
+def test_a_hub_that_is_killed_again_and_again_is_not_started_for_ever(civic):
+    up = civic.up()
+    for _ in range(4):
+        hub = wait_for(lambda: hub_of(civic.settings))
+        hub.kill()
+        hub.wait(timeout=10)
+    assert up.wait(timeout=30) != 0
     assert_gone(civic.settings, within=15)
 
 

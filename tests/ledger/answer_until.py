@@ -1,7 +1,9 @@
-"""`python -m tests.ledger.answer_until HOME DATABASE STEP [monthly]`: answer one question, and stop at STEP for ever.
+"""`python -m tests.ledger.answer_until HOME DATABASE STEP [monthly] [http]`: answer one question, and stop at STEP
+for ever.
 
-The killed process of test_kill.py. Prints STEP when it is there. The question has three months: one charge and one
-answer; or, `monthly`, three charges, three answers and one that joins them.
+The killed process of test_kill.py and test_askers.py. Prints STEP when it is there. The question has three months:
+one charge and one answer; or, `monthly`, three charges, three answers and one that joins them. With `http` it is a
+server that prints its address first, and answers whatever question comes.
 """
 
 from __future__ import annotations
@@ -14,7 +16,18 @@ from typing import Any
 
 from data_access.audit import Chain
 from data_access.compose import compose
-from tests.factories import ANN, BY_GU, FakeClock, ZeroNoise, make_settings, request
+from data_access.gateway.workspace import workspace_app
+from tests.factories import (
+    ANN,
+    BY_GU,
+    FakeClock,
+    FakeIdentity,
+    ZeroNoise,
+    make_caller,
+    make_settings,
+    request,
+)
+from tests.gateway.serving import served
 
 STEPS = ("inside_reserve", "after_reserve", "after_run", "inside_commit", "after_commit")
 MONTHLY = BY_GU | {"by": ["gu", "month"]}
@@ -46,7 +59,7 @@ class StoppingClock(FakeClock):
         stop("after_commit")
 
 
-def main(home: Path, database: str, step: str, monthly: str = "") -> None:
+def main(home: Path, database: str, step: str, how: str = "", http: str = "") -> None:
     noise = StoppingNoise() if step == "after_run" else ZeroNoise()
     clock = StoppingClock() if step == "after_commit" else FakeClock()
     parts = compose(make_settings(home, False, database), clock=clock, noise=noise)
@@ -64,7 +77,13 @@ def main(home: Path, database: str, step: str, monthly: str = "") -> None:
         return event
 
     Chain.append = stopping  # type: ignore[method-assign]
-    parts.answering.answer(ANN, request(MONTHLY if monthly else None))
+    if not http:
+        parts.answering.answer(ANN, request(MONTHLY if how == "monthly" else None))
+        return
+    identity = FakeIdentity({"t": make_caller("ann", ["bike"], "ask")})
+    with served(workspace_app(parts, identity, prefix="")) as address:
+        print(address, flush=True)
+        time.sleep(60)
 
 
 if __name__ == "__main__":

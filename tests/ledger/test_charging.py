@@ -147,30 +147,6 @@ def test_a_new_policy_never_refills_a_period_and_what_is_held_back_is_not_spent(
     assert (refused.value.facts["whose"], refused.value.facts["remaining"]) == ("dataset", "0.09")
 
 
-def test_sixty_four_questions_with_budget_for_ten_give_exactly_ten_answers(workspace: Workspace) -> None:
-    plans = [
-        AUGUST | {"by": [], "where": {"and": [AUGUST["where"], _hours(number)]}} for number in range(1, 65)
-    ]
-    results = _at_once(64, lambda n: workspace.ask(ANN, plans[n], spend={"rho": "0.02"}).charged)
-    assert Counter(results) == {20_000_000: 10, "budget_exhausted": 54}
-    assert workspace.spent() == 10 * 20_000_000
-
-
-def test_sixty_four_askers_of_one_question_cause_one_charge_and_get_the_same_bytes(
-    workspace: Workspace,
-) -> None:
-    answers = _at_once(64, lambda _: workspace.ask())
-    assert {answered.answer.statement for answered in answers} == {answers[0].answer.statement}
-    assert sorted(answered.charged for answered in answers) == [0] * 63 + [3 * RHO]
-    assert workspace.spent() == RHO
-
-
-def _hours(bits: int) -> dict[str, Any]:
-    """A filter of its own for each number up to 64."""
-    hours = [hour for hour in range(7) if bits >> hour & 1]
-    return {"column": {"fn": "hour", "column": "started_at"}, "op": "in", "values": hours}
-
-
 def _at_once(count: int, call: Callable[[int], Any]) -> list[Any]:
     """Results of `count` calls that start together; a refusal stands as its code."""
     barrier = threading.Barrier(count)

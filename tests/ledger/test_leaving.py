@@ -2,11 +2,15 @@
 
 from __future__ import annotations
 
+from contextlib import nullcontext
+from dataclasses import dataclass, field
+from datetime import datetime
 from typing import Any
 
 import pytest
 from numpy.typing import NDArray
 
+from data_access.clock import SystemClock
 from data_access.errors import BudgetExhausted, InternalFault, UnknownColumn
 from data_access.privacy.mechanisms import Gaussian
 from tests.factories import (
@@ -46,6 +50,43 @@ def test_success_and_fault_leave_on_the_same_beat(
     else:
         workspace.ask()
     assert workspace.clock.elapsed == pytest.approx(leaves)
+
+
+@dataclass
+class RealClock:
+    """The machine's own; keeps what its monotonic half told, and when each sleep ended."""
+
+    told: list[float] = field(default_factory=list)
+    woke: list[float] = field(default_factory=list)
+
+    def now(self) -> datetime:
+        return SystemClock().now()
+
+    def monotonic(self) -> float:
+        self.told.append(SystemClock().monotonic())
+        return self.told[-1]
+
+    def sleep(self, seconds: float) -> None:
+        SystemClock().sleep(seconds)
+        self.woke.append(SystemClock().monotonic())
+
+
+@pytest.mark.parametrize("fault", [False, True], ids=["success", "fault"])
+def test_on_the_machines_own_clock_success_and_fault_leave_on_the_beat(
+    workspace: Workspace, fault: bool
+) -> None:
+    late = []
+    for _ in range(3):
+        clock = RealClock()
+        workspace.reopen(noise=SlowNoise(FakeClock(), 0, fault), clock=clock)
+        with pytest.raises(InternalFault) if fault else nullcontext():
+            workspace.ask(ANN, BY_GU, fresh=True)
+        taken = clock.woke[0] - clock.told[0]
+        beat = max(b for b in (0.0, 0.25, 0.5, 1.0, 2.0, 4.0) if b <= taken)
+        assert beat > 0, "left before its beat"
+        late.append(taken - beat)
+    # The least: a busy machine wakes late now and then.
+    assert min(late) < 0.05
 
 
 @pytest.mark.parametrize(("size", "beat"), [("small", 0.25), ("medium", 0.5), ("large", 1.0)])

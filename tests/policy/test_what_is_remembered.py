@@ -12,6 +12,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from data_access.canonical import canonical_bytes
+from data_access.documents import Labels
 from data_access.errors import CivicError
 from data_access.parties import SigningKey, check_signature_once
 from tests.factories import ANN, Workspace, entry_of, make_keys, make_policy, make_register
@@ -98,6 +99,15 @@ def test_what_becomes_of_a_policy_has_a_hash_of_its_own(deep: bool) -> None:
     newer = policy.model_copy(update={"version": 2}, deep=deep)
     assert newer.hash() == make_policy(entry_of("rides"), version=2).hash() != first == policy.hash()
     assert policy == make_policy(entry_of("rides")) != newer
+
+
+@pytest.mark.parametrize("deep", [False, True])
+def test_a_copied_catalog_entry_has_a_hash_of_its_own(deep: bool) -> None:
+    entry = entry_of("rides")
+    before = entry.hash()
+    other = entry.model_copy(update={"title": Labels(ko="다른", en="other")}, deep=deep)
+    assert other.hash() != before == entry.hash()
+    assert other.model_copy(update={"title": entry.title}).hash() == before
 
 
 _TEXTS = st.text(st.characters(codec="utf-8"), max_size=8) | st.sampled_from(

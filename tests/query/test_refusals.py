@@ -54,7 +54,7 @@ def where(column: Any, op: Any, **value: Any) -> dict[str, Any]:
         (PLAN | {"by": [{"fn": "hour", "column": "at", "more": 1}]}, "plan_invalid"),
         (PLAN | {"measures": {}}, "plan_invalid"),
         (PLAN | {"measures": {"n": {"fn": "median"}}}, "unknown_function"),
-        (PLAN | {"measures": {"n" * 5000: {"fn": "median"}}}, "unknown_function"),
+        (PLAN | {"measures": {"n" * 5000: {"fn": "median"}}}, "plan_invalid"),
         (PLAN | {"measures": {"n": {"fn": "count", "weight": 0}}}, "plan_invalid"),
         (PLAN | {"measures": {"n": {"fn": "count", "weight": True}}}, "plan_invalid"),
         (PLAN | {"measures": {"gu": {"fn": "count"}}}, "plan_invalid"),

@@ -1,0 +1,40 @@
+"""`python -P -m civic_kernel.warm SOCKET --uids FIRST END --runs FIRST [--reports UID] [--cgroup NAME]`"""
+
+from __future__ import annotations
+
+import argparse
+import os
+import sys
+import tempfile
+from pathlib import Path
+
+from civic_kernel.warm.limits import find_cgroups
+from civic_kernel.warm.preload import preload, prepare_environment
+from civic_kernel.warm.template import Rules, Template
+
+#: /proc/<pid>/environ of every child shows the environment that this program was started with.
+KEPT = {"PATH", "LANG", "LC_CTYPE", "PYTHONPATH"}  # LC_CTYPE: set by Python itself where LANG is C
+
+
+def main(argv: list[str]) -> int:
+    if not os.environ.keys() <= KEPT:
+        clean = {name: value for name, value in os.environ.items() if name in KEPT}
+        os.execve(sys.executable, [sys.executable, *sys.orig_argv[1:]], clean)
+    parser = argparse.ArgumentParser(prog="civic_kernel.warm")
+    parser.add_argument("socket", type=Path)
+    parser.add_argument("--uids", type=int, nargs=2, default=(1000, 2**31 - 1))
+    parser.add_argument("--runs", type=int, default=2**31 - 1)
+    parser.add_argument("--reports", type=int, default=-1)
+    parser.add_argument("--cgroup", default="")
+    told = parser.parse_args(argv)
+    with tempfile.TemporaryDirectory(prefix="civic-warm-") as home:
+        prepare_environment(home)
+        preload()
+        cgroups = find_cgroups(told.cgroup) if told.cgroup else None
+        rules = Rules(told.uids[0], told.uids[1], told.runs, told.reports)
+        Template(told.socket, rules, cgroups).serve()
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main(sys.argv[1:]))

@@ -1,0 +1,169 @@
+"""What a forked child does before its own program begins.
+
+Order matters. First it lets go of the template's files, then it takes its limits, then it becomes the person,
+and only then is anything of the request looked at beyond numbers: no folder entered, no file opened, nothing
+imported as root.
+"""
+
+from __future__ import annotations
+
+import ctypes
+import gc
+import importlib
+import os
+import random
+import resource
+import select
+import signal
+import socket
+import sys
+import threading
+import time
+from collections.abc import Sequence
+
+from civic_kernel.warm.limits import Cgroups
+from civic_kernel.warm.wire import Kind, Request
+
+PR_SET_PDEATHSIG = 1
+PR_SET_DUMPABLE = 4
+PR_SET_NO_NEW_PRIVS = 38
+
+_libc = ctypes.CDLL(None, use_errno=True)
+
+
+def live(
+    request: Request,
+    uid: int | None,
+    files: Sequence[int],
+    follow: int | None,
+    ready: socket.socket,
+    cgroups: Cgroups | None,
+) -> int:
+    """Become the child that `request` describes and run its program; its exit code.
+
+    `uid` is None where there is no root to drop from. `files` become 1, 2 (and 3). `follow` is a pidfd: this
+    process ends with that one. One byte on `ready` says that the child is there and is who it should be.
+    """
+    os.setsid()
+    _take_files(files, [ready.fileno(), *([follow] if follow is not None else [])])
+    resource.setrlimit(resource.RLIMIT_CORE, (0, 0))
+    if cgroups is not None and uid is not None:
+        cgroups.join(uid, os.getpid())
+    if uid is not None:
+        if request.limits.processes:
+            most = request.limits.processes
+            resource.setrlimit(resource.RLIMIT_NPROC, (most, most))
+        _become(uid, request.groups)
+    _end_with_parent()
+    if follow is not None:
+        threading.Thread(target=_end_with, args=(follow,), name="follow", daemon=True).start()
+    ready.sendall(b"+")
+    ready.close()
+
+    os.umask(0o077)
+    os.chdir(request.cwd)
+    for folder in request.folders:
+        os.makedirs(folder, mode=0o700, exist_ok=True)
+    if request.log:
+        # The folder is the person's, who may have put a link there.
+        log = os.open(request.log, os.O_WRONLY | os.O_CREAT | os.O_TRUNC | os.O_NOFOLLOW, 0o600)
+        os.dup2(log, 1)
+        os.dup2(log, 2)
+        os.close(log)
+    _start_anew(request)
+    return _PROGRAMS[request.kind](list(request.argv))
+
+
+def _take_files(files: Sequence[int], keep: Sequence[int]) -> None:
+    null = os.open(os.devnull, os.O_RDWR)
+    given = [null, *files]
+    given += [null] * (3 - len(given))
+    # Through high numbers first, so that no target is overwritten before it was copied.
+    high = [_above(descriptor) for descriptor in given]
+    for target, descriptor in enumerate(high):
+        os.dup2(descriptor, target)
+    kept = {*range(len(given)), *keep}
+    for name in os.listdir("/proc/self/fd"):
+        if int(name) not in kept:
+            try:
+                os.close(int(name))
+            except OSError:
+                continue  # the listing's own
+
+
+def _above(descriptor: int) -> int:
+    import fcntl
+
+    return fcntl.fcntl(descriptor, fcntl.F_DUPFD, 64)
+
+
+def _become(uid: int, groups: Sequence[int]) -> None:
+    os.setgroups(list(groups))
+    os.setresgid(uid, uid, uid)
+    os.setresuid(uid, uid, uid)
+    _prctl(PR_SET_NO_NEW_PRIVS, 1)
+    # Cleared by the change of uid, and set again by an exec, which there is none of here: without it the person's
+    # own /proc/self belongs to root, and closing the files of a subprocess means trying every number.
+    _prctl(PR_SET_DUMPABLE, 1)
+
+
+def _prctl(option: int, value: int) -> None:
+    if _libc.prctl(option, value, 0, 0, 0) != 0:
+        raise OSError(ctypes.get_errno(), "prctl")
+
+
+def _end_with_parent() -> None:
+    """Tie to whoever adopts orphans here, once the process in between is gone; after the drop, which clears it."""
+    _prctl(PR_SET_PDEATHSIG, signal.SIGKILL)
+
+
+def wait_for_adoption(between: int) -> None:
+    """Return when `between`, our parent so far, has ended and another process has adopted us."""
+    while os.getppid() == between:
+        time.sleep(0.0005)
+
+
+def _end_with(follow: int) -> None:
+    poller = select.poll()
+    poller.register(follow, select.POLLIN)
+    poller.poll()
+    # As the person asked for nothing: a kernel whose server is gone has nobody to talk to.
+    os.killpg(0, signal.SIGKILL)
+
+
+def _start_anew(request: Request) -> None:
+    """A clean process: environment, signals, randomness, and all that remembers the template's."""
+    os.environ.clear()
+    os.environ.update(request.env)
+    time.tzset()
+    for number in (signal.SIGTERM, signal.SIGCHLD, signal.SIGPIPE, signal.SIGHUP):
+        signal.signal(number, signal.SIG_DFL)
+    signal.signal(signal.SIGPIPE, signal.SIG_IGN)  # as Python itself begins
+    signal.signal(signal.SIGINT, signal.default_int_handler)
+    signal.set_wakeup_fd(-1)
+    random.seed()
+    numpy = sys.modules.get("numpy.random")
+    if numpy is not None:
+        numpy.seed(int.from_bytes(os.urandom(4), "big"))
+    sys.argv = list(request.argv)
+    sys.path[:] = [entry for entry in sys.path if entry not in ("", ".")]
+    # The template's own streams, whose numbers are the child's files by now; nothing of its is left in them.
+    sys.stdout.reconfigure(line_buffering=True)  # type: ignore[union-attr]  # a text stream from the start
+    gc.enable()
+
+
+def _seat(argv: list[str]) -> int:
+    module = importlib.import_module("jupyterhub.singleuser.extension")
+    module.JupyterHubSingleUser.launch_instance(argv[1:])
+    return 0
+
+
+def _kernel(argv: list[str]) -> int:
+    module = importlib.import_module("ipykernel.kernelapp")
+    app = module.IPKernelApp.instance()
+    app.initialize(argv[1:])
+    app.start()
+    return 0
+
+
+_PROGRAMS = {Kind.SEAT: _seat, Kind.KERNEL: _kernel}

@@ -1,0 +1,59 @@
+"""What the template imports, and how: with one thread, and with paths that are nobody's home.
+
+Only modules, no objects: an event loop, a ZMQ context or an open database would be shared by every child.
+"""
+
+from __future__ import annotations
+
+import os
+import warnings
+
+#: Set before the first of these libraries is imported; each would start threads otherwise.
+ONE_THREAD = {
+    "OPENBLAS_NUM_THREADS": "1",
+    "OMP_NUM_THREADS": "1",
+    "MKL_NUM_THREADS": "1",
+    "JE_ARROW_MALLOC_CONF": "background_thread:false",
+    "ARROW_DEFAULT_MEMORY_POOL": "system",
+}
+
+
+def preload() -> None:
+    """Import what children need. Raises ImportError where it is not installed: they then start cold."""
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")
+        _import_server()
+        _import_kernel()
+
+
+def _import_server() -> None:
+    """JupyterLab's server and the extensions that the workspace installs. Never `jupyterhub.singleuser.app`, which
+    decides by the environment of its import what it is."""
+    import notebook_shim.nbserver  # noqa: F401
+
+    import civic_kernel.kernel.provisioner  # noqa: F401
+
+
+def _import_kernel() -> None:
+    import shapely  # noqa: F401
+
+    import civic_kernel.charts
+    import civic_kernel.client
+    import civic_kernel.frames
+    import civic_kernel.kernel.extension
+    import civic_kernel.magics
+    import civic_kernel.maps
+    import civic_kernel.methods.combine
+    import civic_kernel.methods.rates
+    import civic_kernel.queries  # noqa: F401
+
+
+def prepare_environment(home: str) -> None:
+    """Before `preload`: one thread, and nobody's home. `home` is an empty folder that children may read."""
+    os.environ.update(ONE_THREAD)
+    os.environ.update(
+        {"HOME": home, "MPLCONFIGDIR": home, "JUPYTER_PREFER_ENV_PATH": "1", "TZ": "Asia/Seoul"}
+    )
+    for name in list(os.environ):
+        if name.startswith("JUPYTERHUB_"):
+            del os.environ[name]

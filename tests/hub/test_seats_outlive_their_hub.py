@@ -1,0 +1,92 @@
+"""A killed Hub comes back and finds its seats; a killed template is replaced and nobody notices."""
+
+import contextlib
+import os
+import signal
+import time
+
+import psutil
+import pytest
+
+from hub_config import home
+from hub_config.running import running_pid
+from tests.hub.seat import Seat
+from tests.hub.test_running import Civic, add_people, civic, hub_of, wait_for  # noqa: F401
+
+pytestmark = [
+    pytest.mark.hub,
+    pytest.mark.slow,
+    pytest.mark.root,
+    pytest.mark.skipif(os.geteuid() != 0, reason="seats of their own users need root"),
+]
+
+
+def template_of(settings):
+    """The template itself: its forked children carry its command line, but are somebody else."""
+    for child in psutil.Process(running_pid(settings)).children():
+        with contextlib.suppress(psutil.NoSuchProcess):  # ended just now, or waits to be reaped
+            if "civic_kernel.warm" in " ".join(child.cmdline()) and child.uids().real == 0:
+                return child
+    return None
+
+
+def server_of(settings, uid):
+    found = [p for p in psutil.Process(running_pid(settings)).children() if p.uids().real == uid]
+    return min(found, key=lambda process: process.create_time())
+
+
+def test_seats_go_on_while_hub_and_template_are_killed_and_replaced(civic):  # noqa: F811
+    secrets = add_people(civic.settings)
+    civic.up()
+    wait_for(lambda: home.warm_socket(civic.settings).exists())
+    seat = Seat(civic.settings.workspace_url, secrets["expert-han"])
+    uid = int(seat.run("import os; kept = 41; print(os.getuid())"))
+    server = server_of(civic.settings, uid)
+    assert "civic_kernel.warm" in " ".join(server.cmdline())  # forked, not started
+
+    template = template_of(civic.settings)
+    template.kill()
+    assert seat.run("print(kept + 1)") == "42"
+    again = wait_for(lambda: template_of(civic.settings))
+    assert again.pid != template.pid
+
+    hub = hub_of(civic.settings)
+    proxies = [p.pid for p in hub.children(recursive=True)]
+    hub.kill()
+    wait_for(lambda: not any(psutil.pid_exists(pid) for pid in proxies))  # what it managed ends with it
+    wait_for(lambda: (found := hub_of(civic.settings)) and found.pid != hub.pid)
+    assert server.is_running() and server.status() != psutil.STATUS_ZOMBIE
+
+    def answers():
+        try:
+            return seat.run("print(kept + 1)")
+        except Exception:
+            return None
+
+    assert wait_for(answers, within=60) == "42"
+    back = Seat(civic.settings.workspace_url, secrets["expert-han"])
+    assert back.started_in < 5 and server.is_running()
+    seat.session.api("DELETE", f"users/{seat.owner}/server")
+    end = time.monotonic() + 20
+    while server.is_running() and server.status() != psutil.STATUS_ZOMBIE:
+        assert time.monotonic() < end
+        time.sleep(0.1)
+
+
+def test_a_seat_and_its_kernels_share_one_limit(civic):  # noqa: F811
+    secrets = add_people(civic.settings)
+    civic.up()
+    wait_for(lambda: home.warm_socket(civic.settings).exists())
+    seat = Seat(civic.settings.workspace_url, secrets["expert-han"])
+    groups = seat.run("print(open('/proc/self/cgroup').read())")
+    uid = seat.run("import os; print(os.getuid())")
+    if f"civic-{civic.settings.uid_base}" not in groups:
+        pytest.skip("no cgroup of this machine may be written")
+    assert f"civic-{civic.settings.uid_base}/{uid}" in groups
+    assert civic.settings.seat_memory == 1024
+    # In a process of its own, which is what the system ends: the kernel goes on and can tell.
+    hungry = (
+        "import subprocess, sys; take = 'held = [bytearray(50_000_000) for _ in range({})]'\n"
+        "print([subprocess.run([sys.executable, '-c', take.format(n)]).returncode for n in (5, 40)])"
+    )
+    assert seat.run(hungry) == f"[0, -{int(signal.SIGKILL)}]"
