@@ -59,7 +59,7 @@ ifneq ($(wildcard benchmarks/__main__.py),)
 BENCHES += bench
 bench: ## all benchmarks, or one: make bench NAME=private
 	@$(SETUP) test
-	@$(RUN)/python -m benchmarks $(NAME)
+	@$(RUN)/python -m benchmarks $(NAME) $(ARGS)
 endif
 ifneq ($(wildcard benchmarks/attacks.py benchmarks/attacks/__main__.py),)
 BENCHES += attacks

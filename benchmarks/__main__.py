@@ -25,13 +25,15 @@ BENCHMARKS: dict[str, Callable[[int, int], list[Figure]]] = {
     "seats": lambda _rides, seats_or_rounds: seats(seats_or_rounds),
 }
 #: Where 400,000 rides and 15 rounds are not what the figure is about.
-RIDES = {"city": 4_000_000}
+RIDES = {"city": 4_000_000, "private": 10_000_000}
 ROUNDS = {"city": 2, "gateway": 3, "kernels": 5, "load": 3, "seats": SEATS}
 
 
 @click.command()
 @click.argument("name", required=False, type=click.Choice(list(BENCHMARKS)))
-@click.option("--rides", type=int, help="Size of the synthetic city. [400,000; city 4,000,000]")
+@click.option(
+    "--rides", type=int, help="Size of the synthetic city. [400,000; city 4 million, private 10 million]"
+)
 @click.option(
     "--rounds",
     type=click.IntRange(min=1),

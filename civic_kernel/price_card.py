@@ -57,8 +57,9 @@ class Price:
         rows.extend((say("margin", measure=name), self._margin(m)) for name, m in b.measures.items())
         rows.extend(self._size())
         rows.extend((say("offers"), words) for words in offered(b, self.language))
-        lost = lost_of(self.dataset.unit.kind, self.dataset.row_bound, b.truncated_share)
-        rows.extend((say("lost"), words) for words in lost_words(lost, self.language, "lost.card"))
+        if not b.made_up:
+            lost = lost_of(self.dataset.unit.kind, self.dataset.row_bound, b.truncated_share)
+            rows.extend((say("lost"), words) for words in lost_words(lost, self.language, "lost.card"))
         return rows + when_low(b, self.dataset, self.language)
 
     def _months(self) -> list[tuple[str, str]]:

@@ -133,6 +133,7 @@ class TwinClient(Client):
                 "more_such": None,
                 "stored": None,
                 "free": True,
+                "made_up": True,
             },
             self.language,
         )

@@ -165,6 +165,8 @@ class PriceBody(Wire):
     #: Why it would wait for a person: `allowance` or `room`.
     waits: str | None = None
     truncated_share: TruncatedShare | None = None
+    #: A twin's: no record of anybody is counted or left out.
+    made_up: bool = False
     #: Months that are still to be paid for; None from a gateway that does not say.
     to_pay: list[str] | None = None
     #: Month → the answer that is there already.

@@ -177,7 +177,9 @@ def policy_check(file: Path) -> dict[str, Any]:
         "dataset": found.dataset,
         "version": found.version,
         "hash": found.hash(),
-        "say": text(language(), "cli", "policy_checked", dataset=found.dataset, hash=found.hash()),
+        "promise": (promise := found.promise()),
+        "say": text(language(), "cli", "policy_checked", dataset=found.dataset, hash=found.hash())
+        + ("\n" + text(language(), "cli", "policy_promise", **promise) if promise else ""),
     }
 
 
@@ -194,6 +196,9 @@ def policy_sign(file: Path, key: Path, passphrase: bool) -> None:
     spoken = language()
     try:
         found, signatures = read_policy(file)
+        # Before the key is opened: a year of a budget sounds otherwise than a month of it.
+        if promise := found.promise():
+            click.echo(text(spoken, "cli", "policy_promise", **promise))
         secret = click.prompt("passphrase", hide_input=True, default="") if passphrase else None
         signing = SigningKey.read(key, secret or None)
     except CivicError as refusal:

@@ -51,6 +51,7 @@ from benchmarks.attacks.verdict import Verdict, counted
 from benchmarks.workspace import workspace
 from data_access.flows import answering, loading
 from data_access.flows.answering import Answering, Asker, PriceTag, Request
+from data_access.flows.running import exact_cells
 from data_access.pricing import Size
 from data_access.privacy.mechanisms import DiscreteGaussianNoise, Gaussian
 from data_access.query.compiler import compile_sql
@@ -292,7 +293,7 @@ class ObligingAnswering(Answering):
         tag = super().price(asker, request)
         with self._database.reading() as connection:
             view = self._view(connection, self._decide(connection, asker, request).policy)
-        exact = self._run(tag.quote.bound, view, compile_sql(tag.quote.bound))
+        exact = exact_cells(self._engine, view, tag.quote.bound, compile_sql(tag.quote.bound))
         rows = 1 + int(sum(int(column.sum()) for column in exact.columns.values()))
         return replace(tag, size=Size("asker", rows=rows, persons=rows))
 

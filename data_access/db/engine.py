@@ -7,7 +7,7 @@ every transaction body would have to be written for, and which starve under many
 
 The writers of one process queue before they come to the database at all. SQLite has no queue: who finds it
 locked looks again after a while, and whoever comes by at the right moment goes first; among forty threads some
-then find it locked for ten seconds, though each holds it for a few milliseconds. On PostgreSQL those who wait
+then find it locked for many seconds, though each holds it for a few milliseconds. On PostgreSQL those who wait
 would hold every connection of the pool, and nobody could read.
 
 Any fault of the database itself (locked for too long, read-only, full, gone) becomes LedgerUnavailable: a
@@ -34,11 +34,11 @@ from sqlalchemy.pool import NullPool
 
 from data_access.errors import LedgerUnavailable
 
-#: How long one may wait for another process, which a machine busy with something else makes longer.
+#: For what other processes hold.
 _BUSY_MILLISECONDS = 30_000
-_CONNECT_SECONDS = 10
-#: How long a writer waits for the writers of this process before her.
+#: For the writers of this process before one: also on a machine that is busy with something else.
 _TURN_SECONDS = 60.0
+_CONNECT_SECONDS = 10
 #: A server may be tuned to lose its last commits in a crash; a charge that was promised may not be among them.
 _POSTGRESQL_OPTIONS = f"-c synchronous_commit=on -c lock_timeout={_BUSY_MILLISECONDS} -c timezone=UTC"
 _POSTGRESQL_READING = {"isolation_level": "REPEATABLE READ", "postgresql_readonly": True}

@@ -42,6 +42,7 @@ from data_access.errors import (
 from data_access.flows.asked import Answered, Asker, Decided, PriceTag, Request, Reserved
 from data_access.flows.gate import Gate
 from data_access.flows.governing import Governing
+from data_access.flows.running import exact_cells
 from data_access.flows.sizing import size_of
 from data_access.flows.waiting import QuestionLocks
 from data_access.ledger import Book, Reservation, question_hash
@@ -49,9 +50,9 @@ from data_access.ledger.book import RetryKey
 from data_access.policy import Lane, Policy, schema_of
 from data_access.pricing import Quote, decode_size, decode_spend, quote
 from data_access.privacy.mechanisms import Noise
-from data_access.query import BoundPlan, bind, by_period, decode_plan
+from data_access.query import bind, by_period, decode_plan
 from data_access.query.canonical_form import PERIOD
-from data_access.query.cells import Cells, dense
+from data_access.query.cells import Cells
 from data_access.query.compiler import compile_sql
 from data_access.query.sql import decode_sql
 from data_access.vault import Engine, View, find_version, find_view
@@ -214,7 +215,7 @@ class Answering:
         if decided.is_joined and missing != bound.periods:
             bound = by_period.only(bound, missing)
             sql = compile_sql(bound, self._engine.dialect)
-        exact = self._run(bound, reserved.view, sql)
+        exact = exact_cells(self._engine, reserved.view, bound, sql)
         if not decided.is_joined:
             slices = [exact]
         else:
@@ -311,11 +312,6 @@ class Answering:
         if open_one is not None and retry is not None:
             self._book.bind_key(tx, decided.asker.name, retry, open_one.id)
         return open_one
-
-    def _run(self, bound: BoundPlan, view: View, sql: str) -> Cells:
-        with self._engine.reader(view) as connection:
-            columns = connection.execute(sql).to_arrow_table()
-        return dense(bound, {name: columns[name].to_pylist() for name in columns.column_names})
 
     def _protect(self, part: Quote, exact: Cells) -> dict[str, list[int]]:
         noisy: dict[str, list[int]] = {}

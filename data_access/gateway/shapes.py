@@ -98,6 +98,7 @@ def dataset_document(parts: Parts, connection: Connection, asker: Asker, dataset
         "row_bound": policy.row_bound,
         "minimum": policy.minimum,
         "delta": policy.delta,
+        "promise": policy.promise(),
         "purposes": list(policy.purposes),
         "periods": list(policy.periods()),
         "time_column": force.entry.time_column,

@@ -53,6 +53,7 @@ class Book:
     def __init__(self, chain: Chain, clock: Clock) -> None:
         self._chain = chain
         self._clock = clock
+        self._none_stale_before = ""
 
     def reserve(
         self, tx: Transaction, quote: Quote, policy: Policy, team: str, asker: str, retry: RetryKey | None
@@ -205,6 +206,8 @@ class Book:
             .where(
                 settlements.c.reservation.is_(None),
                 reservations.c.reserved_at < before,
+                # Found in order earlier: else every question would go through all that were ever asked.
+                reservations.c.reserved_at >= self._none_stale_before,
                 # A load's own question waits for the next load or start, since it can never be charged again.
                 reservations.c.team != LOADS,
             )
@@ -213,6 +216,9 @@ class Book:
             self.settle(tx, reservation, "closed")
             if charged:
                 self._chain.append(tx, EventKind.RESERVATION_CLOSED, {"reservation": reservation})
+        if not stale:
+            # Only then: what was closed just now may yet be rolled back.
+            self._none_stale_before = before
         return len(stale)
 
     def left(
@@ -237,7 +243,7 @@ class Book:
         by_loads: Counter[str] = Counter()
         for row in connection.execute(
             select(charges.c.period, charges.c.team, func.sum(charges.c.nano).label("nano"))
-            .where(charges.c.lineage == policy.lineage)
+            .where(charges.c.lineage == policy.lineage, charges.c.period.in_(wanted))
             .group_by(charges.c.period, charges.c.team)
         ):
             if row.team == LOADS:

@@ -26,6 +26,7 @@ from data_access.canonical import document_hash
 from data_access.documents import Closed, Day, Hashed, Labels, Name
 from data_access.errors import PolicyMalformed
 from data_access.privacy.budget import Rho
+from data_access.privacy.conversion import epsilon
 
 #: Who pays for what a load publishes out of `load_rho`. No group's name can hold a bracket, so no team is it.
 LOADS = "(load)"
@@ -212,6 +213,21 @@ class Policy(Hashed):
             found.append(period)
             year, month = (year + 1, 1) if month == 12 else (year, month + 1)
         return tuple(found)
+
+    def promise(self) -> dict[str, str] | None:
+        """What the budget protects by, as other systems say it: ε at `delta` of a month, and of twelve together.
+        None in the open lane, which has nobody in it.
+        """
+        if self.lane is Lane.OPEN:
+            return None
+        month = Rho.parse(self.budget)
+        year = Rho(12 * month.nano)
+        return {
+            "rho": str(month),
+            "delta": self.delta,
+            "epsilon_month": str(epsilon(month, self.delta)),
+            "epsilon_year": str(epsilon(year, self.delta)),
+        }
 
     def cap_of(self, team: str) -> Cap | None:
         """The cap that `team` draws on, or None if the policy gives it nothing."""

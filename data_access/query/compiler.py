@@ -45,15 +45,18 @@ PERIOD = "period"
 UNIT = "unit"
 
 
-def compile_sql(bound: BoundPlan, dialect: Dialect = Dialect.DUCKDB) -> str:
-    """One row for each non-empty cell: key columns by name, then the columns of `bound.vectors`, integers.
+def compile_sql(
+    bound: BoundPlan, dialect: Dialect = Dialect.DUCKDB, *, units: tuple[int, int] | None = None
+) -> str:
+    """One row for each non-empty cell: key columns by name, then the columns of `bound.vectors`, integers; with
+    `units` of those from the first up to, but without, the second alone.
 
     Spark's text means the same only under the settings that `vault.spark` insists on.
     """
-    return str(ibis.to_sql(expression(bound), dialect=dialect.value))
+    return str(ibis.to_sql(expression(bound, units), dialect=dialect.value))
 
 
-def expression(bound: BoundPlan) -> ir.Table:
+def expression(bound: BoundPlan, units: tuple[int, int] | None = None) -> ir.Table:
     """The unbound Ibis expression of the plan over a private view."""
     schema = bound.schema
     columns = {PERIOD: "string", schema.time_column: "timestamp"} | dict.fromkeys(schema.keys, "string")
@@ -61,6 +64,8 @@ def expression(bound: BoundPlan) -> ir.Table:
     if schema.counts_persons:
         columns[UNIT] = "int64"
     table = ibis.table(columns, name=VIEW)
+    if units is not None:
+        table = table.filter(table[UNIT] >= units[0], table[UNIT] < units[1])
     if bound.plan.where is not None:
         table = table.filter(_predicate(bound.plan.where, table, schema))
     keys = {key_name(key): _value(key, table, schema) for key in bound.plan.by}

@@ -12,6 +12,7 @@ import os
 import secrets
 import shutil
 from collections.abc import Callable, Collection, Iterable, Iterator
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -20,7 +21,7 @@ import duckdb
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from data_access.catalog import Dataset
+from data_access.catalog import ColumnType, Dataset
 from data_access.errors import CivicError, VaultDamaged
 from data_access.vault.duck import attach, identifier, lock, open_connection, reason_of
 from data_access.vault.keys import LineageKeys, sync_folder
@@ -82,7 +83,7 @@ class VaultStore:
             attach(connection, rough, "rough", secrets.token_hex(32))
             with self.writing(connection, keys) as staged:
                 lock(connection)
-                for table in tables:
+                for table in _ahead(tables):
                     _insert(connection, _pseudonymised(table, dataset, keys))
                 _rank(connection, dataset, keys, progress)
             connection.execute("DETACH rough")
@@ -179,6 +180,16 @@ def _flushed_hash(path: Path) -> str:
     return digest
 
 
+def _ahead(tables: Iterable[pa.Table]) -> Iterator[pa.Table]:
+    """`tables`; the next one is read while this one is written, since each leaves a core idle."""
+    coming = iter(tables)
+    with ThreadPoolExecutor(1, "intake") as reader:
+        following = reader.submit(next, coming, None)
+        while (table := following.result()) is not None:
+            following = reader.submit(next, coming, None)
+            yield table
+
+
 def _insert(connection: duckdb.DuckDBPyConnection, table: pa.Table) -> None:
     rows = f"SELECT * REPLACE ({PERSON}::UUID AS {PERSON}) FROM incoming"
     connection.register("incoming", table)
@@ -211,7 +222,7 @@ def _rank(
     at once fits into memory, however many years there are.
     """
     statement = _ranking(dataset)
-    parameters = {} if dataset.person_column is None else {"key": keys.rank.hex()}
+    parameters = {} if dataset.person_column is None else {"key": keys.rank.hex()[:32]}
     month = f"date_trunc('month', {identifier(dataset.time_column)})"
     months = connection.execute(
         f"SELECT first, first + INTERVAL 1 MONTH, strftime(first, '%Y-%m') "
@@ -236,12 +247,12 @@ def _ranking(dataset: Dataset) -> str:
     The order within a person-period is by a keyed hash of pseudonym, period and content. The content is the
     source's columns: derived ones are functions of those and of public tables, and a mended station list should
     not change whose rides are kept. Equal rows stand side by side; which of them is kept is all the same, since
-    they are equal. (Different rows with equal hashes are not expected in 2^128.)
+    they are equal. (Two different rows with one hash are not expected in 2^64.)
 
-    sha256(key ‖ content ‖ key) is enough here: it must be unguessable without the key, each field is framed
-    by its length, so no two contents give one text, the closing key leaves nothing to extend, and no hash
-    ever leaves this statement. DuckDB has no HMAC, and Python's would take a second for each million rows and
-    more memory.
+    sha256(key ‖ content) is enough here: it must be unguessable without the key, each field tells where it ends,
+    so no content is the beginning of another, and no hash ever leaves this statement. 128 bits of key, since a
+    shorter text is a block of SHA-256 less for each row. DuckDB has no HMAC, and Python's would take a second for
+    each million rows and more memory.
     """
     time = identifier(dataset.time_column)
     rows = f"rough.data WHERE {time} >= $first AND {time} < $next"
@@ -250,16 +261,30 @@ def _ranking(dataset: Dataset) -> str:
     if dataset.person_column is None:
         return f"SELECT {columns}, {PERSON}, $period AS {PERIOD}, 1::INTEGER AS {RANK} FROM {rows}"
     content = " || ".join(
-        f"coalesce(length({column}::VARCHAR) || ':' || {column}::VARCHAR, '-')" for column in (PERSON, *own)
+        [f"{PERSON}::VARCHAR", *(_framed(name, column.type) for name, column in dataset.columns.items())]
     )
     # 16 bytes sort twice as fast as their text. Only the hash is carried through the sort, not the row.
     return f"""
         WITH ranked AS (
             SELECT rowid AS place, row_number() OVER (
-                PARTITION BY {PERSON} ORDER BY left(sha256($key || {content} || $key), 32)::UUID
+                PARTITION BY {PERSON} ORDER BY left(sha256($key || {content}), 32)::UUID
             )::INTEGER AS rank
             FROM {rows} AND {PERSON} IS NOT NULL
         ), month AS (SELECT rowid AS place, * FROM {rows})
         SELECT {columns}, {PERSON}, $period AS {PERIOD}, ranked.rank AS {RANK}
         FROM month LEFT JOIN ranked USING (place)
     """
+
+
+def _framed(name: str, kind: ColumnType) -> str:
+    """The column as text that shows where it ends."""
+    column = identifier(name)
+    match kind:
+        case ColumnType.PERSON:
+            return "''"
+        case ColumnType.TEXT | ColumnType.PADDED_NUMBER:
+            return f"coalesce(length({column}) || ':' || {column}, '-')"
+        case ColumnType.TIMESTAMP:
+            return f"coalesce(epoch_us({column})::VARCHAR, '') || ';'"
+        case _:
+            return f"coalesce({column}::VARCHAR, '') || ';'"

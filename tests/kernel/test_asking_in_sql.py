@@ -272,3 +272,8 @@ def test_the_command_line_says_and_gives_all_that_a_price_knows(gateway: Gateway
     assert gateway.seen[0][2]["spend"] == {"margin": {"rides": "5%"}, "cell": 6000}
     body = json.loads(run_cli([SQL, "--price", "--json"], gateway).stdout)
     assert {"to_pay", "joins", "offers", "cell", "cell_from", "share_of_left", "more_such"} <= set(body)
+
+
+def test_a_twins_price_says_nothing_of_records_that_are_left_out() -> None:
+    assert "Left out" in str(price_of(130000000))
+    assert "Left out" not in str(price_of(130000000, made_up=True))

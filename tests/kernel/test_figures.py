@@ -10,12 +10,16 @@ import numpy as np
 import pandas as pd
 import pytest
 import shapely
+from playwright.sync_api import expect
 
 from civic_kernel import charts, maps
 from civic_kernel.charts import make_scale
 from civic_kernel.errors import FrameUnsuitable, VendorMissing
 from civic_kernel.places import gu_shapes, place_name
 from civic_kernel.texts import Language
+
+from .conftest import MONTHS
+from .test_asking_in_sql import OFFER, price_of
 
 #: Where set-up puts Leaflet, or where `npm ci` in the checkout does.
 NODE = Path(__file__).resolve().parents[2] / "node_modules" / "leaflet" / "dist"
@@ -177,12 +181,14 @@ def test_a_map_in_its_sandbox_asks_for_nothing_and_works_by_keyboard(chromium: A
     page, requests, said = open_page(chromium, html, tmp_path, viewport={"width": 1280, "height": 900})
     frame = page.frame_locator("iframe")
     paths = frame.locator("path.leaflet-interactive")
-    assert paths.count() == 25 and frame.locator("path.cv-withheld").count() == 1
-    before = paths.nth(0).get_attribute("d")
+    # Waited for: Leaflet draws on the browser's next frame, which a busy machine makes late.
+    expect(paths).to_have_count(25)
+    assert frame.locator("path.cv-withheld").count() == 1
+    before = paths.nth(0).get_attribute("d") or ""
     frame.get_by_role("button", name="확대").click()
-    assert paths.nth(0).get_attribute("d") != before
+    expect(paths.nth(0)).not_to_have_attribute("d", before)
     frame.get_by_role("button", name="처음 위치로").click()
-    assert paths.nth(0).get_attribute("d") == before
+    expect(paths.nth(0)).to_have_attribute("d", before)
     # One tab stop for all gu; arrows go on; Enter opens, Escape closes.
     first = frame.locator("path[tabindex='0']")
     assert first.count() == 1
@@ -220,3 +226,29 @@ def test_one_finger_scrolls_the_page_and_nothing_is_wider_than_a_phone(chromium:
     box += " const r = e.getBoundingClientRect(); return r.left >= s.left - 2 && r.right <= s.right + 2 }"
     assert all(t.evaluate(box) for t in page.locator("svg.civic-chart text").all())
     assert said == []
+
+
+@pytest.mark.browser
+@pytest.mark.parametrize("language", ["ko", "en"])
+def test_the_fullest_card_fits_a_phone_and_takes_its_colours_from_the_page(
+    chromium: Any, language: str
+) -> None:
+    price = price_of(
+        9000000, language, to_pay=MONTHS[:9], joins={MONTHS[9]: "ans-a"}, offers=[OFFER], cell=6000,
+        cell_from="answer:ans-x5ohs2fdz5bhf2nq3s6qk5ohs2",
+        truncated_share={"share": "0.018", "low": "0.015", "high": "0.021", "lost_shares": []},
+    )  # fmt: skip
+    context = chromium.new_context(viewport={"width": 320, "height": 700}, color_scheme="dark")
+    page = context.new_page()
+    scheme = "<style>body{color-scheme:dark;margin:8px}</style>"
+    page.set_content(f"<meta name=viewport content='width=device-width'>{scheme}{price._repr_html_()}")
+    assert page.evaluate("document.documentElement.scrollWidth") <= 320
+    # Every label is on the line of its value, and no value is squeezed under a half of the card.
+    for label, value in zip(page.locator("dt").all(), page.locator("dd").all(), strict=True):
+        left, right = label.bounding_box(), value.bounding_box()
+        assert left["y"] == right["y"] and left["x"] + left["width"] <= right["x"]
+        assert right["width"] >= 150
+    style = "e => [getComputedStyle(e).backgroundColor, getComputedStyle(e).color]"
+    paper, ink = page.locator("dl").evaluate(style)
+    assert paper == "rgba(0, 0, 0, 0)" and ink == page.locator("body").evaluate(style)[1]
+    context.close()

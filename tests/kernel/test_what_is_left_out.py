@@ -17,6 +17,7 @@ from civic_kernel.queries import Dataset
 from civic_kernel.wire import TruncatedShare
 
 from .conftest import Gateway
+from .test_figures import VENDOR, by_gu, needs_leaflet
 
 SHARE = {"share": "0.01785", "low": "0.01541", "high": "0.02031", "lost_shares": ["lost-a"]}
 WORDS = "한 사람이 한 달에 20건을 넘긴 기록은 세지 않습니다. 그렇게 빠진 것은 전체의 1.5–2.1 %입니다"
@@ -38,7 +39,15 @@ def test_a_frame_and_its_charts_say_it_in_one_line(gateway: Gateway, client: Cli
     assert words in str(headline(total))
     chart = dots(total, "rides", "start_gu", title="대여")
     assert chart.note.startswith("점은 추정값, 선은 95 % 구간 · " + words)
-    assert words in choropleth(total, "rides", "start_gu", title="대여").document
+
+
+@needs_leaflet
+def test_a_map_says_it_under_its_legend() -> None:
+    frame = by_gu()
+    assert 'cv-lost">' not in choropleth(frame, "rides", "start_gu", title="대여", vendor=VENDOR).document
+    frame.attrs[KEY]["lost"] = {"20": ["0.015", "0.021"]}
+    told = choropleth(frame, "rides", "start_gu", title="대여", vendor=VENDOR).document
+    assert "기록은 빠짐(전체의 1.5–2.1 %)</p>" in told
 
 
 def test_not_published_is_said_and_not_left_out(gateway: Gateway, client: Client) -> None:

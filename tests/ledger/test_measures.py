@@ -9,6 +9,8 @@ from typing import Any
 import pytest
 
 from data_access.errors import BinsMissing, MarginRefused
+from data_access.flows import running
+from data_access.query.compiler import compile_sql
 from tests.factories import ANN, CATALOG, Workspace, make_policy, make_register, make_workspace, table
 
 MINUTES = "  minutes: {source: minutes, type: integer, label: {ko: 분, en: Minutes}}\n"
@@ -112,3 +114,29 @@ def test_what_is_refused_is_refused_before_it_costs(timed: Workspace) -> None:
     with pytest.raises(BinsMissing):
         timed.ask(ANN, plan(h={"fn": "histogram", "column": "minutes"}))
     assert timed.spent() == 0
+
+
+def test_persons_are_counted_some_after_the_others_and_every_measure_adds_up(
+    timed: Workspace, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    asked = plan(
+        p={"fn": "persons"},
+        n={"fn": "count"},
+        s={"fn": "sum", "column": "minutes"},
+        m={"fn": "mean", "column": "minutes"},
+        h={"fn": "histogram", "column": "minutes"},
+    )
+    whole = table(timed.ask(ANN, asked, spend={"rho": "0.01"}))
+    compiled: list[Any] = []
+
+    def compile_part(*arguments: Any, units: tuple[int, int]) -> str:
+        compiled.append(units)
+        return compile_sql(*arguments, units=units)
+
+    monkeypatch.setattr(running, "UNITS_AT_ONCE", 7)
+    monkeypatch.setattr(running, "compile_sql", compile_part)
+    assert table(timed.ask(ANN, asked, spend={"rho": "0.01"}, fresh=True)) == whole
+    assert compiled == [(1, 8), (8, 15), (15, 22)]
+    assert whole[("중구",)]["p"] == 10
+    monthly = asked | {"by": ["gu", "month"]}
+    assert table(timed.ask(ANN, monthly, spend={"rho": "0.01"}))[("중구", "2026-08")]["p"] == 10

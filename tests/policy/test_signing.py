@@ -71,10 +71,14 @@ def test_from_keys_to_an_active_policy_by_verbs_alone(tmp_path: Path, home: Path
     file = write_policy_file(tmp_path / "rides.yaml", make_policy(entry_of("rides")))
     checked = run(policy, "check", file, "--json")
     assert json.loads(checked.output)["hash"] == make_policy(entry_of("rides")).hash()
+    promise = make_policy(entry_of("rides")).promise()
+    assert promise and json.loads(checked.output)["promise"] == promise
     assert run(policy, "register", register).exit_code == 0
 
     half = run(policy, "sign", file, "--key", tmp_path / "city.pem", "--no-passphrase")
     assert half.exit_code == 0, half.output
+    # Read before the signature is made: what a year of it adds up to.
+    assert promise["epsilon_year"] in half.output.splitlines()[0]
     refused = run(policy, "activate", file, "--json")
     assert (refused.exit_code, json.loads(refused.output)["code"]) == (6, "policy_half_signed")
     assert json.loads(run(policy, "verify", file, "--register", register, "--json").output)["code"] == (

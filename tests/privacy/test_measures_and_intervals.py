@@ -30,6 +30,7 @@ from data_access.pricing import (
 from data_access.privacy.budget import Rho
 from data_access.privacy.mechanisms import DiscreteGaussianNoise, gaussian
 from data_access.query import BoundPlan, KeyColumn, MeasureColumn, Schema, bind, decode_plan
+from data_access.query.codec import _MEASURES
 from data_access.query.reference import interpret
 from tests.factories import CATALOG, make_policy
 
@@ -83,7 +84,9 @@ def test_removing_one_person_moves_each_vector_by_its_sensitivity_and_some_perso
         for size in range(bound + 1)
         for rows in itertools.combinations_with_replacement(every, size)
     ]
-    for by, measure in itertools.product(([], ["gu"]), MEASURES):
+    assert {measure["fn"] for measure in MEASURES} == set(_MEASURES), "every measure of the registry"
+    asked = [([], measure) for measure in MEASURES] + [(["gu"], measure) for measure in MEASURES]
+    for by, measure in [*asked, (["gu"], {"fn": "share", "within": []})]:
         plan = _bound(by, n=measure)
         without = interpret(plan, rest)
         worst = dict.fromkeys((vector.part for vector in plan.vectors if vector.measure == "n"), 0)
