@@ -36,7 +36,7 @@ from benchmarks.attacks.verdict import Guesses, Verdict, best_accuracy, guessed
 from benchmarks.workspace import Workspace
 from data_access.flows import answering, loading, losing
 from data_access.policy import Policy
-from data_access.pricing import Quote, Spend, quote
+from data_access.pricing import Quote, quote
 from data_access.privacy.mechanisms import DiscreteGaussianNoise, Noise
 from data_access.query import BoundPlan
 from data_access.vault import count_past_bound, make_view
@@ -181,6 +181,6 @@ def _clip(high: int) -> dict[str, Any]:
     return {"clips": {"minutes": {"low": 0, "high": high, "unit": "minute"}}}
 
 
-def _first_bound(bound: BoundPlan, policy: Policy, spend: Spend) -> Quote:
+def _first_bound(bound: BoundPlan, policy: Policy, *spend: Any) -> Quote:
     """Weak on purpose: prices every question by the row bound of the lineage's first days."""
-    return quote(bound, policy.model_copy(update={"row_bound": 1}), spend)
+    return quote(bound, policy.model_copy(update={"row_bound": 1}), *spend)
