@@ -23,9 +23,10 @@ from data_access.flows.gate import Gate
 from data_access.flows.governing import Governing
 from data_access.ledger import Book
 from data_access.policy import LOADS, Policy
-from data_access.policy.words import question_words
+from data_access.policy.words import question_words, rows_words
 from data_access.privacy.budget import Rho
-from data_access.query import decode_plan
+from data_access.query.codec import decode_open
+from data_access.query.nodes import Rows
 from data_access.texts import LANGUAGES, Language
 
 #: Statements never change, so what was read out of one is kept; past so many, all of it is let go.
@@ -114,16 +115,18 @@ class Overview:
     _told: dict[str, _Told] = field(default_factory=dict)
 
     def budgets(self, connection: Connection, teams: Collection[str]) -> list[DatasetBudget]:
-        """Of every dataset that was ever opened, the months with what `teams` may still spend."""
+        """Of every dataset that has a budget, the months with what `teams` may still spend."""
         known: dict[str, str] = {
             row.dataset: row.lineage
             for row in connection.execute(select(lineages.c.dataset, lineages.c.lineage))
         }
-        return [
+        found = [
             self._budget(connection, dataset, known[dataset], teams)
             for dataset in self.governing.catalog
             if dataset in known
         ]
+        # An open dataset has no budget.
+        return [each for each in found if each.months]
 
     def teams(self, connection: Connection) -> frozenset[str]:
         """Every team that a policy in force names or that has asked."""
@@ -226,11 +229,13 @@ class Overview:
 
     def _words(self, plan: Any, dataset: str) -> dict[Language, str] | None:
         try:
-            decoded = decode_plan(plan)
+            decoded = decode_open(plan)
         except PlanInvalid:
             # Signed under a grammar that is gone.
             return None
         entry = self.governing.catalog[dataset]
+        if isinstance(decoded, Rows):
+            return {spoken: rows_words(decoded, entry, spoken) for spoken in LANGUAGES}
         return {spoken: question_words(decoded, entry, spoken) for spoken in LANGUAGES}
 
     def _budget(

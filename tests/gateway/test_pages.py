@@ -491,3 +491,14 @@ def test_hostile_names_of_teams_and_persons_stay_text(site: Site, sign_in: Any) 
             shown = page[page.index("<body>") :]
             assert "<img" not in shown and "</script>" not in shown and ">49" not in shown
     assert "&lt;img" in sign_in("steward").get(f"{PREFIX}/budget").text
+
+
+def test_rows_of_an_open_dataset_are_told_in_words_and_cost_nothing(site: Site, sign_in: Any) -> None:
+    site.made.load_sensors()
+    asker = Asker("mia", frozenset({"moon"}), asks=True)
+    where = {"column": "gu", "op": "eq", "value": "중구"}
+    site.made.ask(asker, {"dataset": "sensors", "rows": ["at", "pm10"], "where": where}, team="moon")
+    page = sign_in("steward").get(f"{PREFIX}/budget", params={"team": "moon"}).text
+    [line] = [line for line in rows(page) if len(line) == 9]
+    assert line[3:6] == ["Sensors, only gu 중구, rows as they are: when, PM10", "free", "–"]
+    assert not re.search(r"<h2>Sensors", page)
