@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import fields
+from itertools import product
 from typing import Any
 
 from sqlalchemy import Connection, func, select
@@ -14,6 +15,7 @@ from benchmarks.attacks.town import (
     GU,
     HOUR,
     IN_MONTH,
+    WEEKDAY,
     amend,
     count,
     load_rows,
@@ -118,9 +120,9 @@ def _bought(accounts: int, build: Callable[[Workspace], Workspace]) -> int:
 
 def _questions() -> Iterator[dict[str, Any]]:
     """Every one another, all of one month."""
-    for hour in range(24):
-        for gu in GU:
-            yield count({"and": [IN_MONTH, one_of(HOUR, hour), one_of("gu", gu)]})
+    for day, hour, gu in product(range(7), range(24), GU):
+        where = [IN_MONTH, one_of(WEEKDAY, day), one_of(HOUR, hour), one_of("gu", gu)]
+        yield count({"and": where})
 
 
 def _ask_until_refused(

@@ -19,6 +19,7 @@ from benchmarks.attacks.town import (
     HOUR,
     IN_MONTH,
     MONTH,
+    WEEKDAY,
     Drawn,
     NoNoise,
     Plan,
@@ -201,7 +202,7 @@ def _distance(run: Recorded) -> float:
 
 def random_plan(dice: random.Random) -> Plan:
     """Of a town whose policy has `TOY`: any measure, filter and keys."""
-    weekday, band = {"fn": "weekday", "column": "at"}, {"fn": "band", "column": "minutes"}
+    band = {"fn": "band", "column": "minutes"}
     measures: list[dict[str, Any]] = [
         {"fn": "count"},
         {"fn": "persons"},
@@ -224,6 +225,6 @@ def random_plan(dice: random.Random) -> Plan:
     return {
         "dataset": "visits",
         "where": {dice.choice(("and", "and", "or")): dice.sample(filters, dice.choice((1, 1, 2)))},
-        "by": dice.sample(["gu", "note", weekday, band], dice.choice((0, 1, 1, 2))),
+        "by": dice.sample(["gu", "note", WEEKDAY, band], dice.choice((0, 1, 1, 2))),
         "measures": {f"m{place}": measure for place, measure in enumerate(chosen)},
     }

@@ -117,6 +117,7 @@ def one_of(column: Any, *values: Any) -> dict[str, Any]:
 
 
 HOUR = {"fn": "hour", "column": "at"}
+WEEKDAY = {"fn": "weekday", "column": "at"}
 IN_MONTH = {"column": "month", "op": "eq", "value": MONTH}
 
 
