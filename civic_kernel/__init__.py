@@ -27,7 +27,6 @@ if TYPE_CHECKING:
     from civic_kernel.measures import sum_of as sum
     from civic_kernel.methods.combine import diff, ratio, total
     from civic_kernel.queries import Dataset, band, hour, season, weekday
-    from civic_kernel.twins import Twin
 
 __all__ = [
     "CivicError",
@@ -199,8 +198,9 @@ def load_ipython_extension(shell: InteractiveShell) -> None:
     register(shell)
 
 
-def twin(name: str, rows: int = 100_000, seed: int = 0) -> Twin:
-    """Dummy rows of the dataset `name`, made from signed metadata alone; asked like the dataset, free.
+def twin(name: str, rows: int = 100_000, seed: int = 0) -> Dataset:
+    """Dummy rows of the dataset `name`, made from signed metadata alone; asked like the dataset, free. For an open
+    dataset, the dataset itself.
 
     The same `seed` gives the same rows. Raises UnknownDataset.
     """

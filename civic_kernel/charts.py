@@ -203,8 +203,9 @@ def _chart(
     notes: list[str],
 ) -> Chart:
     say = speaker(language, "kernel", "figure.")
-    note = [say("reading_line" if name.startswith("chart_line") else "reading"), *lost_note(frame, language)]
-    note += notes
+    exact = any(p.exact for p in drawn)
+    reading = "reading_exact" if exact else "reading_line" if name.startswith("chart_line") else "reading"
+    note = [say(reading), *lost_note(frame, language), *notes]
     origin = origin_note(frame, language)
     described = alt or summary(drawn, language, digits)
     svg = template(name).render(
@@ -221,7 +222,9 @@ def _chart(
 
 def _range(point: Point, digits: int, language: Language) -> str:
     if point.low is None or point.high is None:
-        return text(language, "kernel", "figure.withheld")
+        return text(language, "kernel", "figure.missing" if point.exact else "figure.withheld")
+    if point.exact:
+        return number(point.low, digits)
     return f"{number(point.low, digits)}–{number(point.high, digits)}"
 
 

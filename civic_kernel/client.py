@@ -176,6 +176,13 @@ class Client:
         """Set an allowance: `{"team", "dataset", "seats", "rho", "from", "until", "dry_run"}`, `rho` in nano-ρ."""
         return wire.parse(wire.AllowanceMeaning, self._call("POST", "/v1/allowances", wanted), self.language)
 
+    def rows(
+        self, plan: dict[str, Any], *, team: str | None = None, purpose: str | None = None
+    ) -> wire.AnswerBody:
+        """One page of rows of an open dataset: free, and fetched as an Arrow stream, since it may be a long one."""
+        body = self._question(plan, None, team, purpose, fresh=False)
+        return self._keep(self._call("POST", "/v1/answers", body, accept=wire.ARROW))
+
     def release(self, record: dict[str, Any]) -> dict[str, Any]:
         """Hand in a release record: `{"release_id", "state"}`. The same record twice is one release."""
         body = self._call("POST", "/v1/releases", {"record": record})
@@ -218,7 +225,9 @@ class Client:
             self._gateway_keys = {k.id: k.public for k in parties.register_.keys if k.use == "gateway"}
         return self._gateway_keys
 
-    def _call(self, method: str, path: str, body: dict[str, Any] | None = None) -> Any:
+    def _call(
+        self, method: str, path: str, body: dict[str, Any] | None = None, accept: str = "application/json"
+    ) -> Any:
         import tenacity
 
         again = tenacity.Retrying(
@@ -227,19 +236,24 @@ class Client:
             wait=tenacity.wait_exponential(multiplier=0.1, max=2.0),
             reraise=True,
         )
-        return again(self._call_once, method, path, body)
+        return again(self._call_once, method, path, body, accept)
 
-    def _call_once(self, method: str, path: str, body: dict[str, Any] | None) -> Any:
+    def _call_once(self, method: str, path: str, body: dict[str, Any] | None, accept: str) -> Any:
         import httpx
 
-        headers = {"Authorization": f"token {self._token.reveal()}", "Accept-Language": self.language}
+        headers = {
+            "Authorization": f"token {self._token.reveal()}",
+            "Accept-Language": self.language,
+            "Accept": accept,
+        }
         # `from None` throughout: httpx keeps the request, and with it the token, on its exceptions.
         try:
             response = self._http.request(method, path, json=body, headers=headers)
         except httpx.TransportError:
             raise GatewayUnreachable.say(self.language) from None
         try:
-            document = response.json()
+            is_arrow = response.headers.get("content-type", "").startswith(wire.ARROW)
+            document = wire.document_from_arrow(response.content) if is_arrow else response.json()
         except ValueError:
             document = None
         if response.status_code in (200, 201, 202):

@@ -4,7 +4,7 @@ CivicError
 ├── BadRequest            the question itself is wrong
 │   ├── MalformedRequest, RequestTooLarge, PlanInvalid, UnknownColumn, UnknownFunction, ValueOutsideDomain,
 │   │   MeasureRefused, BinsMissing, MarginRefused, TooManyCells, SpendInvalid, SpendOverMaximum, UnknownPurpose,
-│   │   NotOffered, SqlRefused, AllowanceTooLarge
+│   │   NotOffered, RowsRefused, SqlRefused, AllowanceTooLarge
 │   └── (here only)       ParameterUnknown, ParameterInvalid, TeamMissing, PurposeMissing, SettingInvalid,
 │                         PlanUnreadable, FrameUnsuitable, NoiseShared, KeptUnreadable, KeyUnreadable
 ├── NotSignedIn
@@ -14,8 +14,8 @@ CivicError
 │                         ApprovalByAuthor, ApprovalEnded, WaitingFull, WitnessInvalid, WitnessTooOften
 │   └── (here only)       QuestionWaits, QuestionRefused
 ├── DatasetClosed         PolicyMissing, PolicyMalformed, PolicyHalfSigned, PolicyEdited, PolicyExpired,
-│                         PolicyRolledBack, PolicyLineageChanged, PolicyCatalogChanged, PolicyDemoKey,
-│                         RegisterInvalid, IsolationMissing, NoData
+│                         PolicyRolledBack, PolicyLineageChanged, PolicyLaneRefused, PolicyCatalogChanged,
+│                         PolicyDemoKey, RegisterInvalid, IsolationMissing, NoData
 ├── LoadRefused           LoadHeader, LoadValue, LoadEncoding, LoadTruncated, LoadEmpty, LoadFileMissing
 ├── Unavailable           HubUnavailable, LedgerUnavailable, AuditBroken, VaultKeyWrong, VaultDamaged
 │   └── (here only)       GatewayUnreachable, BadAnswer, VendorMissing, RecordsUnreadable
@@ -159,6 +159,10 @@ class NotOffered(BadRequest):
     code = "not_offered"
 
 
+class RowsRefused(BadRequest):
+    code = "rows_refused"
+
+
 class SqlRefused(BadRequest):
     code = "sql_refused"
 
@@ -282,6 +286,10 @@ class PolicyRolledBack(DatasetClosed):
 
 class PolicyLineageChanged(DatasetClosed):
     code = "policy_lineage_changed"
+
+
+class PolicyLaneRefused(DatasetClosed):
+    code = "policy_lane_refused"
 
 
 class PolicyCatalogChanged(DatasetClosed):

@@ -11,7 +11,7 @@ import numpy as np
 import numpy.typing as npt
 
 from civic_kernel.errors import FrameUnsuitable
-from civic_kernel.frames import KEY, check_columns
+from civic_kernel.frames import KEY, check_columns, is_exact
 from civic_kernel.lost import lost_words
 from civic_kernel.places import place_name
 from civic_kernel.texts import Language, templates_root, text
@@ -23,7 +23,7 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True)
 class Point:
-    """One drawn value. `value`, `low`, `high` are None where it is withheld."""
+    """One drawn value. `value`, `low`, `high` are None where it is withheld; all three are one where it is exact."""
 
     key: str
     label: str
@@ -31,6 +31,7 @@ class Point:
     low: float | None
     high: float | None
     marked: bool
+    exact: bool = False
 
     @property
     def shown(self) -> bool:
@@ -44,12 +45,12 @@ def points(frame: pd.DataFrame, by: str, value: str, mark: str | None, language:
     Raises FrameUnsuitable, also for a frame with several rows of one key: a figure that drew the last of
     them would show one month and say that it is the year.
     """
-    check_columns(frame, by, value, f"{value}_low", f"{value}_high", *([mark] if mark else []))
+    exact = is_exact(frame, value)
+    ends = (value, value) if exact else (f"{value}_low", f"{value}_high")
+    check_columns(frame, by, value, *ends, *([mark] if mark else []))
     if frame[by].duplicated().any():
         raise FrameUnsuitable.say(language, column=f"civic.total(…, by={by!r})", known=by)
-    numbers = [
-        frame[c].to_numpy(dtype=float, na_value=np.nan) for c in (value, f"{value}_low", f"{value}_high")
-    ]
+    numbers = [frame[c].to_numpy(dtype=float, na_value=np.nan) for c in (value, *ends)]
     gone: npt.NDArray[np.bool_] = ~np.isfinite(np.vstack(numbers)).all(axis=0)
     if "withheld" in frame.columns:
         gone |= frame["withheld"].to_numpy(dtype=bool)
@@ -58,7 +59,7 @@ def points(frame: pd.DataFrame, by: str, value: str, mark: str | None, language:
     for i, raw in enumerate(frame[by].tolist()):
         v, low, high = (None if gone[i] else float(n[i]) for n in numbers)
         shown = bool(marks[i]) and not gone[i]
-        out.append(Point(str(raw), place_name(str(raw), language), v, low, high, shown))
+        out.append(Point(str(raw), place_name(str(raw), language), v, low, high, shown, exact))
     return out
 
 
@@ -87,9 +88,11 @@ def number(value: float, digits: int = 0) -> str:
 
 
 def interval(point: Point, language: Language, digits: int, unit: str = "") -> str:
-    """`9,800에서 10,700 사이`, or why there is nothing."""
+    """`9,800에서 10,700 사이`, that it is exact, or why there is nothing."""
     if point.low is None or point.high is None:
-        return text(language, "kernel", "figure.withheld_why")
+        return text(language, "kernel", "figure.missing" if point.exact else "figure.withheld_why")
+    if point.exact:
+        return text(language, "kernel", "figure.exact")
     said = text(
         language, "kernel", "figure.interval", low=number(point.low, digits), high=number(point.high, digits)
     )
@@ -107,7 +110,8 @@ def summary(drawn: list[Point], language: Language, digits: int) -> str:
         top=top_label, top_value=number(top, digits), low=low_label, low_value=number(low, digits),
     )  # fmt: skip
     gone = len(drawn) - len(shown)
-    return said + (" " + text(language, "kernel", "figure.summary_withheld", n=gone) if gone else "")
+    why = "figure.summary_missing" if any(p.exact for p in drawn) else "figure.summary_withheld"
+    return said + (" " + text(language, "kernel", why, n=gone) if gone else "")
 
 
 def content_id(*parts: str) -> str:

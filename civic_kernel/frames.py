@@ -16,6 +16,7 @@ import pandas as pd
 from civic_kernel.errors import BadAnswer, FrameUnsuitable
 from civic_kernel.lost import lost_of, lost_words
 from civic_kernel.texts import Language, speaker
+from civic_kernel.wire import OPEN
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -56,12 +57,14 @@ def headline(frame: pd.DataFrame) -> str | None:
     say = speaker(language, "kernel", "frame.")
     # Before everything else: of a twin nothing is true, whatever the real data are.
     parts = [say("made_up")] if origin.get("made_up") else [say("synthetic")] if origin["synthetic"] else []
-    parts.append(
-        say("unit_person", minimum=origin["minimum"])
-        if origin["unit"] == "person"
-        else say("unit_row", minimum=origin["minimum"])
-    )
-    shown = [name for name in origin["measures"] if name in frame.columns]
+    if origin.get("lane") == OPEN:
+        parts.append(say("open"))
+        if origin.get("next"):
+            parts.append(say("rows_part", n=f"{origin['rows']:,}", all=f"{origin['matching']:,}"))
+    else:
+        word = "unit_person" if origin["unit"] == "person" else "unit_row"
+        parts.append(say(word, minimum=origin["minimum"]))
+    shown = [name for name in origin["measures"] if name in frame.columns and origin.get("lane") != OPEN]
     for name in shown:
         margin = origin["measures"][name]["margin"]
         parts.append(
@@ -91,13 +94,19 @@ def frame_from_answer(
     Counts and sums are Int64; means, shares and quantiles Float64. A histogram has `m_bin1, m_bin1_low, …`,
     quantiles `m_q25, …`; which bin and which quantile stand in `attrs["civic"]["figures"]`.
     A withheld cell's numbers are missing (`<NA>`), never 0. `hour` is 0–23 and `weekday` 0 (Monday) to 6.
+
+    Of the open lane: no `_low`, `_high` and `withheld`, since nothing was added or withheld. Whole numbers are
+    Int64, decimals Float64, texts, days and moments text; a value that the file lacks is missing.
     """
     s = answer.statement
     data: dict[str, pd.Series[Any]] = {}
+    dtype: str
     for position, column in enumerate(s.table.columns):
         values: list[Any] = [row[position] for row in s.table.rows]
-        if column.role == "flag":
-            dtype: str = "bool"
+        if column.type is not None:
+            dtype, values = _open_values(column.type, values)
+        elif column.role == "flag":
+            dtype = "bool"
         elif column.role == "key":
             dtype = "int64" if values and all(type(v) is int for v in values) else "str"
         elif column.measure not in s.mechanism.measures:
@@ -121,7 +130,7 @@ def frame_from_answer(
         "synthetic": s.synthetic,
         "made_up": s.kind == "civic-twin",
         "lane": s.lane,
-        "unit": s.unit.kind,
+        "unit": s.unit.kind if s.unit else None,
         "row_bound": s.row_bound,
         "minimum": s.minimum,
         "team": s.team,
@@ -130,10 +139,14 @@ def frame_from_answer(
         "issued_at": s.issued_at,
         "truncated_share": s.truncated_share.model_dump() if s.truncated_share else None,
         # Of made-up rows none are left out: they are not anybody's.
-        "lost": {} if s.kind == "civic-twin" else lost_of(s.unit.kind, s.row_bound, s.truncated_share),
+        "lost": {} if s.kind == "civic-twin" else lost_of(s.unit, s.row_bound, s.truncated_share),
         "newer_data": answer.newer_data,
         "newer_policy": answer.newer_policy,
+        "matching": s.matching,
+        "next": s.next,
+        "rows": len(s.table.rows),
         "keys": [c.name for c in s.table.columns if c.role == "key"],
+        "values": [c.name for c in s.table.columns if c.role == "value"],
         "measures": {
             name: {"fn": m.fn, "rho": m.rho, "scale": m.scale, "margin": m.margin}
             for name, m in s.mechanism.measures.items()
@@ -148,6 +161,25 @@ def frame_from_answer(
         "language": language,
     }
     return frame
+
+
+def _open_values(kind: str, values: list[Any]) -> tuple[str, list[Any]]:
+    """dtype and values of a column of the open lane, where numbers may come as their text."""
+    match kind:
+        case "integer":
+            numbers = [None if v is None else int(v) for v in values]
+            # A sum of many large numbers may leave what pandas' integers hold; Python's do not.
+            fits = all(v is None or abs(v) < 2**63 for v in numbers)
+            return ("Int64" if fits else "object"), numbers
+        case "decimal":
+            return "Float64", [None if v is None else float(v) for v in values]
+        case _:
+            return "str", values
+
+
+def is_exact(frame: pd.DataFrame, value: str) -> bool:
+    """Whether the numbers in `value` are as their source has them: of the open lane, and no interval beside them."""
+    return frame.attrs.get(KEY, {}).get("lane") == OPEN and f"{value}_low" not in frame.columns
 
 
 def labelled_frame(answer: AnswerBody, dataset: DatasetDetail, language: Language) -> AnswerFrame:
@@ -182,6 +214,8 @@ def noise_scale(frame: pd.DataFrame, measure: str) -> float:
     """
     origin = origin_of(frame)
     common = [name for name, m in origin["measures"].items() if m["fn"] not in FRACTIONS]
+    if measure in common and origin.get("lane") == OPEN:
+        return 0.0
     if measure not in common:
         raise FrameUnsuitable.say(_language(frame), column=measure, known=", ".join(common))
     return float(origin["measures"][measure]["scale"])

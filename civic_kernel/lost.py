@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 from civic_kernel.texts import Language, text
 
 if TYPE_CHECKING:
-    from civic_kernel.wire import TruncatedShare
+    from civic_kernel.wire import TruncatedShare, Unit
 
 #: Row bound (as text, since frames keep JSON-like provenance) → 95 % interval of the share, None: not published.
 Lost = dict[str, list[str] | None]
@@ -17,9 +17,9 @@ Lost = dict[str, list[str] | None]
 _TENTH = Decimal("0.1")
 
 
-def lost_of(unit: str, row_bound: int, share: TruncatedShare | None) -> Lost:
-    """Of one answer or price; empty where the unit is a row, of which none can be past the bound."""
-    if unit != "person":
+def lost_of(unit: Unit | None, row_bound: int | None, share: TruncatedShare | None) -> Lost:
+    """Of one answer or price; empty where the unit is a row, of which none can be past the bound, or the data open."""
+    if unit is None or unit.kind != "person":
         return {}
     return {str(row_bound): [share.low, share.high] if share else None}
 

@@ -116,9 +116,9 @@ def choropleth(
         map_css=(templates_root() / "report" / "map.css").read_text(encoding="utf-8"),
         map_js=(templates_root() / "report" / "map.js").read_text(encoding="utf-8"),
         legend=_legend(edges, digits, unit, spoken),
-        any_withheld=any(not p.shown for p in drawn),
+        any_withheld=any(not p.shown and not p.exact for p in drawn),
         any_marked=any(p.marked for p in drawn),
-        any_missing=len(by_key) < len(features),
+        any_missing=len(by_key) < len(features) or any(not p.shown and p.exact for p in drawn),
         say={
             key: say(key) for key in (*_BUTTONS, "controls", "legend", "touch", "choose", "missing", "close")
         },
@@ -185,7 +185,8 @@ def _feature(
     if point is None:
         look, said, sure = "cv-missing", text(language, "kernel", "map.missing"), ""
     elif point.value is None:
-        look, said, sure = "cv-withheld", interval(point, language, digits), ""
+        look = "cv-missing" if point.exact else "cv-withheld"
+        said, sure = interval(point, language, digits), ""
     else:
         look = f"cv-c{_class(point.value, edges)}"
         said = f"{number(point.value, digits)}{' ' + unit if unit else ''}"

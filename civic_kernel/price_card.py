@@ -58,7 +58,7 @@ class Price:
         rows.extend(self._size())
         rows.extend((say("offers"), words) for words in offered(b, self.language))
         if not b.made_up:
-            lost = lost_of(self.dataset.unit.kind, self.dataset.row_bound, b.truncated_share)
+            lost = lost_of(self.dataset.unit, self.dataset.row_bound, b.truncated_share)
             rows.extend((say("lost"), words) for words in lost_words(lost, self.language, "lost.card"))
         return rows + when_low(b, self.dataset, self.language)
 
@@ -74,6 +74,8 @@ class Price:
 
     def _margin(self, measure: MeasurePrice) -> str:
         say = speaker(self.language, "kernel", "price.")
+        if self.dataset.is_open:
+            return say("exact")
         if measure.margin is not None:
             width = say("plus_minus", margin=f"{measure.margin:,}")
             if self.body.cell is None or measure.fn not in _OF_A_SIZE:

@@ -32,9 +32,10 @@ if TYPE_CHECKING:
     import pandas as pd
 
     from civic_kernel.frames import AnswerFrame
-    from civic_kernel.twins import Twin
+    from civic_kernel.open_rows import RowsQuestion
 
-Value = str | int
+#: A decimal is for the columns of an open dataset that hold some.
+Value = str | int | float | Decimal
 #: A named precision, a margin ("±50 rides"), a ρ, or the contract's own `{"margin": {"rides": 50}}`.
 Spend = str | int | float | Decimal | dict[str, Any] | None
 
@@ -113,17 +114,26 @@ class Comparable(ABC):
         listed = [values] if isinstance(values, str) else list(values)
         for value in listed:
             self._check(value)
-        return Filter({"column": self._node, "op": "in", "values": listed}, self._language)
+        return Filter(
+            {"column": self._node, "op": "in", "values": [self._sent(v) for v in listed]}, self._language
+        )
 
     def between(self, low: Value, high: Value) -> Filter:
         """Rows from `low` to `high`, both included."""
         self._check(low)
         self._check(high)
-        return Filter({"column": self._node, "op": "between", "values": [low, high]}, self._language)
+        values = [self._sent(low), self._sent(high)]
+        return Filter({"column": self._node, "op": "between", "values": values}, self._language)
 
     def _compare(self, op: str, value: object) -> Filter:
         self._check(value)
-        return Filter({"column": self._node, "op": op, "value": value}, self._language)
+        return Filter({"column": self._node, "op": op, "value": self._sent(value)}, self._language)
+
+    def _sent(self, value: Any) -> Any:
+        """`value` as the contract writes it: a decimal is text, since a float in a signed question is a guess."""
+        if self.detail.holds == "decimal" and isinstance(value, float | Decimal):
+            return format(Decimal(str(value)), "f")
+        return value
 
     @abstractmethod
     def _domain(self) -> list[str] | list[int] | None:
@@ -131,7 +141,8 @@ class Comparable(ABC):
 
     def _check(self, value: object) -> None:
         known = self._domain()
-        typed = isinstance(value, str | int) and not isinstance(value, bool)
+        kinds = str | int | float | Decimal if self.detail.holds == "decimal" else str | int
+        typed = isinstance(value, kinds) and not isinstance(value, bool)
         if typed and (known is None or value in known or (self.detail.other and value == "other")):
             return
         close: list[str] = []
@@ -250,11 +261,17 @@ class Dataset:
             )
         return self._columns[name]
 
-    def twin(self, rows: int = 100_000, seed: int = 0) -> Twin:
-        """Dummy rows of this dataset to rehearse on: the same ways of asking, free, and true of nobody."""
+    def twin(self, rows: int = 100_000, seed: int = 0) -> Dataset:
+        """Dummy rows to rehearse on: asked alike, free, true of nobody. Of an open dataset, the dataset itself."""
         from civic_kernel.twins import make_twin
 
         return make_twin(self._client, self._detail.id, rows, seed)
+
+    def rows(self, *columns: Column | str) -> RowsQuestion:
+        """Rows of an open dataset, by columns; all of them where none is named. Raises RowsRefused."""
+        from civic_kernel.open_rows import make_rows
+
+        return make_rows(self, tuple(c.name if isinstance(c, Column) else c for c in columns))
 
     def where(self, *conditions: Filter) -> Question:
         """A question on the rows that meet all `conditions`."""

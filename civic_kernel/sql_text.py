@@ -17,7 +17,14 @@ _MEASURES: dict[str, tuple[str, set[str]]] = {
 
 
 def sql_of(plan: dict[str, Any]) -> str | None:
-    """One SELECT that the gateway reads as `plan`; None for weights, shares, histograms and quantiles."""
+    """One SELECT that the gateway reads as `plan`; None for weights, shares, histograms and quantiles, and for a later
+    page of rows.
+    """
+    where = "" if plan["where"] is None else f" WHERE {_filter(plan['where'])}"
+    if "rows" in plan:
+        if plan["after"] is not None:
+            return None
+        return f"SELECT {', '.join(plan['rows'])} FROM {plan['dataset']}{where} LIMIT {plan['limit']}"
     measures: list[str] = []
     for name, measure in plan["measures"].items():
         written, fields = _MEASURES.get(str(measure.get("fn")), ("", set()))
@@ -25,7 +32,6 @@ def sql_of(plan: dict[str, Any]) -> str | None:
             return None
         measures.append(f"{written.format(**measure)} AS {name}")
     keys = [_key(key) for key in plan["by"]]
-    where = "" if plan["where"] is None else f" WHERE {_filter(plan['where'])}"
     group = f" GROUP BY {', '.join(keys)}" if keys else ""
     return f"SELECT {', '.join([*keys, *measures])} FROM {plan['dataset']}{where}{group}"
 

@@ -50,7 +50,11 @@ class TwinTable:
         self.rows = rows
         self.language: Language = language
         self._detail, self._clips = detail, clips
-        self._times = rows[detail.time_column]
+        # Only a dataset of the private lane has a twin, and all of these.
+        if detail.time_column is None or detail.unit is None:
+            raise AssertionError("an open dataset is its own twin")
+        self._times, self._unit = rows[detail.time_column], detail.unit.model_dump()
+        self._bound, self._minimum = detail.row_bound or 0, detail.minimum or 0
 
     def statement(
         self, plan: Any, spend: dict[str, Any] | None, team: str | None, purpose: str | None
@@ -106,7 +110,7 @@ class TwinTable:
             "policy_version": d.policy_version,
             "synthetic": d.synthetic,
             "lane": d.lane,
-            "unit": d.unit.model_dump(),
+            "unit": self._unit,
             "row_bound": d.row_bound,
             "minimum": d.minimum,
             "plan": {"dataset": d.id, "where": where, "by": by, "measures": measures},
@@ -233,7 +237,7 @@ class TwinTable:
 
     def _squared(self, measure: Mapping[str, Any], cells: int) -> int:
         """The squared sensitivity, as docs/design.md section 5 has it."""
-        bound = self._detail.row_bound
+        bound = self._bound
         match measure["fn"]:
             case "persons":
                 return min(bound, cells)
@@ -267,7 +271,7 @@ class TwinTable:
                     figure.whole(f"{name}_bin{number + 1}", found[number], bin=list(end))
             case "mean":
                 clip = self._clips[measure["column"]]
-                halves = self._detail.row_bound * (clip["high"] - clip["low"]) / 2
+                halves = self._bound * (clip["high"] - clip["low"]) / 2
                 sums, many = self._sums(measure["column"], kept, place, cells), np.maximum(counts, 1)
                 wide = _Z * halves * math.sqrt(NANO / (2 * rho)) / many
                 figure.fraction(name, sums / many, wide, clip["low"], clip["high"])
@@ -321,10 +325,9 @@ class TwinTable:
 
     def _withheld(self, measures: Mapping[str, Any], kept: Flags, place: Whole, cells: int) -> Flags:
         """The real rule, on the made-up rows: too few persons where they are asked, else too few rows."""
-        d = self._detail
         if any(measure["fn"] == "persons" for measure in measures.values()):
-            return self._persons(kept, place, cells) < d.minimum
-        return np.bincount(place, minlength=cells) < d.minimum * d.row_bound
+            return self._persons(kept, place, cells) < self._minimum
+        return np.bincount(place, minlength=cells) < self._minimum * self._bound
 
 
 _COUNT_NAMES = ("count", *(f"count_{number}" for number in range(2, 20)))

@@ -29,16 +29,16 @@ _PAGE = 20_000
 
 
 class Twin(Dataset):
-    """A dataset of made-up rows. Columns, `where`, `by`, `agg` are the dataset's; `rows` is the table itself."""
+    """A dataset of made-up rows. Columns, `where`, `by`, `agg` are the dataset's; `table` has the rows."""
 
     def __init__(self, detail: wire.DatasetDetail, client: TwinClient) -> None:
         super().__init__(detail, client)
         self._twin = client
 
     @property
-    def rows(self) -> pd.DataFrame:
+    def table(self) -> pd.DataFrame:
         """The dummy rows, a copy; `made_up` is true in each."""
-        return self._twin.rows.assign(made_up=True)
+        return self._twin.made.assign(made_up=True)
 
     def sql(self, question: str) -> pd.DataFrame:
         """One SELECT, translated by the gateway as ever (which costs nothing), answered from these rows."""
@@ -49,9 +49,13 @@ class Twin(Dataset):
         return self._twin.frame(plan, self._detail)
 
 
-def make_twin(client: Client, dataset: str, rows: int, seed: int) -> Twin:
-    """Fetch `rows` dummy rows. Raises UnknownDataset, or the code of what closes the dataset."""
+def make_twin(client: Client, dataset: str, rows: int, seed: int) -> Dataset:
+    """Fetch `rows` dummy rows; for an open dataset nothing is made up, since its own rows are free. Raises
+    UnknownDataset, or the code of what closes the dataset.
+    """
     detail = client.dataset(dataset)
+    if detail.is_open:
+        return Dataset(detail, client)
     table, clips = twin_rows(client, dataset, rows, seed)
     return Twin(detail, TwinClient(client, detail, table, clips))
 
@@ -92,12 +96,12 @@ class TwinClient(Client):
         # Not Client.__init__: this one has no token and no connection of its own.
         self.team, self.purpose, self.language = client.team, client.purpose, client.language
         self.answers = []
-        self.rows = rows
+        self.made = rows
         self._real, self._detail = client, detail
         self._table = TwinTable(detail, rows, clips, client.language)
 
     def __repr__(self) -> str:
-        return f"<twin of {self._detail.id}, {len(self.rows)} made-up rows>"
+        return f"<twin of {self._detail.id}, {len(self.made)} made-up rows>"
 
     def close(self) -> None:
         """Nothing of its own is open."""

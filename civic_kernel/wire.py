@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import base64
 import hashlib
+import json
 from collections.abc import Mapping
 from typing import Any, Literal, TypeVar
 
@@ -20,6 +21,10 @@ from civic_kernel.texts import Language
 
 class Wire(BaseModel):
     model_config = ConfigDict(frozen=True, strict=True, extra="ignore")
+
+
+#: The lane of datasets with no person in them: rows pass, and figures are exact.
+OPEN = "open"
 
 
 class Labels(Wire):
@@ -63,6 +68,16 @@ class ColumnDetail(Wire):
     clip: Clip | None = None
     bins: list[int] | None = None
     bands: list[str] | None = None
+    #: Of an open dataset: what a value is (text, integer, decimal with `places`, day, moment).
+    holds: str | None = None
+    places: int | None = None
+
+
+class RowsOffered(Wire):
+    """Of an open dataset: the columns whose values may be had row by row, and the most rows of one page."""
+
+    columns: list[str]
+    most: int
 
 
 class Unit(Wire):
@@ -95,12 +110,14 @@ class DatasetDetail(Wire):
     policy_hash: str
     policy_version: int
     data_version: int | None
-    unit: Unit
-    row_bound: int
-    minimum: int
+    #: None in the open lane, where nobody is protected; so are the next two.
+    unit: Unit | None
+    row_bound: int | None
+    minimum: int | None
     purposes: list[str]
     periods: list[str]
-    time_column: str
+    #: None where the rows are about places and not about moments.
+    time_column: str | None
     columns: list[ColumnDetail]
     functions: list[str]
     measures: list[str]
@@ -109,6 +126,11 @@ class DatasetDetail(Wire):
     max_spend: int
     signers: list[Signer] = Field(default_factory=list)
     teams: list[TeamLeft] = Field(default_factory=list)
+    rows: RowsOffered | None = None
+
+    @property
+    def is_open(self) -> bool:
+        return self.lane == OPEN
 
 
 class Expected(Wire):
@@ -154,7 +176,8 @@ class PriceBody(Wire):
     plan_id: str
     rho: int
     periods: list[str]
-    cells: int
+    #: None in the open lane, where only the data say how many cells there are.
+    cells: int | None
     measures: dict[str, MeasurePrice]
     team: str
     left: dict[str, int]
@@ -179,8 +202,10 @@ class PriceBody(Wire):
 
 class TableColumn(Wire):
     name: str
-    role: Literal["key", "measure", "low", "high", "flag"]
+    role: Literal["key", "measure", "low", "high", "flag", "value"]
     measure: str | None = None
+    #: Of an open answer: what the values are, whatever JSON writes them as.
+    type: str | None = None
     #: First and last integer of a histogram's bin; the place of a quantile.
     bin: list[int] | None = None
     per_cent: int | None = None
@@ -219,9 +244,9 @@ class Statement(Wire):
     policy_version: int
     synthetic: bool
     lane: str
-    unit: Unit
-    row_bound: int
-    minimum: int
+    unit: Unit | None
+    row_bound: int | None
+    minimum: int | None
     plan: dict[str, Any]
     team: str
     purpose: str
@@ -233,6 +258,9 @@ class Statement(Wire):
     table: Table
     joined: list[Source] = []
     rolled_up: list[Source] = []
+    #: Of rows: how many there are in all, and what `after` says for the page that follows (None: there is none).
+    matching: int | None = None
+    next: str | None = None
 
 
 class Signature(Wire):
@@ -385,3 +413,30 @@ def parse_answer(body: Any, gateway_keys: Mapping[str, str], language: Language)
     except (rfc8785.CanonicalizationError, KeyError, ValueError, InvalidSignature):
         raise BadAnswer.say(language) from None
     return answer
+
+
+#: The media type of an answer whose table comes as an Arrow stream.
+ARROW = "application/vnd.apache.arrow.stream"
+
+
+def document_from_arrow(content: bytes) -> Any:
+    """The JSON body that an Arrow stream stands for: its head with the rows put back. Raises ValueError.
+
+    Nothing is believed: what comes out is judged by `parse_answer`, signature and all.
+    """
+    import pyarrow as pa
+
+    try:
+        with pa.ipc.open_stream(content) as reader:
+            table = reader.read_all()
+        body = json.loads((table.schema.metadata or {})[b"civic"])
+        columns = []
+        for field, column in zip(table.schema, table.columns, strict=True):
+            values = column.to_pylist()
+            if field.metadata and b"json" in field.metadata:
+                values = [None if value is None else json.loads(value) for value in values]
+            columns.append(values)
+        body["statement"]["table"]["rows"] = [list(row) for row in zip(*columns, strict=True)]
+    except (pa.ArrowException, KeyError, TypeError) as fault:
+        raise ValueError("no answer as an Arrow stream") from fault
+    return body

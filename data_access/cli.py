@@ -139,7 +139,7 @@ def data_load(
 
     with workspace() as parts:
         with parts.database.reading() as connection:
-            force = parts.governing.in_force(connection, dataset)
+            force = parts.governing.in_any_lane(connection, dataset)
         version = load(
             parts.vault,
             force.entry,

@@ -17,10 +17,12 @@ from data_access.errors import CivicError, VaultKeyWrong
 from data_access.flows.allowing import Allowing
 from data_access.flows.answering import Answering
 from data_access.flows.approving import Approving
+from data_access.flows.asking import Asking
 from data_access.flows.gate import Gate
 from data_access.flows.governing import Governing
 from data_access.flows.loading import Vault
 from data_access.flows.losing import LostShares
+from data_access.flows.open_lane import OpenAnswering
 from data_access.flows.releasing import Releasing
 from data_access.flows.witnessing import Witnessing
 from data_access.ledger import Allowances, Book
@@ -47,8 +49,10 @@ class Parts:
     vault: Vault
     lost: LostShares
     engine: Engine
+    #: The private lane alone; what is asked over HTTP goes by `asking`.
     answering: Answering
     approving: Approving
+    asking: Asking
     allowing: Allowing
     releasing: Releasing
     witnessing: Witnessing
@@ -129,6 +133,16 @@ def compose(
         noise=noise,
         clock=clock,
     )
+    approving = Approving(database, governing, answering, book, holds, gate, chain)
+    open_lane = OpenAnswering(
+        database=database,
+        governing=governing,
+        book=book,
+        shelf=shelf,
+        chain=chain,
+        engine=engine,
+        clock=clock,
+    )
     return Parts(
         settings=settings,
         clock=clock,
@@ -142,7 +156,8 @@ def compose(
         lost=LostShares(vault, governing, book, key, noise),
         engine=engine,
         answering=answering,
-        approving=Approving(database, governing, answering, book, holds, gate, chain),
+        approving=approving,
+        asking=Asking(database, governing, answering, approving, open_lane),
         allowing=Allowing(database, governing, book, gate, chain, clock),
         releasing=releasing,
         witnessing=Witnessing(database, governing, chain, clock),

@@ -4,7 +4,7 @@ CivicError
 ├── BadRequest            400  the question itself is wrong
 │   ├── MalformedRequest, RequestTooLarge (413), PlanInvalid, UnknownColumn, UnknownFunction, ValueOutsideDomain,
 │   │   MeasureRefused, BinsMissing, MarginRefused, TooManyCells, SpendInvalid, SpendOverMaximum,
-│   │   UnknownPurpose, NotOffered, SqlRefused, AllowanceTooLarge
+│   │   UnknownPurpose, NotOffered, RowsRefused, SqlRefused, AllowanceTooLarge
 ├── NotSignedIn           401
 ├── Forbidden             403  NotAllowed, TeamNotYours, ApprovalNotYours
 ├── Absent                404  UnknownDataset, UnknownAnswer, UnknownRelease, UnknownApproval, NotFound
@@ -12,7 +12,7 @@ CivicError
 │                              ApprovalByAuthor, ApprovalEnded, WaitingFull, WitnessInvalid,
 │                              WitnessTooOften
 ├── DatasetClosed         423  PolicyMissing, PolicyMalformed, PolicyHalfSigned, PolicyEdited, PolicyExpired,
-│                              PolicyRolledBack, PolicyLineageChanged,
+│                              PolicyRolledBack, PolicyLineageChanged, PolicyLaneRefused,
 │                              PolicyCatalogChanged, PolicyDemoKey, RegisterInvalid, IsolationMissing, NoData
 ├── LoadRefused           422  LoadHeader, LoadValue, LoadEncoding, LoadTruncated, LoadEmpty, LoadFileMissing
 └── Unavailable           503  HubUnavailable, LedgerUnavailable, AuditBroken, VaultKeyWrong, VaultDamaged,
@@ -154,6 +154,12 @@ class NotOffered(BadRequest):
     """A reserved word: official tables, k-anonymous extracts, grids. Facts: `feature`."""
 
     code = "not_offered"
+
+
+class RowsRefused(BadRequest):
+    """Rows of a dataset with people in it."""
+
+    code = "rows_refused"
 
 
 class SqlRefused(BadRequest):
@@ -327,11 +333,17 @@ class PolicyRolledBack(DatasetClosed):
 
 
 class PolicyLineageChanged(DatasetClosed):
-    """Unit, person column, period or time column differ from the lineage's first policy, or the file's columns that
-    these names stand for.
+    """Lane, unit, person column, period or time column differ from the lineage's first policy, or the file's columns
+    that these names stand for.
     """
 
     code = "policy_lineage_changed"
+
+
+class PolicyLaneRefused(DatasetClosed):
+    """A policy of the open lane for a dataset with a column that names persons."""
+
+    code = "policy_lane_refused"
 
 
 class PolicyCatalogChanged(DatasetClosed):

@@ -28,7 +28,7 @@ from data_access.flows.loading import load, make_missing_view
 from data_access.gateway.identity import Caller
 from data_access.parties import Key, Party, Register, SigningKey
 from data_access.parties.register import SIDES, Side
-from data_access.policy import Policy
+from data_access.policy import AnyPolicy, OpenPolicy, Policy
 from data_access.privacy.mechanisms import Gaussian, Noise
 from tests.postgresql import Server
 
@@ -60,7 +60,21 @@ columns:
   happened_at: {source: time, type: timestamp, required: true, formats: ["%Y-%m-%d %H:%M"], label: {ko: 때, en: When}}
   gu: {source: gu, type: text, label: {ko: 구, en: Gu}}
 """
-CATALOG: dict[str, str] = {"rides": _RIDES, "accidents": _ACCIDENTS}
+#: Nobody in it: measurements with a decimal, a missing value and two hours of a day; for the open lane.
+_SENSORS = """
+id: sensors
+title: {ko: 측정소, en: Sensors}
+description: {ko: 시험용 측정, en: Measurements for tests}
+encodings: [utf-8]
+missing: ''
+time_column: at
+columns:
+  at: {source: time, type: timestamp, required: true, formats: ["%Y-%m-%d %H:%M"], label: {ko: 때, en: When}}
+  gu: {source: gu, type: text, label: {ko: 구, en: Gu}}
+  pm10: {source: pm10, type: integer, label: {ko: 미세먼지, en: PM10}}
+  no2: {source: no2, type: decimal, places: 3, label: {ko: 이산화질소, en: NO2}}
+"""
+CATALOG: dict[str, str] = {"rides": _RIDES, "accidents": _ACCIDENTS, "sensors": _SENSORS}
 
 #: time, member, gu, sex. Twelve members ride at 08:30 on the 1st of each month; 종로구 gets two thirds of them,
 #: one ride of each month starts at a place that no list names, 강동구 gets none.
@@ -71,6 +85,16 @@ RIDES: tuple[tuple[str, str, str, str], ...] = tuple(
 )
 ACCIDENTS: tuple[tuple[str, str], ...] = tuple(
     (f"{month}-0{day} 17:05", gu) for month in PERIODS for day in (1, 2, 3) for gu in ("종로구", "중구")
+)
+
+
+#: time, gu, pm10, no2, in the order of the file, which is no other order.
+SENSORS: tuple[tuple[str, str, str, str], ...] = (
+    ("2026-08-01 01:00", "중구", "31", "0.027"),
+    ("2026-08-01 02:00", "중구", "", "0.03"),
+    ("2026-08-01 01:00", "종로구", "40", ".1"),
+    ("2026-09-02 13:00", "", "12", "-0.001"),
+    ("2026-09-02 14:00", "강동구", "7", ""),
 )
 
 
@@ -210,6 +234,25 @@ def make_policy(entry: Dataset, **changes: Any) -> Policy:
     return Policy.model_validate(document | changes, strict=False)
 
 
+def make_open_policy(entry: Dataset, **changes: Any) -> OpenPolicy:
+    """A policy of the open lane for `entry`. `changes` replace whole words of the document."""
+    document: dict[str, Any] = {
+        "kind": "civic-policy",
+        "dataset": entry.id,
+        "lineage": f"test-{entry.id}",
+        "version": 1,
+        "synthetic": True,
+        "catalog": entry.hash(),
+        "lane": "open",
+        "title": {"ko": "시험", "en": "Test"},
+        "purposes": ["research"],
+        "signers": [{"side": side, "party": side} for side in SIDES],
+        "retention": "2027-12-31",
+        "expires": "2027-12-31",
+    }
+    return OpenPolicy.model_validate(document | changes, strict=False)
+
+
 def write_csv(path: Path, header: Sequence[str], rows: Sequence[Sequence[str]]) -> Path:
     path.parent.mkdir(parents=True, exist_ok=True)
     with path.open("w", encoding="utf-8", newline="") as file:
@@ -264,7 +307,7 @@ class Workspace:
         chosen = signers or (self.keys.city, self.keys.cso)
         self.parts.governing.accept_register(register, tuple(key.sign(register.document()) for key in chosen))
 
-    def activate(self, policy: Policy, *signers: SigningKey) -> Policy:
+    def activate(self, policy: AnyPolicy, *signers: SigningKey) -> AnyPolicy:
         """Sign and let it take effect; the view is made where data are loaded."""
         chosen = signers or (self.keys.city, self.keys.cso)
         signatures = tuple(key.sign(policy.document()) for key in chosen)
@@ -279,7 +322,7 @@ class Workspace:
 
     def load(self, dataset: str, header: Sequence[str], rows: Sequence[Sequence[str]]) -> None:
         with self.parts.database.reading() as connection:
-            force = self.parts.governing.in_force(connection, dataset)
+            force = self.parts.governing.in_any_lane(connection, dataset)
         path = write_csv(self.home / "incoming" / f"{dataset}.csv", header, rows)
         load(
             self.parts.vault,
@@ -293,8 +336,15 @@ class Workspace:
     def load_rides(self, rows: Sequence[Sequence[str]] = RIDES) -> None:
         self.load("rides", ("time", "member", "gu", "sex"), rows)
 
+    def load_sensors(self, rows: Sequence[Sequence[str]] = SENSORS) -> None:
+        """Signed for as open, and loaded."""
+        self.activate(make_open_policy(self.entry("sensors")))
+        self.load("sensors", ("time", "gu", "pm10", "no2"), rows)
+
     def ask(self, asker: Asker = ANN, plan: Any = None, /, **changes: Any) -> Answered:
-        return self.parts.answering.answer(asker, request(plan, **changes))
+        asked, asking = request(plan, **changes), self.parts.asking
+        lane = asking._open if asking._is_open(asked) else self.parts.answering
+        return lane.answer(asker, asked)
 
     def spent(self, dataset: str = "rides", period: str = PERIODS[0]) -> int:
         """Every nano-ρ charged to one period."""

@@ -40,7 +40,7 @@ from data_access.flows.governing import Governing
 from data_access.ledger import Book
 from data_access.ledger.book import Left
 from data_access.parties.register import SIDES
-from data_access.policy import Policy
+from data_access.policy import AnyPolicy, Policy
 from data_access.privacy.budget import Rho
 
 _EACH, _PAID = "0.01", 4
@@ -157,7 +157,7 @@ def _takes_effect(made: Workspace, document: Mapping[str, Any]) -> bool:
 class ForgetfulGoverning(Governing):
     """Weak on purpose: what a lineage's first policy fixed is not looked at again."""
 
-    def _fix_lineage(self, tx: Transaction, policy: Policy, entry: Dataset) -> None:
+    def _fix_lineage(self, tx: Transaction, policy: AnyPolicy, entry: Dataset) -> None:
         """Accept."""
 
 

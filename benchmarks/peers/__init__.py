@@ -72,6 +72,8 @@ def _opendp(asked: Mapping[str, Any], ours: float) -> list[Figure]:
         at_least(f"{name} in the question ÷ ours", own / ours, "×", 50, size="(at 10M rows)"),
         Figure(f"{name} beforehand", cut, "s"),
         Figure(f"{name} beforehand ÷ ours", cut / ours, "×"),
+        Figure(f"{name} in the question: processor time", median(in_question["busy"]), "s"),
+        Figure(f"{name} beforehand: processor time", median(beforehand["busy"]), "s"),
     ]
 
 
@@ -86,6 +88,7 @@ def _smartnoise(asked: Mapping[str, Any], ours: float) -> list[Figure]:
         at_least("SmartNoise SQL ÷ ours", own / ours, "×", 300, size="(at 1M rows)"),
         Figure("SmartNoise SQL, keys said to be public", bare, "s"),
         Figure("SmartNoise SQL, keys said to be public ÷ ours", bare / ours, "×"),
+        Figure("SmartNoise SQL: processor time", median(default["busy"]), "s"),
     ]
 
 

@@ -53,12 +53,13 @@ def measure(rows: Any, threshold: bool, asked: dict[str, Any]) -> dict[str, Any]
     # Its ε is that of each column, of which there are two.
     privacy = snsql.Privacy(epsilon=asked["epsilon"] / 2, delta=asked["delta"])
     reader = snsql.from_df(rows, privacy=privacy, metadata={"": {"city": {"rides": table}}})
-    seconds = []
+    seconds, busy = [], []
     for _ in range(asked["rounds"] + 1):
-        began = time.perf_counter()
+        began, worked = time.perf_counter(), time.process_time()
         answer = reader.execute(QUESTION)
         seconds.append(time.perf_counter() - began)
-    return {"seconds": seconds[1:], "cells": len(answer) - 1}
+        busy.append(time.process_time() - worked)
+    return {"seconds": seconds[1:], "busy": busy[1:], "cells": len(answer) - 1}
 
 
 main()

@@ -16,8 +16,9 @@ import numpy.typing as npt
 import pandas as pd
 
 from civic_kernel.errors import FrameUnsuitable, NoiseShared
-from civic_kernel.frames import KEY, AnswerFrame, check_columns, noise_scale, origin_of
+from civic_kernel.frames import KEY, AnswerFrame, check_columns, is_exact, noise_scale, origin_of
 from civic_kernel.lost import lost_together
+from civic_kernel.wire import OPEN
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -145,10 +146,12 @@ def _sums(frame: pd.DataFrame, measure: str | None, by: str | Sequence[str]) -> 
         if len(found) != 1:
             raise FrameUnsuitable.say(origin["language"], column="measure=…", known=", ".join(found))
         measure = str(found[0])
-    check_columns(frame, measure, "withheld", *keys)
+    # In the open lane nothing is withheld, and σ is 0: an exact number beside a noisy one, as residents beside rides.
+    exact = is_exact(frame, measure)
+    check_columns(frame, measure, *([] if exact else ["withheld"]), *keys)
     sigma = noise_scale(frame, measure)
     own = [name for name in origin["keys"] if name in frame.columns]
-    withheld = frame["withheld"].to_numpy(dtype=bool)
+    withheld = np.zeros(len(frame), dtype=bool) if exact else frame["withheld"].to_numpy(dtype=bool)
     plain = frame[keys].reset_index(drop=True) if keys else pd.DataFrame(index=range(len(frame)))
     plain["_value"] = frame[measure].to_numpy(dtype=float, na_value=np.nan)
     plain["_missing"] = withheld.astype(int)
@@ -300,7 +303,9 @@ def shares(totalled: pd.DataFrame, measure: str) -> pd.DataFrame:
 
 def derived_origin(origin: dict[str, Any], keys: Sequence[str], *others: dict[str, Any]) -> dict[str, Any]:
     """Provenance of a computed table: the answers that it stands on, without the per-cell margins."""
-    kept = {k: v for k, v in origin.items() if k != "measures"}
+    # What is made from both lanes is no exact figure of an open dataset.
+    noisy = next((o for o in (origin, *others) if o.get("lane") != OPEN), origin)
+    kept = {k: v for k, v in noisy.items() if k != "measures"}
     ids = [o["answer_id"] for o in (origin, *others)]
     kept["answer_id"] = ", ".join(dict.fromkeys(ids))
     kept["measures"] = {}

@@ -17,6 +17,7 @@ from typing import TYPE_CHECKING, Any, Final
 from civic_kernel.errors import AltTextMissing, FrameUnsuitable, NotPublishable
 from civic_kernel.settings import read_settings
 from civic_kernel.texts import LANGUAGES, Language, text
+from civic_kernel.wire import OPEN
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -120,7 +121,7 @@ def figure(
             "alt": _both(alt, name) if alt is not None else None,
             "uncertainty": _both(uncertainty, name),
             "drawing": drawing and {language: part["markup"] for language, part in drawing.items()},
-            "table": _table(table, columns, digits),
+            "table": _table(table, columns, digits, _exact_columns([*sources, table])),
             **_provenance(sources or [table], table),
         }
     )
@@ -182,7 +183,22 @@ def _drawing(drawn: Any) -> dict[str, str]:
     raise _unfit("drawing")
 
 
-def _table(frame: pd.DataFrame, columns: Mapping[str, Words], digits: int) -> dict[str, Any]:
+def _exact_columns(frames: Sequence[pd.DataFrame]) -> dict[str, str]:
+    """Column → role of the figures that stand alone, since they are of the open lane: no interval marks them."""
+    from civic_kernel.frames import KEY
+
+    origins = [origin for frame in frames if (origin := frame.attrs.get(KEY))]
+    # A gu that is a key of one source and stands in the rows of another is the key of what they make together.
+    keys = {name for origin in origins for name in origin["keys"]}
+    found = {n: "value" for origin in origins for n in origin.get("values", ()) if n not in keys}
+    return found | {
+        n: "measure" for origin in origins if origin.get("lane") == OPEN for n in origin["measures"]
+    }
+
+
+def _table(
+    frame: pd.DataFrame, columns: Mapping[str, Words], digits: int, exact: Mapping[str, str]
+) -> dict[str, Any]:
     plain = frame.reset_index() if any(frame.index.names) else frame
     names: list[str] = []
     heads: list[dict[str, Any]] = []
@@ -193,10 +209,11 @@ def _table(frame: pd.DataFrame, columns: Mapping[str, Words], digits: int) -> di
             )
         measured = f"{name}_low" in plain.columns
         names.append(name)
-        heads.append({"name": name, "role": "measure" if measured else "key", "label": _both(label, name)})
-        for role in ("low", "high") if measured else ():
-            names.append(f"{name}_{role}")
-            heads.append({"name": names[-1], "role": role, "measure": name, "label": _both(label, name)})
+        role = "measure" if measured else exact.get(name, "key")
+        heads.append({"name": name, "role": role, "label": _both(label, name)})
+        for end in ("low", "high") if measured else ():
+            names.append(f"{name}_{end}")
+            heads.append({"name": names[-1], "role": end, "measure": name, "label": _both(label, name)})
     if "withheld" in plain.columns:
         names.append("withheld")
         heads.append({"name": "withheld", "role": "flag", "label": {"ko": "가림", "en": "Withheld"}})

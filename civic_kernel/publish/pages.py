@@ -21,11 +21,10 @@ from typing import Any, NoReturn
 from zoneinfo import ZoneInfo
 
 from civic_kernel.errors import NotPublishable
-from civic_kernel.lost import per_cent_range
-from civic_kernel.publish import look, screen, tables
+from civic_kernel.publish import look, screen, statements, tables
 from civic_kernel.publish.blocks import BLOCK_MIME
 from civic_kernel.publish.record import RECORD_NAME, list_files, make_record
-from civic_kernel.publish.words import during, key_value, month
+from civic_kernel.publish.words import key_value
 from civic_kernel.reports.record import Run, answers_in
 from civic_kernel.texts import LANGUAGES, Language, text
 from civic_kernel.verify.documents import (
@@ -36,6 +35,7 @@ from civic_kernel.verify.documents import (
     sha256_hex,
     valid_signers,
 )
+from civic_kernel.wire import OPEN
 
 SEOUL = ZoneInfo("Asia/Seoul")
 
@@ -147,7 +147,7 @@ class _Release:
             more = {
                 "demonstration": self.demonstration,
                 "datasets": sorted({s["dataset"] for s in self._of(figure)}),
-                "units": {s["dataset"]: s["unit"]["kind"] for s in self._of(figure)},
+                "units": {s["dataset"]: statements.kind(s) for s in self._of(figure)},
             }
             made[f"data/{figure['name']}.csv"] = tables.csv_bytes(figure["table"])
             made[f"data/{figure['name']}.json"] = tables.description_bytes(figure, more)
@@ -161,6 +161,11 @@ class _Release:
         made[f"notebook/{name}.ipynb"] = self.run.source
         made[f"notebook/{name}.schema.json"] = self.run.schema
         return dict(sorted(made.items()))
+
+    @property
+    def _noisy(self) -> bool:
+        """Whether any answer is of the private lane: a page of open data alone has no chance in it."""
+        return any(statements.kind(s) != OPEN for s in self.statements)
 
     def _of(self, figure: Mapping[str, Any]) -> list[Mapping[str, Any]]:
         return [body["statement"] for body in self.answers if body["answer_id"] in figure["answers"]]
@@ -179,10 +184,13 @@ class _Release:
             "my_gu": choice and _choices(choice, language),
             "figures": self._shown_figures(language, choice),
             # With no person in the records, a promise to each person would be one that nobody can keep.
-            "persons": any(s["unit"]["kind"] == "person" for s in self.statements),
-            "sure": _per_dataset(sorted(self.statements, key=_span_told), _sure, language),
+            "persons": any(statements.kind(s) == "person" for s in self.statements),
+            "noisy": self._noisy,
+            "sure": _per_dataset(
+                sorted(self.statements, key=statements.span_told), statements.sure, language
+            ),
             "withheld": self._withheld(language),
-            "protected": _per_dataset(self.statements, _protected, language),
+            "protected": _per_dataset(self.statements, statements.protected, language),
             "signed": self._signed(language),
             "date": day_in_words(self.answered_at, language),
             "site": f"../../../{language}/index.html",
@@ -208,7 +216,7 @@ class _Release:
                     "subtitle": figure["subtitle"][language],
                     "alt": (figure["alt"] or {}).get(language, ""),
                     "uncertainty": figure["uncertainty"][language],
-                    "counted": _per_dataset(self._of(figure), _counted, language),
+                    "counted": _per_dataset(self._of(figure), statements.counted, language),
                     "drawing": drawing,
                     "srcdoc": _attribute(drawing) if figure["form"] == "map" else "",
                     # Figures of one and the same table share it: shown once, after the last of them.
@@ -237,10 +245,8 @@ class _Release:
                         cells=", ".join(some),
                     )
                 )
-        return [
-            *(lines or [text(language, "report", "withheld.none")]),
-            text(language, "report", "withheld.rule"),
-        ]
+        none = [text(language, "report", "withheld.none")]
+        return [*(lines or none), text(language, "report", "withheld.rule")] if self._noisy else none
 
     def _signed(self, language: Language) -> list[str]:
         lines = []
@@ -287,7 +293,7 @@ class _Release:
             "answers": [
                 {
                     "id": body["answer_id"],
-                    "question": _question(body["statement"], language),
+                    "question": statements.question(body["statement"], language),
                     "rho": _rho(body["statement"]["spend"]["rho"]),
                 }
                 for body in self.answers
@@ -409,62 +415,6 @@ def _per_dataset(statements: Sequence[Mapping[str, Any]], line: Any, language: L
     by_dataset = {s["dataset"]: s for s in statements}
     lines = [line(by_dataset[name], language) for name in sorted(by_dataset, reverse=True)]
     return [words for words in lines if words]
-
-
-def _counted(statement: Mapping[str, Any], language: Language) -> str:
-    """Beside each figure, where a reader may take accidents for people: the records name nobody."""
-    if statement["unit"]["kind"] == "person":
-        return ""
-    return text(language, "report", "figure.row", title=_title(statement, language))
-
-
-def _span_told(statement: Mapping[str, Any]) -> tuple[bool, int]:
-    """The last of a dataset's answers speaks for it: one that tells the lost share, of as many months as can be."""
-    return statement["truncated_share"] is not None, len(statement["periods"])
-
-
-def _sure(statement: Mapping[str, Any], language: Language) -> str:
-    if statement["unit"]["kind"] != "person":
-        return ""
-    facts = {"title": _title(statement, language), "bound": statement["row_bound"]}
-    if statement["truncated_share"] is None:
-        return text(language, "report", "sure.lost.unpublished", **facts)
-    share = statement["truncated_share"]
-    return text(
-        language,
-        "report",
-        "sure.lost",
-        range=per_cent_range(share["low"], share["high"]),
-        during=during(statement["periods"], language),
-        **facts,
-    )
-
-
-def _protected(statement: Mapping[str, Any], language: Language) -> str:
-    return text(language, "report", f"privacy.{statement['unit']['kind']}", title=_title(statement, language))
-
-
-def _title(statement: Mapping[str, Any], language: Language) -> str:
-    title = statement["dataset_title"]
-    return str(title if isinstance(title, str) else title[language])
-
-
-def _question(statement: Mapping[str, Any], language: Language) -> str:
-    plan = statement["plan"]
-    keys = [part if isinstance(part, str) else part["fn"] for part in plan.get("by", [])]
-    measures = [
-        text(language, "report", f"method.{measure['fn']}", measure=name)
-        for name, measure in sorted(plan["measures"].items())
-    ]
-    return text(
-        language,
-        "report",
-        "method.asked",
-        title=_title(statement, language),
-        keys=", ".join(keys) or "–",
-        measures=", ".join(measures),
-        periods=", ".join(month(period, language) for period in statement["periods"]),
-    )
 
 
 def _rho(nano: int) -> str:

@@ -84,7 +84,7 @@ def shown(table: Mapping[str, Any], language: Language, row_key: str | None) -> 
     heads: list[dict[str, Any]] = []
     for place, column in enumerate(columns):
         label = column["label"][language]
-        if column["role"] in ("key", "measure"):
+        if column["role"] in ("key", "measure", "value"):
             heads.append({"label": label, "number": numeric[place], "numbers": numeric[place]})
         elif column["role"] == "low":
             heads.append(
@@ -100,7 +100,7 @@ def shown(table: Mapping[str, Any], language: Language, row_key: str | None) -> 
         cells: list[dict[str, Any]] = []
         for place, (column, value) in enumerate(zip(columns, row, strict=True)):
             match column["role"]:
-                case "key" | "measure":
+                case "key" | "measure" | "value":
                     cells.append(_cell(column, value, numeric[place], place == 0, gone, digits, language))
                 case "low":
                     top = row[high[column["measure"]]]

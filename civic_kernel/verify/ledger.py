@@ -85,6 +85,7 @@ def check_ledger(
     _check_budgets(periods, policies, until, found)
     _check_charges(charges, policies, until, found)
     _check_ends(states, until, found)
+    _check_open(policies, until, found)
     check_loads(until, policies, found)
 
 
@@ -200,3 +201,24 @@ def _check_ends(states: Iterable[tuple[str, str]], events: Sequence[Event], foun
     for reservation, state in sorted(states):
         if state != ended.get(reservation, [OPEN])[0]:
             found.add("state_other", reservation=reservation)
+
+
+def _check_open(policies: Mapping[str, Mapping[str, Any]], events: Sequence[Event], found: Findings) -> None:
+    """An answer that nobody paid for is of a dataset which the policy then in force says is open."""
+    in_force: dict[str, str] = {}
+    for event in events:
+        if event.kind == "policy_activated":
+            in_force[str(event.facts.get("dataset"))] = str(event.facts.get("hash"))
+        if event.kind != "answered_open":
+            continue
+        policy = policies.get(str(event.facts.get("policy")))
+        dataset = event.facts.get("dataset")
+        if (
+            policy is None
+            or policy.get("lane") != "open"
+            or policy.get("dataset") != dataset
+            or event.facts.get("policy") != in_force.get(str(dataset))
+        ):
+            found.add("open_private", answer=event.facts.get("answer"))
+        else:
+            found.count("answers")

@@ -15,6 +15,7 @@ import json
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from datetime import UTC, date, datetime
+from decimal import Decimal, InvalidOperation
 from pathlib import Path
 from typing import Any
 
@@ -113,6 +114,10 @@ def _check_policies(
             signers = valid_signers(published["policy"], published["signatures"], keys, on)
             if not whole or {key.side for key in signers} != {"city", "cso"}:
                 raise ValueError("not what both sides signed")
+            lanes = {s["lane"] for s in answers.values() if s["policy_hash"] == identity}
+            if not lanes <= {published["policy"]["lane"]}:
+                # An exact figure is only as good as both sides' word that the data are open.
+                raise ValueError("an answer of another lane than its policy's")
         except (OSError, ValueError, KeyError, TypeError):
             found.wrong.append(("policy", str(identity)))
 
@@ -130,9 +135,12 @@ def _check_tables(
             spelled = (folder / line["path"]).read_bytes().decode("utf-8-sig")
             rows = list(csv.DictReader(io.StringIO(spelled)))
             keys = [column["name"] for column in about["columns"] if column["role"] == "key"]
-            for identity in about["answers"]:
-                if identity in answers:
-                    found.numbers += _equal_cells(rows, keys, answers[identity]["table"])
+            stated = [answers[identity] for identity in about["answers"] if identity in answers]
+            if stated and all("rows" in statement["plan"] for statement in stated):
+                found.numbers += _equal_rows(rows, [statement["table"] for statement in stated])
+            else:
+                for statement in stated:
+                    found.numbers += _equal_cells(rows, keys, statement["table"])
         except (OSError, ValueError, KeyError, TypeError):
             found.wrong.append(("number", name))
 
@@ -151,11 +159,40 @@ def _equal_cells(rows: list[dict[str, str]], keys: list[str], table: Mapping[str
         for figure in figures:
             if answer is None or figure not in row:
                 continue
-            signed = answer[names.index(figure)]
-            if row[figure] != ("" if signed is None else str(signed)):
+            if not _is_same(row[figure], answer[names.index(figure)]):
                 raise ValueError("a figure differs from its answer")
             compared += 1
     return compared
+
+
+def _equal_rows(rows: list[dict[str, str]], pages: list[Mapping[str, Any]]) -> int:
+    """Rows of an open dataset, on one page or several: each that a table shows with all its columns stands among those
+    that were signed. A table with other columns was computed from them, and is left alone. Raises ValueError.
+    """
+    names = [column["name"] for column in pages[0]["columns"]]
+    if not rows or set(rows[0]) != set(names):
+        return 0
+    signed = [line for page in pages for line in page["rows"]]
+    # Most tables show every digit, and are found by their words at once.
+    known = {tuple("" if value is None else str(value) for value in line) for line in signed}
+    for row in rows:
+        spelled = tuple(row[name] for name in names)
+        if spelled not in known and not any(all(map(_is_same, spelled, line)) for line in signed):
+            raise ValueError("a row differs from its answer")
+    return len(rows) * len(names)
+
+
+def _is_same(spelled: str, signed: Any) -> bool:
+    """Whether a table's words are the signed value; a decimal may be rounded to the digits that the table shows."""
+    if spelled == ("" if signed is None else str(signed)):
+        return True
+    try:
+        wanted, shown = Decimal(signed), Decimal(spelled)
+    except (InvalidOperation, TypeError, ValueError):
+        return False
+    if not isinstance(signed, str) or not (wanted.is_finite() and shown.is_finite()):
+        return False
+    return abs(wanted - shown) <= Decimal(5).scaleb(int(shown.as_tuple().exponent) - 1)
 
 
 def _check_approvals(

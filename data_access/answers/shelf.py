@@ -17,6 +17,7 @@ from data_access.errors import AuditBroken, UnknownAnswer
 from data_access.parties import Signature, SigningKey
 from data_access.pricing import Quote
 from data_access.query import BoundPlan
+from data_access.query.open_binding import OpenBound
 
 
 @dataclass(frozen=True)
@@ -67,6 +68,25 @@ class Shelf:
         row = connection.execute(wanted).first()
         return _answer(row) if row else None
 
+    def find_open(
+        self, connection: Connection, bound: OpenBound, policy_hash: str, data_version: int
+    ) -> StoredAnswer | None:
+        """The answer to this very question about these very data. Asking anew costs nothing in the open lane, so
+        nobody is given an older one.
+        """
+        row = connection.execute(
+            select(answers)
+            .where(
+                answers.c.dataset == bound.plan.dataset,
+                answers.c.plan_id == bound.id,
+                answers.c.policy_hash == policy_hash,
+                answers.c.data_version == data_version,
+            )
+            .order_by(answers.c.edition)
+            .limit(1)
+        ).first()
+        return _answer(row) if row else None
+
     def of_reservation(self, connection: Connection, reservation: str) -> StoredAnswer | None:
         row = connection.execute(select(answers).where(answers.c.reservation == reservation)).first()
         return _answer(row) if row else None
@@ -92,7 +112,7 @@ class Shelf:
     def put(
         self,
         tx: Transaction,
-        bound: BoundPlan,
+        bound: BoundPlan | OpenBound,
         statement: bytes,
         *,
         nano: int,

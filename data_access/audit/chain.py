@@ -39,6 +39,8 @@ class EventKind(StrEnum):
     ANSWERED = "answered"
     #: Nothing was read and nothing charged: its sources were.
     ANSWER_DERIVED = "answer_derived"
+    #: Of the open lane: no person's data were read, and nothing charged.
+    ANSWERED_OPEN = "answered_open"
     RESERVATION_CLOSED = "reservation_closed"
     ALLOWANCE_SET = "allowance_set"
     #: A person approved or refused a question that waited for her.

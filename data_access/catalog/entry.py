@@ -41,6 +41,30 @@ class Column(Closed):
     formats: tuple[str, ...] = ()
     #: A missing value refuses the file; otherwise it is null (and the key `other`).
     required: bool = False
+    #: Of a decimal: how many decimals it has. The value is then kept exactly, and one with more refuses the file;
+    #: without it, it is the nearest double. The open lane shows what the file says, and so needs it.
+    places: int | None = Field(None, ge=0, le=9)
+
+    @model_validator(mode="after")
+    def _places_of_decimals(self) -> Column:
+        if self.places is not None and self.type is not ColumnType.DECIMAL:
+            raise ValueError("places are of a decimal column")
+        return self
+
+    @property
+    def is_day(self) -> bool:
+        """Whether its formats say nothing about the time of day: the value is a day, not a moment."""
+        return self.type is ColumnType.TIMESTAMP and not any(
+            f"%{word}" in written for written in self.formats for word in "HIMSfpcXTR"
+        )
+
+    @model_serializer(mode="wrap")
+    def _without_missing_places(self, default: SerializerFunctionWrapHandler) -> dict[str, Any]:
+        """What is not declared is not written: entries signed before there were places keep their hash."""
+        document: dict[str, Any] = default(self)
+        if self.places is None:
+            del document["places"]
+        return document
 
 
 class NumberClass(Closed):
@@ -137,8 +161,9 @@ class Dataset(Hashed):
     columns: dict[Name, Column]
     derived: dict[Name, Derivation] = {}
     public_tables: dict[Name, PublicTable] = {}
-    #: The column whose Asia/Seoul month is the row's period.
-    time_column: Name
+    #: The column whose Asia/Seoul month is the row's period. Facts about places have none; such a dataset can be
+    #: opened row by row only, since every budget is a month's.
+    time_column: Name | None = None
     #: How dummy rows look; None says nothing, and they are even.
     twin: TwinShape | None = None
     #: For prices: how exact a mean or a margin in per cent will be depends on how large cells are.
@@ -146,9 +171,12 @@ class Dataset(Hashed):
 
     @model_validator(mode="after")
     def _consistent(self) -> Dataset:
-        time = self.columns.get(self.time_column)
-        if time is None or time.type is not ColumnType.TIMESTAMP or not time.required:
-            raise ValueError("time_column must name a required timestamp column")
+        if self.time_column is not None:
+            time = self.columns.get(self.time_column)
+            if time is None or time.type is not ColumnType.TIMESTAMP or not time.required:
+                raise ValueError("time_column must name a required timestamp column")
+        elif self.person_column is not None:
+            raise ValueError("a dataset that names persons has a time column")
         if sum(c.type is ColumnType.PERSON for c in self.columns.values()) > 1:
             raise ValueError("at most one column names the person")
         if set(self.derived) & set(self.columns):
@@ -177,6 +205,13 @@ class Dataset(Hashed):
     @property
     def person_column(self) -> str | None:
         return next((n for n, c in self.columns.items() if c.type is ColumnType.PERSON), None)
+
+    @property
+    def timed_by(self) -> str:
+        """The time column of a dataset that a private policy governs: `check_catalog` demands one."""
+        if self.time_column is None:
+            raise AssertionError("a dataset in the private lane has a time column")
+        return self.time_column
 
     def document(self) -> dict[str, Any]:
         """What a policy pins, by its hash, as `catalog`."""

@@ -24,7 +24,7 @@ from data_access.parties.register import SIDES
 from data_access.vault import find_version
 
 HERE = Path(__file__).parent
-DATASETS = ("bike_rides", "accidents")
+DATASETS = ("bike_rides", "accidents", "gu_facts", "weather_days")
 
 Progress = Callable[[str, float], None]
 
@@ -95,16 +95,21 @@ def _sign_and_activate(parts: Parts, keys: DemoKeys, dataset: str) -> None:
 
 def _load(parts: Parts, dataset: str, city: CityFiles, progress: Progress) -> None:
     with parts.database.reading() as connection:
-        force = parts.governing.in_force(connection, dataset)
+        force = parts.governing.in_any_lane(connection, dataset)
         loaded = find_version(connection, force.policy.lineage)
     if loaded is not None and loaded.catalog_hash == force.policy.catalog:
         make_missing_view(parts.vault, force.entry, force.policy)
         return
-    files = list(city.rides) if dataset == "bike_rides" else [city.accidents]
+    files = {
+        "bike_rides": city.rides,
+        "accidents": (city.accidents,),
+        "gu_facts": (city.gu,),
+        "weather_days": (city.weather,),
+    }
     load(
         parts.vault,
         force.entry,
-        files,
+        files[dataset],
         lineage=force.policy.lineage,
         policy=force.policy,
         by="demonstration",

@@ -7,7 +7,6 @@ under the same question at no second charge, or is closed as spent after a day.
 
 from __future__ import annotations
 
-import re
 from collections.abc import Mapping
 from dataclasses import replace
 from typing import TYPE_CHECKING
@@ -32,14 +31,10 @@ from data_access.db import Database, Transaction
 from data_access.errors import (
     AnswerInProgress,
     KeyReused,
-    MalformedRequest,
     NoData,
-    NotOffered,
-    TeamNotYours,
     UnknownAnswer,
-    UnknownPurpose,
 )
-from data_access.flows.asked import Answered, Asker, Decided, PriceTag, Request, Reserved
+from data_access.flows.asked import Answered, Asker, Decided, PriceTag, Request, Reserved, check_request
 from data_access.flows.gate import Gate
 from data_access.flows.governing import Governing
 from data_access.flows.running import exact_cells
@@ -47,7 +42,7 @@ from data_access.flows.sizing import size_of
 from data_access.flows.waiting import QuestionLocks
 from data_access.ledger import Book, Reservation, question_hash
 from data_access.ledger.book import RetryKey
-from data_access.policy import Lane, Policy, schema_of
+from data_access.policy import AnyPolicy, Policy, schema_of
 from data_access.pricing import Quote, decode_size, decode_spend, quote
 from data_access.privacy.mechanisms import Noise
 from data_access.query import bind, by_period, decode_plan
@@ -64,8 +59,6 @@ __all__ = ["QUANTUM_SECONDS", "Answered", "Answering", "Asker", "PriceTag", "Req
 
 #: What has read private data leaves at a multiple of this, doubling until met (public facts only).
 QUANTUM_SECONDS = {"small": 0.25, "medium": 0.5, "large": 1.0}
-#: Printable ASCII: a lone surrogate would reach the database's driver as text that it cannot store.
-_RETRY_KEY = re.compile(r"[!-~]{1,64}")
 
 
 class Answering:
@@ -141,24 +134,15 @@ class Answering:
             # Refused and absent look alike; a published answer is read from its page, not from here.
             if answer.team not in asker.teams:
                 raise UnknownAnswer()
-            force = self._governing.in_force(connection, answer.dataset)
-            newest = self._newest_version(connection, force.policy)
-            return Answered(
-                answer, 0, newest > answer.data_version, force.policy.hash() != answer.policy_hash
-            )
+            policy = self._governing.in_any_lane(connection, answer.dataset).policy
+            newest = self._newest_version(connection, policy)
+            return Answered(answer, 0, newest > answer.data_version, policy.hash() != answer.policy_hash)
 
     def _decide(self, connection: Connection, asker: Asker, request: Request) -> Decided:
         plan = decode_plan(request.plan) if request.sql is None else decode_sql(request.sql)
         force = self._governing.in_force(connection, plan.dataset)
-        if force.policy.lane is not Lane.PRIVATE:
-            raise NotOffered(feature=force.policy.lane.value)
         # The team comes before the plan's own faults: what a dataset holds is told to its askers only.
-        if request.team not in asker.teams:
-            raise TeamNotYours()
-        if request.purpose not in force.policy.purposes:
-            raise UnknownPurpose(known=", ".join(force.policy.purposes))
-        if request.key is not None and not _RETRY_KEY.fullmatch(request.key):
-            raise MalformedRequest(where="key")
+        check_request(asker, request, force.policy.purposes)
         bound = bind(plan, schema_of(force.policy, force.entry))
         spend = decode_spend(request.spend, force.policy)
         wished = decode_size(request.spend)
@@ -433,7 +417,7 @@ class Answering:
             raise NoData(dataset=policy.dataset)
         return view
 
-    def _newest_version(self, connection: Connection, policy: Policy) -> int:
+    def _newest_version(self, connection: Connection, policy: AnyPolicy) -> int:
         version = find_version(connection, policy.lineage)
         return version.number if version else 0
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections import Counter
 from collections.abc import Mapping
 from dataclasses import dataclass, field
@@ -10,6 +11,7 @@ from typing import Any
 
 from data_access.answers import Cause, RollUp, StoredAnswer
 from data_access.canonical import Json
+from data_access.errors import MalformedRequest, TeamNotYours, UnknownPurpose
 from data_access.flows.governing import InForce
 from data_access.ledger import Reservation
 from data_access.ledger.book import Left
@@ -42,6 +44,20 @@ class Request:
     fresh: bool = False
     key: str | None = None
     sql: str | None = None
+
+
+#: Printable ASCII: a lone surrogate would reach the database's driver as text that it cannot store.
+_RETRY_KEY = re.compile(r"[!-~]{1,64}")
+
+
+def check_request(asker: Asker, request: Request, purposes: tuple[str, ...]) -> None:
+    """Whether she may ask for this team and purpose. Raises TeamNotYours, UnknownPurpose, MalformedRequest."""
+    if request.team not in asker.teams:
+        raise TeamNotYours()
+    if request.purpose not in purposes:
+        raise UnknownPurpose(known=", ".join(purposes))
+    if request.key is not None and not _RETRY_KEY.fullmatch(request.key):
+        raise MalformedRequest(where="key")
 
 
 @dataclass(frozen=True)

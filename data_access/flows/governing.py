@@ -26,6 +26,7 @@ from data_access.errors import (
     CivicError,
     IsolationMissing,
     NoData,
+    NotOffered,
     PolicyEdited,
     PolicyLineageChanged,
     PolicyMalformed,
@@ -36,15 +37,33 @@ from data_access.errors import (
 )
 from data_access.parties import Register, Signature, check_register
 from data_access.parties.keys import parse_signatures, read_signatures, signatures_path
-from data_access.policy import Policy, check_catalog, check_signed, parse_policy
+from data_access.policy import (
+    AnyPolicy,
+    Lane,
+    OpenPolicy,
+    Policy,
+    check_catalog,
+    check_signed,
+    parse_policy,
+    read_document,
+)
 from data_access.vault import find_view
 
 
 @dataclass(frozen=True)
 class InForce:
-    """A policy that both sides have signed, that is not expired, and whose catalog entry is the signed one."""
+    """A private policy that both sides have signed, that is not expired, and whose catalog entry is the signed one."""
 
     policy: Policy
+    entry: Dataset
+    signatures: tuple[Signature, ...]
+
+
+@dataclass(frozen=True)
+class OpenInForce:
+    """The same of the open lane. Another type: what is given one of these cannot take the other for it."""
+
+    policy: OpenPolicy
     entry: Dataset
     signatures: tuple[Signature, ...]
 
@@ -130,7 +149,7 @@ class Governing:
         ]
         return {**newest, "earlier": earlier}
 
-    def activate(self, policy: Policy, signatures: tuple[Signature, ...]) -> bool:
+    def activate(self, policy: AnyPolicy, signatures: tuple[Signature, ...]) -> bool:
         """Let `policy` take effect; False if it already has. Raises the code of what is missing."""
         with self.database.transaction() as tx:
             self._check(tx.connection, policy, signatures)
@@ -165,6 +184,13 @@ class Governing:
             return True
 
     def in_force(self, connection: Connection, dataset: str) -> InForce:
+        """Raises UnknownDataset, the code of what closes the dataset, or NotOffered where its lane is the open one."""
+        found = self.in_any_lane(connection, dataset)
+        if not isinstance(found, InForce):
+            raise NotOffered(feature=found.policy.lane.value)
+        return found
+
+    def in_any_lane(self, connection: Connection, dataset: str) -> InForce | OpenInForce:
         """Raises UnknownDataset, or the code of what closes the dataset."""
         entry = self.catalog.get(dataset)
         if entry is None:
@@ -183,7 +209,17 @@ class Governing:
         self._check(connection, policy, signatures)
         if not policy.synthetic and not self.isolated:
             raise IsolationMissing(dataset=dataset)
+        if isinstance(policy, OpenPolicy):
+            return OpenInForce(policy, entry, signatures)
         return InForce(policy, entry, signatures)
+
+    def lane(self, connection: Connection, dataset: str) -> Lane | None:
+        """What the newest policy of the dataset says of its lane, nothing verified; None where there is none."""
+        row = self._newest(connection, dataset)
+        try:
+            return None if row is None else Lane(json.loads(row.document)["lane"])
+        except (ValueError, KeyError, TypeError):
+            return None
 
     def alike(self, connection: Connection, policy: Policy) -> frozenset[str]:
         """Hashes of the versions of this policy, itself among them, under which numbers mean the same."""
@@ -214,12 +250,12 @@ class Governing:
 
     def _holds(self, connection: Connection, dataset: str) -> bool:
         try:
-            self.in_force(connection, dataset)
+            self.in_any_lane(connection, dataset)
         except CivicError:
             return False
         return True
 
-    def _check(self, connection: Connection, policy: Policy, signatures: tuple[Signature, ...]) -> None:
+    def _check(self, connection: Connection, policy: AnyPolicy, signatures: tuple[Signature, ...]) -> None:
         register = self.register(connection)
         if register is None:
             raise RegisterInvalid(dataset="parties.json")
@@ -242,24 +278,25 @@ class Governing:
         policy, signatures = read_policy(path)
         self._check(connection, policy, signatures)
 
-    def _fix_lineage(self, tx: Transaction, policy: Policy, entry: Dataset) -> None:
+    def _fix_lineage(self, tx: Transaction, policy: AnyPolicy, entry: Dataset) -> None:
         row = tx.connection.execute(
             select(lineages, lineage_sources.c.person_source, lineage_sources.c.time_source)
             .outerjoin(lineage_sources, lineage_sources.c.lineage == lineages.c.lineage)
             .where(lineages.c.lineage == policy.lineage)
         ).first()
-        fixed = {
-            "dataset": policy.dataset,
-            "unit_kind": policy.unit.kind.value,
-            "unit_column": policy.unit.column,
-            "period": policy.unit.period,
-            "time_column": entry.time_column,
-        }
+        fixed: dict[str, str | None] = {"dataset": policy.dataset, "time_column": entry.time_column or ""}
+        if isinstance(policy, OpenPolicy):
+            # No unit is called so: what was protected once can never be opened, nor the other way round.
+            fixed |= {"unit_kind": policy.lane.value, "unit_column": None, "period": ""}
+        else:
+            unit = policy.unit
+            fixed |= {"unit_kind": unit.kind.value, "unit_column": unit.column, "period": unit.period}
         # A name that comes to stand for another column of the file would change who is protected as well.
-        person = entry.columns.get(policy.unit.column or "")
-        sources = {
+        person = entry.columns.get(fixed["unit_column"] or "")
+        time = entry.columns.get(entry.time_column or "")
+        sources: dict[str, str | None] = {
             "person_source": person.source if person else None,
-            "time_source": entry.columns[entry.time_column].source,
+            "time_source": time.source if time else "",
         }
         if row is not None:
             known_sources = {} if row.time_source is None else sources
@@ -285,13 +322,15 @@ def _loaded(document: bytes, damaged: CivicError) -> Any:
 
 # What bytes say is remembered, since they say it for ever; which bytes are in force, and that they are, never is.
 @lru_cache(maxsize=256)
-def _read(document: bytes) -> Policy:
-    return Policy.model_validate(json.loads(document), strict=False)
+def _read(document: bytes) -> AnyPolicy:
+    return read_document(json.loads(document))
 
 
 @lru_cache(maxsize=256)
-def _meaning(document: bytes) -> str:
-    return _read(document).meaning()
+def _meaning(document: bytes) -> str | None:
+    """None in the open lane, whose numbers are never joined."""
+    policy = _read(document)
+    return policy.meaning() if isinstance(policy, Policy) else None
 
 
 @lru_cache(maxsize=256)
@@ -299,7 +338,7 @@ def _read_register(document: bytes) -> Register:
     return Register.model_validate(json.loads(document), strict=False)
 
 
-def read_policy(path: Path) -> tuple[Policy, tuple[Signature, ...]]:
+def read_policy(path: Path) -> tuple[AnyPolicy, tuple[Signature, ...]]:
     """A policy file and its detached signatures. Raises PolicyMissing, PolicyMalformed or PolicyEdited."""
     try:
         source = path.read_text("utf-8")
@@ -317,7 +356,7 @@ def read_policy(path: Path) -> tuple[Policy, tuple[Signature, ...]]:
 def reason_closed(governing: Governing, connection: Connection, dataset: str) -> CivicError | None:
     """Why `dataset` answers nothing, or None."""
     try:
-        policy = governing.in_force(connection, dataset).policy
+        policy = governing.in_any_lane(connection, dataset).policy
         if find_view(connection, policy.lineage, policy.hash()) is None:
             return NoData(dataset=dataset)
     except CivicError as reason:

@@ -25,7 +25,7 @@ from data_access.clock import SEOUL, Clock, timestamp
 from data_access.db import Database, Transaction
 from data_access.errors import NoData, PolicyCatalogChanged, PolicyLineageChanged, VaultKeyWrong
 from data_access.intake import Progress, read_files
-from data_access.policy import Policy
+from data_access.policy import AnyPolicy
 from data_access.vault import (
     KeyStore,
     LineageKeys,
@@ -58,7 +58,7 @@ def load(
     files: Sequence[Path],
     *,
     lineage: str,
-    policy: Policy | None,
+    policy: AnyPolicy | None,
     by: str,
     tables: Path | None = None,
     until: str | None = None,
@@ -95,7 +95,7 @@ def load(
     return version
 
 
-def make_missing_view(vault: Vault, dataset: Dataset, policy: Policy) -> View:
+def make_missing_view(vault: Vault, dataset: Dataset, policy: AnyPolicy) -> View:
     """The view of the newest version under `policy`, made unless it is there: when a policy is activated, and
     at each start. Raises NoData where nothing is loaded; PolicyMalformed, PolicyCatalogChanged,
     VaultKeyWrong, VaultDamaged.
@@ -153,7 +153,7 @@ def _cleared_after(vault: Vault) -> Iterator[None]:
         _sweep(vault)
 
 
-def _check_policy(dataset: Dataset, policy: Policy) -> None:
+def _check_policy(dataset: Dataset, policy: AnyPolicy) -> None:
     check_fit(dataset, policy)
     if policy.catalog != dataset.hash():
         raise PolicyCatalogChanged(dataset=dataset.id)
@@ -212,7 +212,7 @@ def _record_version(
 
 
 def _record_view(
-    vault: Vault, tx: Transaction, version: Version, policy: Policy, staged: Staged, keys: LineageKeys
+    vault: Vault, tx: Transaction, version: Version, policy: AnyPolicy, staged: Staged, keys: LineageKeys
 ) -> View:
     view = View(
         lineage=version.lineage,

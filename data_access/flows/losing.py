@@ -25,11 +25,11 @@ from data_access.answers.lost import (
 )
 from data_access.audit import EventKind
 from data_access.errors import CivicError
-from data_access.flows.governing import Governing
+from data_access.flows.governing import Governing, InForce
 from data_access.flows.loading import Vault, whole_until
 from data_access.ledger import Book, LoadBook, LoadQuestion, Reservation
 from data_access.parties import SigningKey
-from data_access.policy import Lane, Policy, UnitKind
+from data_access.policy import Policy, UnitKind
 from data_access.privacy.budget import Rho
 from data_access.privacy.mechanisms import Noise
 from data_access.vault import Version, count_past_bound, find_version
@@ -77,10 +77,14 @@ class LostShares:
     def _reserve(self, dataset: str) -> tuple[Policy, Version, dict[str, tuple[Reservation, Rho]]] | None:
         loads = LoadBook(self.book, self.vault.clock)
         with self.vault.database.transaction() as tx:
-            policy = self.governing.in_force(tx.connection, dataset).policy
+            force = self.governing.in_any_lane(tx.connection, dataset)
+            if not isinstance(force, InForce):
+                # In the open lane nothing is bounded, and so nothing lost.
+                return None
+            policy = force.policy
             version = find_version(tx.connection, policy.lineage)
             fits = version is not None and version.catalog_hash == policy.catalog
-            if policy.lane is not Lane.PRIVATE or policy.unit.kind is UnitKind.ROW or not fits:
+            if policy.unit.kind is UnitKind.ROW or not fits:
                 return None
             assert version is not None
             reserved: dict[str, tuple[Reservation, Rho]] = {}

@@ -104,13 +104,22 @@ class TeamBudget(Reply):
     left: dict[Period, Nano]
 
 
+class Promise(Reply):
+    """What the budget protects by: ρ of a month, and ε at `delta` of a month and of twelve together, as text."""
+
+    rho: str
+    delta: str
+    epsilon_month: str
+    epsilon_year: str
+
+
 class DatasetDocument(Reply):
     """What may be asked of a dataset, at what price, and what the asker's teams have left."""
 
     id: str
     title: Labels
     description: Labels
-    lane: Literal["open", "private"]
+    lane: Literal["private"]
     synthetic: bool
     policy_hash: Sha256
     policy_version: int
@@ -119,6 +128,7 @@ class DatasetDocument(Reply):
     row_bound: int
     minimum: int
     delta: str
+    promise: Promise
     purposes: list[str]
     periods: list[Period]
     time_column: str
@@ -257,7 +267,7 @@ class Statement(Reply):
     policy_hash: Sha256
     policy_version: int
     synthetic: bool
-    lane: Literal["open", "private"]
+    lane: Literal["private"]
     unit: Protected
     row_bound: int
     minimum: int

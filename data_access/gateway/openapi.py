@@ -15,9 +15,10 @@ from typing import Any, cast
 from data_access.compose import Parts
 from data_access.errors import REGISTRY
 from data_access.gateway.approvals import DECIDE
+from data_access.gateway.arrow import ARROW
 from data_access.gateway.identity import ACCESS, ASK, FACILITATE, READ, Identity
 from data_access.gateway.public import public_app
-from data_access.gateway.replies import reply_schemas
+from data_access.gateway.replies import STREAMED, reply_schemas
 from data_access.gateway.workspace import APPROVE, RELEASE, workspace_app
 
 Document = dict[str, Any]
@@ -64,6 +65,8 @@ def openapi_document() -> Document:
                     if (method, path, status) not in replies:
                         raise ValueError(f"{method} {path} {status} has no reply in gateway/replies.py")
                     response["content"] = {"application/json": {"schema": replies[method, path, status]}}
+                    if (method, path, status) in STREAMED:
+                        response["content"][ARROW] = {"schema": {"type": "string", "format": "binary"}}
     schemas = document.setdefault("components", {}).setdefault("schemas", {})
     schemas |= shared
     for unused in ("HTTPValidationError", "ValidationError"):
@@ -94,7 +97,9 @@ def _complete(operation: Document, method: str, path: str, is_public: bool) -> N
         operation["servers"] = [WORKSPACE, CITIZENS]
     else:
         operation["security"] = [{SCHEME: [scope]} for scope in DEMANDED[method, path]]
-    parameters = [p for p in operation.pop("parameters", ()) if p["name"] != "authorization"]
+    # Both are headers that OpenAPI has its own places for: the scheme, and the media types of a response.
+    hidden = ("authorization", "accept")
+    parameters = [p for p in operation.pop("parameters", ()) if p["name"] not in hidden]
     if parameters:
         operation["parameters"] = parameters
     # The framework's own 422 is answered as `malformed_request` (gateway/failures.py).

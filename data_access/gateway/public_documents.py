@@ -24,7 +24,7 @@ from data_access.gateway.documents import (
 )
 from data_access.parties import Register
 from data_access.parties.register import Side
-from data_access.policy import Policy
+from data_access.policy import AnyPolicy
 
 
 class Head(Reply):
@@ -150,7 +150,7 @@ class Witnessed(Reply):
 
 
 class PolicyLine(Reply):
-    policy: Policy
+    policy: AnyPolicy
     hash: Sha256
     signatures: list[Signed]
     activated_at: Moment

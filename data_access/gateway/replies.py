@@ -18,6 +18,7 @@ from data_access.gateway.documents import (
     Twin,
     Waiting,
 )
+from data_access.gateway.open_documents import FreePrice, OpenAnswer, OpenDatasetDocument
 from data_access.gateway.public_documents import (
     Events,
     Ledger,
@@ -34,10 +35,10 @@ from data_access.gateway.public_documents import (
 REPLIES: dict[tuple[str, str, str], Any] = {
     ("get", "/v1/me", "200"): Me,
     ("get", "/v1/catalog", "200"): Catalog,
-    ("get", "/v1/datasets/{dataset}", "200"): DatasetDocument,
+    ("get", "/v1/datasets/{dataset}", "200"): DatasetDocument | OpenDatasetDocument,
     ("get", "/v1/datasets/{dataset}/twin", "200"): Twin,
-    ("post", "/v1/price", "200"): Price,
-    ("post", "/v1/answers", "200"): Answer,
+    ("post", "/v1/price", "200"): Price | FreePrice,
+    ("post", "/v1/answers", "200"): Answer | OpenAnswer,
     ("post", "/v1/answers", "202"): Waiting,
     ("get", "/v1/approvals", "200"): list[Waiting],
     ("get", "/v1/approvals/{approval}", "200"): Waiting,
@@ -45,7 +46,7 @@ REPLIES: dict[tuple[str, str, str], Any] = {
     ("get", "/v1/allowances", "200"): list[AllowanceLine],
     ("post", "/v1/allowances", "200"): AllowanceSet,
     ("get", "/v1/answers", "200"): list[AnswerLine],
-    ("get", "/v1/answers/{answer_id}", "200"): Answer,
+    ("get", "/v1/answers/{answer_id}", "200"): Answer | OpenAnswer,
     ("post", "/v1/releases", "200"): Release,
     ("post", "/v1/releases/{release}/approvals", "200"): Release,
     ("get", "/v1/releases", "200"): list[Release],
@@ -59,6 +60,10 @@ REPLIES: dict[tuple[str, str, str], Any] = {
     ("get", "/v1/policies", "200"): list[PolicyLine],
     ("get", "/v1/parties", "200"): Parties,
 }
+
+
+#: Those that come as an Arrow stream too, where that is asked for (gateway/arrow.py).
+STREAMED = {("post", "/v1/answers", "200"), ("get", "/v1/answers/{answer_id}", "200")}
 
 
 def reply_schemas() -> tuple[dict[tuple[str, str, str], Any], dict[str, Any]]:

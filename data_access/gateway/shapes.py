@@ -9,9 +9,11 @@ from sqlalchemy import Connection
 
 from data_access.answers import RollUp, StoredAnswer, measure_document
 from data_access.compose import Parts
-from data_access.errors import CivicError
+from data_access.errors import CivicError, NotOffered
 from data_access.flows.answering import Answered, Asker, PriceTag, Request
-from data_access.flows.governing import InForce, reason_closed
+from data_access.flows.governing import InForce, OpenInForce, reason_closed
+from data_access.flows.open_lane import OpenPrice
+from data_access.gateway.open_shapes import open_dataset_document, open_price_document
 from data_access.parties import Register, Signature
 from data_access.policy import Policy, UnitKind, schema_of
 from data_access.policy.twin import twin_columns, twin_rows
@@ -64,7 +66,7 @@ def catalog_document(parts: Parts, connection: Connection) -> dict[str, Any]:
     datasets = []
     for entry in parts.governing.catalog.values():
         closed: CivicError | None = reason_closed(parts.governing, connection, entry.id)
-        policy = None if closed else parts.governing.in_force(connection, entry.id).policy
+        policy = None if closed else parts.governing.in_any_lane(connection, entry.id).policy
         datasets.append(
             {
                 "id": entry.id,
@@ -81,11 +83,11 @@ def catalog_document(parts: Parts, connection: Connection) -> dict[str, Any]:
 
 def dataset_document(parts: Parts, connection: Connection, asker: Asker, dataset: str) -> dict[str, Any]:
     """What may be asked, at what price, and what the asker's teams have left. Raises what closes the dataset."""
-    force = parts.governing.in_force(connection, dataset)
+    force = parts.governing.in_any_lane(connection, dataset)
     policy = force.policy
     register = parts.governing.register(connection)
     version = find_version(connection, policy.lineage)
-    return {
+    about: dict[str, Any] = {
         "id": dataset,
         "title": force.entry.title.model_dump(),
         "description": force.entry.description.model_dump(),
@@ -94,22 +96,31 @@ def dataset_document(parts: Parts, connection: Connection, asker: Asker, dataset
         "policy_hash": policy.hash(),
         "policy_version": policy.version,
         "data_version": version.number if version else None,
+        "purposes": list(policy.purposes),
+        "expires": policy.expires,
+        "signers": [_signer(s, register) for s in force.signatures],
+    }
+    if isinstance(force, OpenInForce):
+        return about | open_dataset_document(force)
+    return about | _private_document(parts, connection, asker, force)
+
+
+def _private_document(parts: Parts, connection: Connection, asker: Asker, force: InForce) -> dict[str, Any]:
+    policy = force.policy
+    return {
         "unit": {"kind": policy.unit.kind.value, "period": policy.unit.period},
         "row_bound": policy.row_bound,
         "minimum": policy.minimum,
         "delta": policy.delta,
         "promise": policy.promise(),
-        "purposes": list(policy.purposes),
         "periods": list(policy.periods()),
-        "time_column": force.entry.time_column,
+        "time_column": force.entry.timed_by,
         "columns": _columns(force),
         "functions": [fn.value for fn in KeyFunction if fn is not KeyFunction.BAND or _has_bins(policy)],
         "measures": _measures(policy),
         "precisions": {name: Rho.parse(amount).nano for name, amount in policy.precisions.items()},
         "default_spend": Rho.parse(policy.default_spend).nano,
         "max_spend": Rho.parse(policy.max_spend).nano,
-        "expires": policy.expires,
-        "signers": [_signer(s, register) for s in force.signatures],
         "teams": [_team(parts, connection, policy, team) for team in sorted(asker.teams)],
     }
 
@@ -122,7 +133,10 @@ def twin_document(
     parts: Parts, connection: Connection, dataset: str, *, rows: int, after: int, seed: int
 ) -> dict[str, Any]:
     """Dummy rows from signed policy and catalog entry. Raises what closes the dataset; needs no data loaded."""
-    force = parts.governing.in_force(connection, dataset)
+    force = parts.governing.in_any_lane(connection, dataset)
+    if isinstance(force, OpenInForce):
+        # Its own rows are free: made-up ones beside them would only be taken for them.
+        raise NotOffered(feature="twin")
     return {
         "kind": "civic-twin",
         "made_up": True,
@@ -163,9 +177,9 @@ def _columns(force: InForce) -> list[dict[str, Any]]:
             "geography": None,
         },
         {
-            "name": force.entry.time_column,
+            "name": force.entry.timed_by,
             "type": "time",
-            "label": labels[force.entry.time_column].model_dump(),
+            "label": labels[force.entry.timed_by].model_dump(),
             "values": None,
             "other": False,
             "geography": None,
@@ -221,7 +235,9 @@ def _team(parts: Parts, connection: Connection, policy: Policy, team: str) -> di
     }
 
 
-def price_document(tag: PriceTag, team: str) -> dict[str, Any]:
+def price_document(tag: PriceTag | OpenPrice, team: str) -> dict[str, Any]:
+    if isinstance(tag, OpenPrice):
+        return open_price_document(tag, team)
     quote = tag.quote
     return {
         "plan": quote.bound.document,

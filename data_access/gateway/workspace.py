@@ -11,13 +11,14 @@ resolve names of an enclosing function from their text.
 from typing import Annotated, Any
 
 from anyio import CapacityLimiter, to_thread
-from fastapi import APIRouter, Depends, FastAPI, Header, Query, Response
-from fastapi.responses import JSONResponse
+from fastapi import APIRouter, Depends, FastAPI, Header, Query
+from fastapi.responses import JSONResponse, Response
 
 from data_access.compose import Parts
 from data_access.errors import MalformedRequest
 from data_access.flows.answering import Answered
 from data_access.gateway.approvals import WAITS, approval_routes
+from data_access.gateway.arrow import answer_response
 from data_access.gateway.bodies import StrictRoute
 from data_access.gateway.failures import add_failure_handlers
 from data_access.gateway.identity import ASK, READ, Caller, Identity, bearer
@@ -120,22 +121,22 @@ def _routes(parts: Parts, caller: Any) -> APIRouter:
     def price(body: QuestionBody, who: Annotated[Caller, allowed(ASK)]) -> dict[str, Any]:
         """Exact cost and expected error of a question. Touches no data."""
         _check_body(body)
-        return price_document(parts.answering.price(who.asker, body.request()), body.team)
+        return price_document(parts.asking.price(who.asker, body.request()), body.team)
 
-    @routes.post("/answers", responses=WAITS)
+    @routes.post("/answers", response_model=dict[str, Any], responses=WAITS)
     async def ask(
-        body: QuestionBody, who: Annotated[Caller, allowed(ASK)], response: Response
-    ) -> dict[str, Any]:
+        body: QuestionBody, who: Annotated[Caller, allowed(ASK)], accept: Annotated[str, Header()] = ""
+    ) -> Response:
         """A signed answer, charged before it is computed; a stored one is free. 202 where a person decides first."""
         _check_body(body)
 
-        def answer() -> dict[str, Any]:
-            answered = parts.approving.answer(who.asker, body.request())
+        def answer() -> Response:
+            answered = parts.asking.answer(who.asker, body.request())
             if isinstance(answered, Answered):
-                return answer_document(answered)
-            response.status_code = 202
+                return answer_response(answer_document(answered), accept)
             with parts.database.reading() as connection:
-                return parts.approving.document(connection, answered, who.asker)
+                waiting = parts.approving.document(connection, answered, who.asker)
+            return JSONResponse(waiting, status_code=202)
 
         return await to_thread.run_sync(answer, limiter=answering)
 
@@ -146,10 +147,12 @@ def _routes(parts: Parts, caller: Any) -> APIRouter:
             found = parts.shelf.of_teams(connection, who.asker.teams)
         return [answer_line(each) for each in found]
 
-    @routes.get("/answers/{answer_id}")
-    def answer(answer_id: str, who: Annotated[Caller, allowed(READ)]) -> dict[str, Any]:
+    @routes.get("/answers/{answer_id}", response_model=dict[str, Any])
+    def answer(
+        answer_id: str, who: Annotated[Caller, allowed(READ)], accept: Annotated[str, Header()] = ""
+    ) -> Response:
         """The same bytes again, at no cost."""
-        return answer_document(parts.answering.reopen(who.asker, answer_id))
+        return answer_response(answer_document(parts.asking.reopen(who.asker, answer_id)), accept)
 
     @routes.post("/releases")
     def submit(body: ReleaseBody, who: Annotated[Caller, allowed(RELEASE)]) -> dict[str, Any]:

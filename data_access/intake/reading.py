@@ -23,7 +23,7 @@ from data_access.catalog import Column, Dataset, LookupDerivation, PartDerivatio
 from data_access.errors import LoadEmpty, LoadFileMissing, LoadHeader, LoadTruncated, LoadValue
 from data_access.intake.parquet import is_parquet, read_pieces
 from data_access.intake.text import blank_rows, line_of, line_of_wrong_width, read_utf8, records
-from data_access.intake.values import ARROW_TYPES, Coded, Converter, code
+from data_access.intake.values import Coded, Converter, arrow_type, code
 
 #: Called with the name of a stage and the part of it that is done, 0.0 to 1.0.
 Progress = Callable[[str, float], None]
@@ -49,10 +49,10 @@ class _Sheet:
 def row_schema(dataset: Dataset) -> pa.Schema:
     """Names and Arrow types of the tables that `read_files` yields: catalog columns, then derived ones.
 
-    text, padded_number and person are strings, integer int64, decimal double, timestamp a local (Asia/Seoul)
-    timestamp[us]; a derived column is a string.
+    text, padded_number and person are strings, integer int64, decimal double (with `places` decimal128), timestamp
+    a local (Asia/Seoul) timestamp[us]; a derived column is a string.
     """
-    kept = [(name, ARROW_TYPES[column.type]) for name, column in dataset.columns.items()]
+    kept = [(name, arrow_type(column)) for name, column in dataset.columns.items()]
     return pa.schema(kept + [(name, pa.string()) for name in dataset.derived])
 
 

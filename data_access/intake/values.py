@@ -7,6 +7,7 @@ casting the distinct texts costs a fraction of doing it row by row, and the same
 from __future__ import annotations
 
 from dataclasses import dataclass
+from decimal import Decimal
 from typing import Any
 
 import duckdb
@@ -25,7 +26,9 @@ _PATTERNS = {
     ColumnType.TIMESTAMP: r"^[0-9]",
 }
 
-ARROW_TYPES = {
+#: Digits of a decimal with declared places: as a whole number of its last place it still is an int64.
+_DIGITS = 18
+_ARROW_TYPES = {
     ColumnType.TEXT: pa.string(),
     ColumnType.INTEGER: pa.int64(),
     ColumnType.DECIMAL: pa.float64(),
@@ -33,6 +36,11 @@ ARROW_TYPES = {
     ColumnType.TIMESTAMP: pa.timestamp("us"),
     ColumnType.PERSON: pa.string(),
 }
+
+
+def arrow_type(column: Column) -> pa.DataType:
+    """The type of a kept column's values."""
+    return _ARROW_TYPES[column.type] if column.places is None else pa.decimal128(_DIGITS, column.places)
 
 
 @dataclass(frozen=True)
@@ -82,7 +90,7 @@ def typed(coded: Coded, column: Column) -> tuple[Coded, pa.Array | None]:
     """
     values, kind = coded.values, coded.values.type
     if not len(values):
-        return coded.with_values(pa.array([], ARROW_TYPES[column.type])), None
+        return coded.with_values(pa.array([], arrow_type(column))), None
     whole = pa.types.is_integer(kind)
     number = whole or pa.types.is_floating(kind) or pa.types.is_decimal(kind)
     good: Any = None
@@ -90,6 +98,10 @@ def typed(coded: Coded, column: Column) -> tuple[Coded, pa.Array | None]:
         case ColumnType.INTEGER if whole:
             good = _between(values, -(10**18) + 1, 10**18 - 1)
             values = pc.cast(values, pa.int64(), safe=False)
+        case ColumnType.DECIMAL if number and column.places is not None:
+            exact = [_exact(value, column.places) for value in values.to_pylist()]
+            good = pa.array([value is not None for value in exact], pa.bool_())
+            values = pa.array(exact, arrow_type(column))
         case ColumnType.DECIMAL if number:
             values = pc.cast(values, pa.float64(), safe=False)
             good = pc.and_(pc.is_finite(values), _between(values, -(10**15), 10**15))
@@ -103,6 +115,18 @@ def typed(coded: Coded, column: Column) -> tuple[Coded, pa.Array | None]:
             good = pa.array([False] * len(values), pa.bool_())
     wrong = pc.invert(good)
     return (coded, wrong) if pc.any(wrong).as_py() else (coded.with_values(values), None)
+
+
+def _exact(value: int | float | Decimal, places: int) -> Decimal | None:
+    """The number with so many places; a double counts as the shortest text that means it. None where it has more
+    places or digits.
+    """
+    number = Decimal(repr(value)) if isinstance(value, float) else Decimal(value)
+    if not number.is_finite() or abs(number) >= 10 ** (_DIGITS - places):
+        return None
+    step = Decimal(1).scaleb(-places)
+    rounded = number.quantize(step)
+    return rounded if rounded == number else None
 
 
 def _between(values: pa.Array, low: int, high: int) -> pa.Array:
@@ -152,6 +176,15 @@ class Converter:
                 values = pc.if_else(pc.equal(bare, ""), "0", bare)
             case ColumnType.INTEGER:
                 values = pc.cast(pc.ascii_ltrim(texts, characters="+"), pa.int64())
+            case ColumnType.DECIMAL if column.places is not None:
+                digits = rf"^[+-]?0*[0-9]{{0,{_DIGITS - column.places}}}(\.[0-9]{{0,{column.places}}}0*)?$"
+                fits = pc.match_substring_regex(texts, digits)
+                if not pc.all(fits).as_py():
+                    return coded, pc.invert(fits)
+                bare = pc.ascii_ltrim(texts, characters="+")
+                # Zeros past the places say nothing, and Arrow calls leaving them out a loss.
+                bare = pc.replace_substring_regex(bare, rf"(\.[0-9]{{{column.places}}})0+$", r"\1")
+                values = pc.cast(bare, arrow_type(column))
             case ColumnType.DECIMAL:
                 values = pc.cast(pc.ascii_ltrim(texts, characters="+"), pa.float64())
             case ColumnType.TIMESTAMP:

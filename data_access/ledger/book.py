@@ -19,9 +19,10 @@ from data_access.clock import Clock, timestamp
 from data_access.db import Transaction
 from data_access.db.ledger import charges, periods, reservations, retry_keys, settlements
 from data_access.errors import BudgetExhausted, KeyReused
-from data_access.policy import LOADS, Policy
+from data_access.policy import LOADS, OpenPolicy, Policy
 from data_access.pricing import Quote
 from data_access.privacy.budget import Rho
+from data_access.query.open_binding import OpenBound
 
 #: After this long a reservation without stored bytes is closed as spent.
 STALE_AFTER = timedelta(days=1)
@@ -131,14 +132,48 @@ class Book:
     ) -> Reservation:
         """A reservation that charges nothing: for an answer that is joined from others."""
         cap = policy.cap_of(team)
-        question = question_hash(quote)
+        return self._enter(
+            tx,
+            question_hash(quote),
+            quote.bound.id,
+            policy.hash(),
+            team,
+            asker,
+            cap.name if cap else "",
+            retry,
+        )
+
+    def note_open(
+        self,
+        tx: Transaction,
+        bound: OpenBound,
+        policy: OpenPolicy,
+        team: str,
+        asker: str,
+        retry: RetryKey | None,
+    ) -> Reservation:
+        """The same for an answer of the open lane, which has no budget. Its end is written with its bytes."""
+        question = document_hash({"dataset": bound.plan.dataset, "plan": bound.id, "nano": 0})
+        return self._enter(tx, question, bound.id, policy.hash(), team, asker, "", retry)
+
+    def _enter(
+        self,
+        tx: Transaction,
+        question: str,
+        plan_id: str,
+        policy_hash: str,
+        team: str,
+        asker: str,
+        cap: str,
+        retry: RetryKey | None,
+    ) -> Reservation:
         edition = 1 + (
             tx.connection.scalar(
                 select(func.max(reservations.c.edition)).where(reservations.c.question == question)
             )
             or 0
         )
-        reservation = Reservation(random_id("rsv"), edition, policy.hash())
+        reservation = Reservation(random_id("rsv"), edition, policy_hash)
         tx.connection.execute(
             insert(reservations).values(
                 id=reservation.id,
@@ -146,9 +181,9 @@ class Book:
                 edition=edition,
                 team=team,
                 asker=asker,
-                cap=cap.name if cap else "",
-                plan_id=quote.bound.id,
-                policy_hash=reservation.policy_hash,
+                cap=cap,
+                plan_id=plan_id,
+                policy_hash=policy_hash,
                 reserved_at=timestamp(self._clock.now()),
             )
         )

@@ -10,7 +10,7 @@ from collections.abc import Hashable
 from datetime import UTC, datetime
 from enum import StrEnum
 from itertools import pairwise
-from typing import Annotated, Any, Literal
+from typing import Annotated, Any, Literal, Self
 
 import yaml
 from pydantic import (
@@ -140,17 +140,49 @@ _ADMINISTRATION = {
 }
 
 
-class Policy(Hashed):
+class SignedPolicy(Hashed):
+    """What both lanes' policies say: of which dataset, for what, by whom, until when."""
+
     kind: Literal["civic-policy"]
     dataset: Name
     lineage: str = Field(pattern=r"^[a-z0-9-]{3,60}$")
     version: int = Field(ge=1)
     synthetic: bool
     catalog: str = Field(pattern=r"^[0-9a-f]{64}$")
-    lane: Lane
     title: Labels
     purposes: tuple[Name, ...] = Field(min_length=1)
     signers: tuple[Signer, ...] = Field(min_length=2)
+    retention: Day
+    expires: Day
+
+    @model_validator(mode="after")
+    def _both_sides_sign(self) -> Self:
+        if {s.side for s in self.signers} != {"city", "cso"}:
+            raise ValueError("a policy asks for at least one city and one CSO signature")
+        return self
+
+    def is_expired(self, now: datetime) -> bool:
+        """Expiry is the end of the named day, UTC, so that both sides read one moment."""
+        return now.astimezone(UTC).strftime("%Y-%m-%d") > self.expires
+
+
+class OpenPolicy(SignedPolicy):
+    """Nobody stands in the dataset: its rows pass. There is nothing to protect, and so no unit and no budget.
+
+    Every column of the signed catalog entry is open; `geography` says which of them name places.
+    """
+
+    lane: Literal[Lane.OPEN]
+    geography: dict[Name, Literal["gu", "dong"]] = {}
+
+    def promise(self) -> None:
+        """None: there is nobody to make it to."""
+
+
+class Policy(SignedPolicy):
+    """The private lane's: what a protected unit is, and what may be spent on it."""
+
+    lane: Literal[Lane.PRIVATE]
     unit: Unit
     row_bound: int = Field(ge=1, le=10_000)
     first_period: Month
@@ -167,13 +199,9 @@ class Policy(Hashed):
     max_spend: Amount
     precisions: dict[Literal["rough", "normal", "fine"], Amount]
     size_class: Literal["small", "medium", "large"]
-    retention: Day
-    expires: Day
 
     @model_validator(mode="after")
     def _consistent(self) -> Policy:
-        if {s.side for s in self.signers} != {"city", "cso"}:
-            raise ValueError("a policy asks for at least one city and one CSO signature")
         if self.unit.kind is UnitKind.ROW and self.row_bound != 1:
             raise ValueError("a row unit has the row bound 1")
         # What one unit can move, squared, and the sum of nine hundred million rows stay below 2^53, which is where
@@ -214,12 +242,8 @@ class Policy(Hashed):
             year, month = (year + 1, 1) if month == 12 else (year, month + 1)
         return tuple(found)
 
-    def promise(self) -> dict[str, str] | None:
-        """What the budget protects by, as other systems say it: ε at `delta` of a month, and of twelve together.
-        None in the open lane, which has nobody in it.
-        """
-        if self.lane is Lane.OPEN:
-            return None
+    def promise(self) -> dict[str, str]:
+        """What the budget protects by, as other systems say it: ε at `delta` of a month, and of twelve together."""
         month = Rho.parse(self.budget)
         year = Rho(12 * month.nano)
         return {
@@ -238,9 +262,14 @@ class Policy(Hashed):
                 return cap
         return next((cap for cap in self.caps if cap.teams == "others"), None)
 
-    def is_expired(self, now: datetime) -> bool:
-        """Expiry is the end of the named day, UTC, so that both sides read one moment."""
-        return now.astimezone(UTC).strftime("%Y-%m-%d") > self.expires
+
+AnyPolicy = Policy | OpenPolicy
+
+
+def read_document(document: Any) -> AnyPolicy:
+    """The policy of its own lane. Raises ValueError (pydantic's) for what is neither."""
+    lane = OpenPolicy if isinstance(document, dict) and document.get("lane") == Lane.OPEN.value else Policy
+    return lane.model_validate(document, strict=False)
 
 
 class _OneOfEach(yaml.SafeLoader):
@@ -253,10 +282,10 @@ class _OneOfEach(yaml.SafeLoader):
         return super().construct_mapping(node, deep)
 
 
-def parse_policy(source: str, name: str) -> Policy:
+def parse_policy(source: str, name: str) -> AnyPolicy:
     """Raises PolicyMalformed with the place of the first fault, never with a value."""
     try:
-        return Policy.model_validate(yaml.load(source, Loader=_OneOfEach), strict=False)
+        return read_document(yaml.load(source, Loader=_OneOfEach))
     except ValidationError as fault:
         first = fault.errors()[0]
         where = ".".join(map(str, first["loc"])) or str(first["msg"])

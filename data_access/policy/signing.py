@@ -5,20 +5,22 @@ from __future__ import annotations
 from datetime import datetime
 
 from data_access.canonical import canonical_bytes
-from data_access.catalog import Dataset
+from data_access.catalog import ColumnType, Dataset
 from data_access.errors import (
     PolicyCatalogChanged,
     PolicyDemoKey,
     PolicyEdited,
     PolicyExpired,
     PolicyHalfSigned,
+    PolicyLaneRefused,
+    PolicyMalformed,
 )
 from data_access.parties import Register, Signature, check_signature_once
-from data_access.policy.document import Policy
+from data_access.policy.document import AnyPolicy, OpenPolicy
 
 
 def check_signed(
-    policy: Policy, signatures: tuple[Signature, ...], register: Register, now: datetime
+    policy: AnyPolicy, signatures: tuple[Signature, ...], register: Register, now: datetime
 ) -> None:
     """Raises PolicyEdited, PolicyHalfSigned, PolicyDemoKey or PolicyExpired."""
     data = canonical_bytes(policy.document())
@@ -44,8 +46,24 @@ def check_signed(
         raise PolicyExpired(dataset=policy.dataset)
 
 
-def check_catalog(policy: Policy, entry: Dataset) -> None:
-    """Raises PolicyCatalogChanged unless the stewards signed for exactly this layout."""
-    unit_column_differs = policy.unit.column != entry.person_column
-    if entry.id != policy.dataset or entry.hash() != policy.catalog or unit_column_differs:
+def check_catalog(policy: AnyPolicy, entry: Dataset) -> None:
+    """Raises PolicyCatalogChanged unless the stewards signed for exactly this layout; PolicyLaneRefused where a
+    column of it names persons and the lane is open; PolicyMalformed where the lane lacks something of it.
+    """
+    if entry.id != policy.dataset or entry.hash() != policy.catalog:
         raise PolicyCatalogChanged(dataset=policy.dataset)
+    if isinstance(policy, OpenPolicy):
+        # Its pseudonym would pass with every row, and one person's rows could be put together by it.
+        if entry.person_column is not None:
+            raise PolicyLaneRefused(dataset=policy.dataset)
+        for name, column in entry.columns.items():
+            if column.type is ColumnType.DECIMAL and column.places is None:
+                # As a double it would be shown otherwise than the file has it, and its sums would depend on the order.
+                raise PolicyMalformed(dataset=policy.dataset, where=f"columns.{name}.places")
+        for name in policy.geography:
+            if name not in entry.columns and name not in entry.derived:
+                raise PolicyMalformed(dataset=policy.dataset, where=f"geography.{name}")
+    elif policy.unit.column != entry.person_column:
+        raise PolicyCatalogChanged(dataset=policy.dataset)
+    elif entry.time_column is None:
+        raise PolicyMalformed(dataset=policy.dataset, where="time_column")

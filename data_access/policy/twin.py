@@ -33,7 +33,7 @@ def twin_columns(policy: Policy, entry: Dataset) -> list[str]:
     Keys and measures by name: a signed document has no order, and another one would draw other rows.
     """
     unit = [UNIT] if policy.unit.kind is UnitKind.PERSON else []
-    return [*unit, PERIOD, entry.time_column, *sorted(policy.keys), *sorted(policy.clips)]
+    return [*unit, PERIOD, entry.timed_by, *sorted(policy.keys), *sorted(policy.clips)]
 
 
 def twin_rows(policy: Policy, entry: Dataset, *, seed: int, after: int, rows: int) -> list[list[str | int]]:
@@ -58,7 +58,7 @@ def _block(policy: Policy, entry: Dataset, shape: TwinShape, seed: int, block: i
     columns: dict[str, list[Any]] = {
         UNIT: [f"made-up-{block * units + int(number)}" for number in unit],
         PERIOD: [periods[month] for month in months],
-        entry.time_column: _times(draw, shape, periods, months),
+        entry.timed_by: _times(draw, shape, periods, months),
     }
     columns |= _keys(draw, shape, policy.keys)
     columns |= {

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from typing import Any, NoReturn, assert_never
 
-from data_access.errors import NotOffered, PlanInvalid, UnknownFunction
+from data_access.errors import NotOffered, PlanInvalid, RowsRefused, UnknownFunction
 from data_access.query.nodes import (
     And,
     Between,
@@ -27,6 +27,7 @@ from data_access.query.nodes import (
     Persons,
     Plan,
     Quantiles,
+    Rows,
     Share,
     Sum,
     Value,
@@ -39,7 +40,7 @@ _MAX_NODES = 1000
 #: Values of one `in`. Limits are set here and not on the nodes, since the canonical form may list a whole domain.
 _MAX_VALUES = 1000
 #: Words that are kept for later lanes (DESIGN, section 2), so that nobody takes them for a typing error.
-_RESERVED = ("rows", "official_table", "extract", "grid")
+_RESERVED = ("official_table", "extract", "grid")
 #: Each measure and the words that it takes beside `fn` and `weight`.
 _MEASURES: dict[str, frozenset[str]] = {
     "count": frozenset(),
@@ -53,8 +54,10 @@ _MEASURES: dict[str, frozenset[str]] = {
 
 
 def decode_plan(document: Any) -> Plan:
-    """Raises PlanInvalid naming the place, UnknownFunction, or NotOffered for a reserved word."""
+    """Raises PlanInvalid naming the place, UnknownFunction, RowsRefused, or NotOffered for a reserved word."""
     fields = _object(document, "plan")
+    if "rows" in fields:
+        raise RowsRefused()
     for word in _RESERVED:
         if word in fields:
             raise NotOffered(feature=word)
@@ -75,6 +78,27 @@ def decode_plan(document: Any) -> Plan:
         )
     except ValueError as fault:
         # The node's own sentence names a rule of the grammar, never what the asker wrote.
+        raise PlanInvalid(where=str(fault)) from None
+
+
+def decode_open(document: Any) -> Plan | Rows:
+    """The same for the open lane: `{"rows": [columns], "limit", "after"}` may stand instead of keys and measures."""
+    fields = _object(document, "plan")
+    if "rows" not in fields:
+        return decode_plan(fields)
+    _only(fields, {"dataset", "where", "rows", "limit", "after"}, "plan")
+    where, limit, after = fields.get("where"), fields.get("limit"), fields.get("after")
+    if limit is not None and type(limit) is not int:
+        _invalid("limit")
+    try:
+        return Rows(
+            dataset=_text(fields.get("dataset"), "dataset"),
+            where=None if where is None else _filter(where, "where", 0, iter(range(_MAX_NODES))),
+            columns=tuple(_text(name, "rows") for name in _list(fields["rows"], "rows")),
+            limit=limit,
+            after=None if after is None else _text(after, "after"),
+        )
+    except ValueError as fault:
         raise PlanInvalid(where=str(fault)) from None
 
 
@@ -213,6 +237,18 @@ def encode_plan(plan: Plan) -> dict[str, Any]:
         "where": None if plan.where is None else encode_filter(plan.where),
         "by": [_encode_key(key) for key in plan.by],
         "measures": {name: _encode_measure(measure) for name, measure in plan.measures},
+    }
+
+
+def encode_open(question: Plan | Rows) -> dict[str, Any]:
+    if isinstance(question, Plan):
+        return encode_plan(question)
+    return {
+        "dataset": question.dataset,
+        "where": None if question.where is None else encode_filter(question.where),
+        "rows": list(question.columns),
+        "limit": question.limit,
+        "after": question.after,
     }
 
 

@@ -253,5 +253,34 @@ class Plan:
             raise ValueError("a weight is a whole number from 1 to 1,000")
 
 
+#: Rows of one page, and the word that stands for every column.
+MAX_PAGE, EVERY_COLUMN = 10_000, "*"
+
+
+@dataclass(frozen=True)
+class Rows:
+    """Rows of an open dataset as the file has them, in its order. `after` is where an earlier page says it ended.
+
+    None of the private lane's checks takes this node, so no plan with rows in it can reach a private view.
+    """
+
+    dataset: str
+    where: Filter | None
+    columns: tuple[str, ...]
+    #: None is as many as a page holds.
+    limit: int | None = None
+    after: str | None = None
+
+    def __post_init__(self) -> None:
+        check_name(self.dataset)
+        if self.columns != (EVERY_COLUMN,):
+            for column in self.columns:
+                check_name(column)
+        if not self.columns or len(set(self.columns)) != len(self.columns):
+            raise ValueError("rows: names at least one column, each once")
+        if self.limit is not None and not 1 <= self.limit <= MAX_PAGE:
+            raise ValueError(f"limit: a whole number from 1 to {MAX_PAGE:,}")
+
+
 def key_name(key: GroupKey) -> str:
     return key.column if isinstance(key, ColumnKey) else key.name

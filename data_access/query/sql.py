@@ -14,12 +14,13 @@ from typing import Any
 from sqlglot import exp
 from sqlglot.dialects import DuckDB
 
-from data_access.query.codec import decode_plan
-from data_access.query.nodes import ColumnKey, FunctionKey, KeyFunction, Plan, key_name
+from data_access.query.codec import decode_open, decode_plan
+from data_access.query.nodes import EVERY_COLUMN, ColumnKey, FunctionKey, KeyFunction, Plan, Rows, key_name
 from data_access.query.sql_form import (
     NAME,
     PERSON,
     Why,
+    check_nodes,
     function_name,
     key_function,
     parsed,
@@ -29,19 +30,69 @@ from data_access.query.sql_form import (
 )
 
 _DATE = re.compile(r"\d{4}-\d{2}-\d{2}")
+_NUMBER = re.compile(r"[0-9]{1,15}(\.[0-9]{1,9})?")
+#: How a written value is read; the open lane knows more of them.
+ReadValue = Callable[[exp.Expr], str | int]
 
 
 def decode_sql(text: str) -> Plan:
     """The plan that `text` asks for. Raises SqlRefused, or what `decode_plan` raises."""
-    return decode_plan(_document(parsed(text)))
+    tree = parsed(text)
+    check_nodes(tree, open_lane=False)
+    return decode_plan(_aggregates(tree, _value))
 
 
-def _document(tree: exp.Select) -> dict[str, Any]:
+def decode_open_sql(text: str) -> Plan | Rows:
+    """The same for an open dataset, whose rows may be selected too. Raises SqlRefused, or what `decode_open` raises."""
+    tree = parsed(text)
+    check_nodes(tree, open_lane=True)
+    counts = any(isinstance(node, exp.AggFunc) for node in tree.find_all(exp.AggFunc))
+    if counts or tree.args.get("group") is not None:
+        if tree.args.get("limit") is not None:
+            refuse(Why.SORT)
+        return decode_open(_aggregates(tree, _open_value))
+    return decode_open(_rows(tree))
+
+
+def named_dataset(text: str) -> str | None:
+    """What stands after FROM, whatever else is wrong; None where that is no plain name. Raises SqlRefused."""
+    table = parsed(text).args.get("from_")
+    name = table.this.this if table is not None and isinstance(table.this, exp.Table) else None
+    return _name(name) if isinstance(name, exp.Identifier) else None
+
+
+def _dataset(tree: exp.Select) -> str:
     table = tree.args.get("from_")
     if table is None or not isinstance(table.this, exp.Table):
         refuse(Why.FROM)
     if not isinstance(table.this.this, exp.Identifier):
         refuse_kind(table.this.this)
+    return _name(table.this.this)
+
+
+def _rows(tree: exp.Select) -> dict[str, Any]:
+    columns: list[str] = []
+    for item in tree.expressions:
+        node = item.this if isinstance(item, exp.Alias) else item
+        if isinstance(node, exp.Star):
+            columns.append(EVERY_COLUMN)
+        elif not isinstance(node, exp.Column) or isinstance(node.this, exp.Star):
+            refuse(Why.ROW_LIST)
+        else:
+            columns.append(_name(node.this))
+        if isinstance(item, exp.Alias) and _name(item.args["alias"]) != columns[-1]:
+            refuse(Why.KEY_ALIAS)
+    where, limit = tree.args.get("where"), tree.args.get("limit")
+    return {
+        "dataset": _dataset(tree),
+        "where": None if where is None else _filter(where.this, _open_value),
+        "rows": columns,
+        "limit": None if limit is None else _value(limit.expression),
+    }
+
+
+def _aggregates(tree: exp.Select, value: ReadValue) -> dict[str, Any]:
+    dataset = _dataset(tree)
     keys: list[str | dict[str, str]] = []
     measures: dict[str, Any] = {}
     for item in tree.expressions:
@@ -58,16 +109,16 @@ def _document(tree: exp.Select) -> dict[str, Any]:
             if alias is not None and alias != _heading(key):
                 refuse(Why.KEY_ALIAS)
             keys.append(key)
-    if not measures:
-        refuse(Why.NO_MEASURE)
     group = tree.args.get("group")
+    if not measures:
+        refuse(Why.ROWS if group is None else Why.NO_MEASURE)
     grouped = [_key(node) for node in group.expressions] if group is not None else []
     if sorted(map(str, keys)) != sorted(map(str, grouped)):
         refuse(Why.KEYS_DIFFER)
     where = tree.args.get("where")
     return {
-        "dataset": _name(table.this.this),
-        "where": None if where is None else _filter(where.this),
+        "dataset": dataset,
+        "where": None if where is None else _filter(where.this, value),
         "by": keys,
         "measures": measures,
     }
@@ -148,25 +199,25 @@ _OPERATIONS: dict[type[exp.Expr], str] = {
 _MIRRORED = {"eq": "eq", "ne": "ne", "lt": "gt", "le": "ge", "gt": "lt", "ge": "le"}
 
 
-def _filter(node: exp.Expr) -> dict[str, Any]:
+def _filter(node: exp.Expr, value: ReadValue) -> dict[str, Any]:
     match node:
         case exp.Paren():
-            return _filter(node.this)
+            return _filter(node.this, value)
         case exp.Not():
-            return {"not": _filter(node.this)}
+            return {"not": _filter(node.this, value)}
         case exp.And() | exp.Or():
             word = "and" if isinstance(node, exp.And) else "or"
-            return {word: [_filter(part) for part in _joined(node)]}
+            return {word: [_filter(part, value) for part in _joined(node)]}
         case exp.Is() if isinstance(node.expression, exp.Null):
             return {"column": _key(node.this), "op": "null"}
         case exp.In():
             return {
                 "column": _key(node.this),
                 "op": "in",
-                "values": [_value(each) for each in node.expressions],
+                "values": [value(each) for each in node.expressions],
             }
         case exp.Between():
-            ends = [_value(node.args["low"]), _value(node.args["high"])]
+            ends = [value(node.args["low"]), value(node.args["high"])]
             # In SQL a day is its first instant, so the last day would be left out; in a plan it belongs to it.
             if any(isinstance(end, str) and _DATE.fullmatch(end) for end in ends):
                 refuse(Why.DATE_BETWEEN)
@@ -175,9 +226,9 @@ def _filter(node: exp.Expr) -> dict[str, Any]:
     if op is None:
         refuse(Why.CONDITION)
     left, right = node.this, node.expression
-    if isinstance(left, exp.Literal | exp.Cast):
+    if isinstance(left, exp.Literal | exp.Cast | exp.Neg):
         left, right, op = right, left, _MIRRORED[op]
-    return {"column": _key(left), "op": op, "value": _value(right)}
+    return {"column": _key(left), "op": op, "value": value(right)}
 
 
 def _joined(node: exp.Expr) -> Iterator[exp.Expr]:
@@ -189,6 +240,17 @@ def _joined(node: exp.Expr) -> Iterator[exp.Expr]:
             waiting += [found.expression, found.this]
         else:
             yield found
+
+
+def _open_value(node: exp.Expr) -> str | int:
+    """Numbers below zero and decimals too; a decimal travels as its text, since a float has no canonical form."""
+    number = node.this if isinstance(node, exp.Neg) else node
+    if isinstance(number, exp.Literal) and _NUMBER.fullmatch(str(number.this)) and not number.is_string:
+        spelled = f"{'-' if number is not node else ''}{number.this}"
+        return spelled if "." in spelled else int(spelled)
+    if number is not node:
+        refuse(Why.ARITHMETIC)
+    return _value(node)
 
 
 def _value(node: exp.Expr) -> str | int:

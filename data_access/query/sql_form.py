@@ -68,6 +68,8 @@ class Why(StrEnum):
     KEYS_DIFFER = "keys_differ"
     KEY_ALIAS = "key_alias"
     NO_MEASURE = "no_measure"
+    ROWS = "rows"
+    ROW_LIST = "row_list"
     GROUPING = "grouping"
     CONDITION = "condition"
     VALUE = "value"
@@ -116,6 +118,12 @@ _ALLOWED: dict[type[exp.Expr], frozenset[str]] = {
     exp.Null: frozenset(),
     exp.Cast: frozenset({"this", "to"}),
     exp.DataType: frozenset({"this"}),
+}
+#: The open lane has rows to give, and numbers below zero and between whole ones.
+_ALLOWED_OPEN = _ALLOWED | {
+    exp.Select: _ALLOWED[exp.Select] | {"limit"},
+    exp.Limit: frozenset({"expression"}),
+    exp.Neg: frozenset({"this"}),
 }
 #: Arguments of an allowed node that have a reason of their own.
 _ARGUMENTS: dict[str, Why] = {
@@ -166,6 +174,7 @@ _KINDS: tuple[tuple[type[exp.Expr] | tuple[type[exp.Expr], ...], Why], ...] = (
 
 
 def parsed(text: str) -> exp.Select:
+    """One SELECT; what it is made of is looked at by `check_nodes`, since the open lane allows more."""
     if len(text) > MAX_CHARACTERS:
         refuse(Why.TOO_LONG, most=MAX_CHARACTERS)
     try:
@@ -185,9 +194,12 @@ def parsed(text: str) -> exp.Select:
     [tree] = statements
     if not isinstance(tree, exp.Select):
         refuse(Why.UNION if isinstance(tree, exp.SetOperation) else Why.ONLY_SELECT)
-    for node in tree.bfs():
-        _check_node(node)
     return tree
+
+
+def check_nodes(tree: exp.Select, *, open_lane: bool) -> None:
+    for node in tree.bfs():
+        _check_node(node, _ALLOWED_OPEN if open_lane else _ALLOWED)
 
 
 def _check_tokens(text: str) -> None:
@@ -204,8 +216,8 @@ def _check_tokens(text: str) -> None:
             refuse(Why.TOO_DEEP)
 
 
-def _check_node(node: exp.Expr) -> None:
-    allowed = _ALLOWED.get(type(node))
+def _check_node(node: exp.Expr, known: dict[type[exp.Expr], frozenset[str]]) -> None:
+    allowed = known.get(type(node))
     if allowed is None:
         if key_function(node) is None:
             refuse_kind(node)

@@ -57,6 +57,16 @@ def find_view(connection: Connection, lineage: str, policy_hash: str) -> View | 
     return View(*row) if row else None
 
 
+def find_view_of(connection: Connection, lineage: str, policy_hash: str, version: int) -> View | None:
+    """The view of this very version under this policy."""
+    row = connection.execute(
+        select(views).where(
+            views.c.lineage == lineage, views.c.policy_hash == policy_hash, views.c.version == version
+        )
+    ).first()
+    return View(*row) if row else None
+
+
 def known_files(connection: Connection) -> set[str]:
     """Every file that a row names."""
     return {file for table in (versions, views) for file in connection.scalars(select(table.c.file))}

@@ -31,7 +31,7 @@ _STAGED, _SCRATCH = ".staged-", ".scratch-"
 
 # Columns of the vault's own in the full table `data`. A catalog name starts with a letter, so none can
 # collide.
-PERSON, PERIOD, RANK = "_person", "_period", "_rank"
+PERSON, PERIOD, RANK, PLACE = "_person", "_period", "_rank", "_place"
 
 
 @dataclass(frozen=True)
@@ -73,8 +73,9 @@ class VaultStore:
 
         `data` has the catalog's columns but the person's, the derived ones, and: `_person` pseudonym (a UUID:
         half of its text's bytes) or null, `_period` as 2026-09, `_rank` from 1 within the person-period (null
-        without a person; 1 throughout where the dataset names no person). Refusals of `tables` pass through;
-        `sweep` removes what they leave.
+        without a person; 1 throughout where the dataset names no person). Where it names none there is also
+        `_place`, from 1 in the order of the files: no row number that DuckDB gives keeps that order when several
+        threads write. Refusals of `tables` pass through; `sweep` removes what they leave.
         """
         with self.connection() as connection:
             # The rows in their first form lie under a key that nobody keeps: what a crash leaves of it is
@@ -83,7 +84,12 @@ class VaultStore:
             attach(connection, rough, "rough", secrets.token_hex(32))
             with self.writing(connection, keys) as staged:
                 lock(connection)
+                placed = 0
                 for table in _ahead(tables):
+                    if dataset.person_column is None:
+                        places = pa.array(range(placed + 1, placed + 1 + table.num_rows), pa.int64())
+                        table = table.append_column(PLACE, places)
+                    placed += table.num_rows
                     _insert(connection, _pseudonymised(table, dataset, keys))
                 _rank(connection, dataset, keys, progress)
             connection.execute("DETACH rough")
@@ -222,6 +228,10 @@ def _rank(
     at once fits into memory, however many years there are.
     """
     statement = _ranking(dataset)
+    if dataset.time_column is None:
+        connection.execute(f"CREATE TABLE made.data AS {statement}")
+        progress("rank", 1.0)
+        return
     parameters = {} if dataset.person_column is None else {"key": keys.rank.hex()[:32]}
     month = f"date_trunc('month', {identifier(dataset.time_column)})"
     months = connection.execute(
@@ -254,12 +264,15 @@ def _ranking(dataset: Dataset) -> str:
     shorter text is a block of SHA-256 less for each row. DuckDB has no HMAC, and Python's would take a second for
     each million rows and more memory.
     """
-    time = identifier(dataset.time_column)
-    rows = f"rough.data WHERE {time} >= $first AND {time} < $next"
     own = [identifier(name) for name in dataset.columns if name != dataset.person_column]
     columns = ", ".join([*own, *(identifier(name) for name in dataset.derived)])
+    if dataset.time_column is None:
+        # Facts about places, of which the catalog lets nobody be a column.
+        return f"SELECT {columns}, {PERSON}, NULL::VARCHAR AS {PERIOD}, 1::INTEGER AS {RANK}, {PLACE} FROM rough.data"
+    time = identifier(dataset.time_column)
+    rows = f"rough.data WHERE {time} >= $first AND {time} < $next"
     if dataset.person_column is None:
-        return f"SELECT {columns}, {PERSON}, $period AS {PERIOD}, 1::INTEGER AS {RANK} FROM {rows}"
+        return f"SELECT {columns}, {PERSON}, $period AS {PERIOD}, 1::INTEGER AS {RANK}, {PLACE} FROM {rows}"
     content = " || ".join(
         [f"{PERSON}::VARCHAR", *(_framed(name, column.type) for name, column in dataset.columns.items())]
     )

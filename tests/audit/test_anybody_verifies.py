@@ -355,6 +355,33 @@ def test_an_answer_that_nobody_paid_for_is_found(asked: Watched, records: Record
     assert "answer_unpaid" in codes(check_all(rewritten(records, asked.workspace.parts.key, unpaid)))
 
 
+def test_an_answer_given_free_as_open_needs_a_policy_that_says_open(asked: Watched, records: Records) -> None:
+    """A gateway that calls a private answer open would give out exact numbers unpaid."""
+    last = records.events[-1]["event"]
+
+    def opened(**facts: str) -> Records:
+        event = {**last, "seq": last["seq"] + 1, "kind": "answered_open"}
+        event["facts"] = {"answer": "ans-x", "dataset": "rides", "policy": last["facts"]["policy"]} | facts
+        return rewritten(
+            changed(records, events=[*records.events, {"event": event}]),
+            asked.workspace.parts.key,
+            lambda body: None,
+        )
+
+    for facts in ({}, {"policy": "0" * 64}, {"dataset": "sensors"}):
+        assert codes(check_all(opened(**facts))) == {"open_private"}
+
+
+def test_free_answers_of_an_open_dataset_verify(watched: Watched) -> None:
+    watched.workspace.load_sensors()
+    watched.workspace.ask(ANN, {"dataset": "sensors", "rows": ["*"]})
+    watched.workspace.ask(ANN, {"dataset": "sensors", "measures": {"n": {"fn": "count"}}})
+    watched.workspace.ask(ANN)
+    with served(public_app(watched.workspace.parts)) as url:
+        found = check_all(read_records(url, "en"))
+    assert found.wrong == [] and found.counted["answers"] == 3
+
+
 def test_an_answer_put_together_from_answers_that_are_not_there_is_found(
     asked: Watched, records: Records
 ) -> None:

@@ -5,10 +5,12 @@ The only test that holds both sides in one process; everything between them is r
 
 from __future__ import annotations
 
+import csv
 import re
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
+from decimal import Decimal
 from pathlib import Path
 from typing import Any
 
@@ -88,7 +90,9 @@ def rides(client: Client) -> Dataset:
 
 
 def test_the_catalog_is_understood_with_every_dataset_open(client: Client) -> None:
-    assert {row.id: row.open for row in client.catalog().datasets} == {"bike_rides": True, "accidents": True}
+    assert {row.id: row.open for row in client.catalog().datasets} == dict.fromkeys(
+        ("bike_rides", "accidents", "gu_facts", "weather_days"), True
+    )
 
 
 def test_a_closed_dataset_is_understood_too(tmp_path: Path) -> None:
@@ -198,6 +202,26 @@ def test_what_an_answer_leaves_out_arrives_with_price_and_frame(client: Client, 
     frame = question.ask(quiet=True)
     assert frame.attrs["civic"]["truncated_share"] == price.body.truncated_share.model_dump()
     assert price.body.to_pay == [MONTH] and question.price().body.to_pay == []
+
+
+def test_open_facts_come_row_by_row_and_add_up_without_noise(client: Client, parts: Parts) -> None:
+    facts, days = (Dataset(client.dataset(name), client) for name in ("gu_facts", "weather_days"))
+    files = parts.settings.home / "city" / "files"
+    with (files / "gu.csv").open(encoding="utf-8-sig", newline="") as file:
+        lines = list(csv.DictReader(file))
+    frame = facts.rows("gu", "residents", "area_km2").ask()
+    assert frame["gu"].tolist() == [line["자치구"] for line in lines] and len(frame) == 25
+    assert frame["residents"].tolist() == [int(line["거주자수"]) for line in lines]
+    assert client.answers[-1]["statement"]["table"]["rows"][0][2] == lines[0]["면적(km2)"]
+    assert frame.attrs["civic"]["geography"] == {"gu": "gu"} and "month" not in dir(facts)
+    wet = days.by(days.month).where(days.rain > 0.5).agg(days=count(), rain=sum_of(days.rain))
+    assert client.price(wet.plan).free
+    with (files / "weather.csv").open(encoding="utf-8-sig", newline="") as file:
+        rain = [Decimal(line["일강수량(mm)"]) for line in csv.DictReader(file)]
+    by_month = wet.ask(quiet=True)
+    assert by_month["days"].sum() == sum(mm > Decimal("0.5") for mm in rain)
+    assert by_month["rain"].sum() == pytest.approx(float(sum(mm for mm in rain if mm > Decimal("0.5"))))
+    assert days.rows("day").where(days.day == "2025-12-25").ask()["day"].tolist() == ["2025-12-25"]
 
 
 def test_the_teams_earlier_answers_are_understood(client: Client, rides: Dataset) -> None:

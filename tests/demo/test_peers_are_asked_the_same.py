@@ -43,9 +43,9 @@ def test_the_peers_rows_are_all_rides_with_their_person_month_gu_and_hour(tmp_pa
 
 def test_another_question_than_ours_is_not_taken_for_it() -> None:
     """OpenDP's own noise for our ρ must be ours: σ 200 rows, and 60 times that in minutes."""
-    way: dict[str, Any] = {"seconds": [2.0], "cells": 600, "scales": [200.0, 12_000.0]}
+    way: dict[str, Any] = {"seconds": [2.0], "busy": [1.0], "cells": 600, "scales": [200.0, 12_000.0]}
     figures = peers._opendp({"in the question": way, "beforehand": way}, 0.01)
-    assert [figure.value for figure in figures] == pytest.approx([2, 200, 2, 200])
+    assert [figure.value for figure in figures] == pytest.approx([2, 200, 2, 200, 1, 1])
     for wrong in ({"scales": [100.0, 12_000.0]}, {"scales": [200.0, 6_000.0]}, {"cells": 599}):
         with pytest.raises(RuntimeError, match="OpenDP"):
             peers._opendp({"in the question": way | wrong, "beforehand": way}, 0.01)

@@ -25,7 +25,7 @@ def prepare(home: Path) -> dict[str, tuple[int, int]]:
         with parts.database.reading() as connection:
             check_chain(read_events(connection), parts.key.public)
             for dataset in demo.DATASETS:
-                policy = parts.governing.in_force(connection, dataset).policy
+                policy = parts.governing.in_any_lane(connection, dataset).policy
                 version = find_version(connection, policy.lineage)
                 assert version is not None and version.catalog_hash == policy.catalog
                 found[dataset] = (policy.version, version.number)

@@ -77,7 +77,7 @@ def assert_envelope(response: httpx.Response, status: int, code: str) -> None:
 
 
 def test_the_catalog_says_what_exists_and_what_is_open(http: httpx.Client) -> None:
-    rides, accidents = sorted(
+    _sensors, rides, accidents = sorted(
         http.get("/catalog").json()["datasets"], key=lambda d: str(d["id"]), reverse=True
     )
     assert set(rides) == {"id", "title", "description", "lane", "synthetic", "open", "closed_code"}

@@ -79,6 +79,19 @@ def test_the_same_frame_gives_the_same_bytes() -> None:
 
 
 @needs_leaflet
+def test_a_map_of_open_data_says_that_its_figures_are_exact() -> None:
+    frame = by_gu("en").drop(columns=["rides_low", "rides_high", "withheld"])
+    frame.attrs["civic"]["lane"] = "open"
+    document = maps.choropleth(frame, "rides", "start_gu", title="t", language="en", vendor=VENDOR).document
+    assert '"sure": "exact"' in document and '"said": "no value"' in document
+    assert "too few" not in document and "cv-swatch cv-withheld" not in document
+    # The same numbers without the lane are somebody's noisy ones, and need their intervals.
+    frame.attrs["civic"]["lane"] = "private"
+    with pytest.raises(FrameUnsuitable):
+        maps.choropleth(frame, "rides", "start_gu", title="t", language="en", vendor=VENDOR)
+
+
+@needs_leaflet
 def test_a_hostile_key_or_title_stays_text() -> None:
     evil = '</script><img src=x onerror="alert(1)">'
     frame = by_gu()

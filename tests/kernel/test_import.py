@@ -46,16 +46,6 @@ def test_all_public_names_exist() -> None:
         assert getattr(civic_kernel, name) is not None
 
 
-def test_only_settings_reads_the_environment() -> None:
-    readers = [
-        file.name
-        for file in PACKAGE.rglob("*.py")
-        for node in ast.walk(ast.parse(file.read_text(encoding="utf-8")))
-        if isinstance(node, ast.Attribute) and node.attr in ("environ", "getenv")
-    ]
-    assert set(readers) <= {"settings.py"}
-
-
 def test_both_languages_have_the_same_keys() -> None:
     for domain in ("kernel", "places"):
         assert keys("ko", domain) == keys("en", domain) and keys("ko", domain)

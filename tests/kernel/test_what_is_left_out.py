@@ -14,7 +14,7 @@ from civic_kernel.lost import lost_of, lost_together, lost_words, per_cent_range
 from civic_kernel.maps import choropleth
 from civic_kernel.price_card import Price
 from civic_kernel.queries import Dataset
-from civic_kernel.wire import TruncatedShare
+from civic_kernel.wire import TruncatedShare, Unit
 
 from .conftest import Gateway
 from .test_figures import VENDOR, by_gu, needs_leaflet
@@ -74,7 +74,7 @@ def test_the_range_is_rounded_outwards(ends: tuple[str, str], said: str) -> None
 
 
 def test_of_rows_without_persons_nothing_is_said() -> None:
-    assert lost_of("row", 1, TruncatedShare.model_validate(SHARE)) == {}
+    assert lost_of(Unit(kind="row"), 1, TruncatedShare.model_validate(SHARE)) == {}
     assert lost_words({}, "ko") == []
 
 

@@ -223,6 +223,18 @@ def test_a_reservation_without_an_answer_is_closed_as_spent_after_a_day(workspac
     assert workspace.spent() == 2 * RHO
 
 
+def test_what_was_not_yet_stale_when_others_were_looked_for_is_closed_later(workspace: Workspace) -> None:
+    workspace.reopen(noise=BreakingNoise(1))
+    with pytest.raises(InternalFault):
+        workspace.ask(fresh=True)
+    for hours in (23, 2):
+        workspace.clock.moment += timedelta(hours=hours)
+        workspace.ask(ANN, AUGUST, fresh=True)
+        with workspace.parts.database.reading() as connection:
+            closed = connection.exec_driver_sql("SELECT count(*) FROM settlements WHERE outcome = 'closed'")
+            assert closed.scalar_one() == (hours == 2)
+
+
 def test_rows_of_the_record_tables_are_never_changed_or_removed(workspace: Workspace) -> None:
     workspace.ask(key="once")
     workspace.ask(ANN, AUGUST)

@@ -60,7 +60,7 @@ def where(column: Any, op: Any, **value: Any) -> dict[str, Any]:
         (PLAN | {"measures": {"gu": {"fn": "count"}}}, "plan_invalid"),
         (PLAN | {"measures": {"n": {"fn": "count"}, "n_low": {"fn": "count"}}}, "plan_invalid"),
         (PLAN | {"measures": {"withheld": {"fn": "count"}}}, "plan_invalid"),
-        (PLAN | {"rows": ["gu"]}, "not_offered"),
+        (PLAN | {"rows": ["gu"]}, "rows_refused"),
         (PLAN | {"surprise": 1}, "plan_invalid"),
         (where("gu", "eq", value="서울"), "value_outside_domain"),
         (where("gu", "in", values=["중구", "서울"]), "value_outside_domain"),

@@ -127,6 +127,7 @@ SELECT count(*) FROM rides GROUP BY gu                          | keys_differ
 SELECT gu, sex, count(*) FROM rides GROUP BY gu                 | keys_differ
 SELECT gu AS place, count(*) FROM rides GROUP BY gu             | key_alias
 SELECT gu FROM rides GROUP BY gu                                | no_measure
+SELECT gu, sex FROM rides WHERE sex = 'F'                       | rows
 SELECT count(*) AS n, count(*) AS n FROM rides                  | select_list
 SELECT 1, count(*) FROM rides                                   | select_list
 SELECT count(gu) FROM rides                                     | count_form
@@ -275,6 +276,8 @@ def test_everything_else_is_refused_with_its_reason(text: str, why: str) -> None
 
 def test_each_reason_occurs_above_and_has_its_sentences() -> None:
     named = {why for _, why in rows(REFUSED)} | {Why.TOO_LONG, Why.TOO_DEEP}
+    # Of the open lane: tests/query/test_open_meaning.py.
+    named |= {Why.ROW_LIST}
     assert named == set(Why)
     for language in LANGUAGES:
         assert set(_catalog(language, "sql")) == {f"{w}.{part}" for w in Why for part in ("reason", "hint")}

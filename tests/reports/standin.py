@@ -87,6 +87,7 @@ class Data:
         self.title = {"ko": ko, "en": en}
         self.policy: dict[str, Any] = {
             "kind": "civic-policy",
+            "lane": "private",
             "dataset": name,
             "version": 1,
             "synthetic": True,

@@ -193,7 +193,7 @@ def test_it_is_asked_like_the_data_free_and_without_a_team(rides: Twin, parts: P
     names = ["start_gu", *(f"{m}{end}" for m in ("n", "rides") for end in ("", "_low", "_high")), "withheld"]
     assert list(frame.columns) == names and len(frame) == 26
     assert frame["rides"].dtype == "Int64" and frame["withheld"].dtype == bool
-    mine = rides.rows[(rides.rows["month"] == "2026-09")]
+    mine = rides.table[(rides.table["month"] == "2026-09")]
     shown = frame[~frame["withheld"]]
     assert len(shown) > 0
     for row in shown.to_dict("records"):
@@ -216,7 +216,7 @@ def test_intervals_are_as_wide_as_the_real_answers(rides: Twin, client: Client) 
 
 
 def test_filters_mean_what_they_mean_on_the_data(rides: Twin) -> None:
-    rows = rides.rows
+    rows = rides.table
     hour = rows["started_at"].str[11:13].astype(int)
     day = pd.to_datetime(rows["started_at"]).dt.day_of_week
     cases = {
@@ -276,10 +276,10 @@ def test_methods_charts_and_maps_run_on_it_and_say_made_up_first(rides: Twin) ->
 
 
 def test_the_rows_themselves_are_marked_and_a_copy(rides: Twin) -> None:
-    assert rides.rows["made_up"].all()
-    mine = rides.rows
+    assert rides.table["made_up"].all()
+    mine = rides.table
     mine["sex"] = "X"
-    assert set(rides.rows["sex"]) == {"F", "M", "other"}
+    assert set(rides.table["sex"]) == {"F", "M", "other"}
 
 
 def test_rows_that_do_not_say_that_they_are_made_up_are_not_taken(client: Client, monkeypatch: Any) -> None:
@@ -333,7 +333,7 @@ def test_every_measure_has_the_columns_of_a_real_answer(rides: Twin, client: Cli
     shown = frame[~frame["withheld"]]
     assert len(shown) > 0 and shown["long"].between(0, 1).all()
     assert (shown["at_q25_low"] <= shown["at_q25"]).all() and (shown["at_q50"] <= shown["at_q50_high"]).all()
-    rows = rides.rows
+    rows = rides.table
     [found] = rides.agg(total=civic.sum(rides.minutes)).ask(quiet=True)["total"]
     assert found == rows["minutes"].sum()
 

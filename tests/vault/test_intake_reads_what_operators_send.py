@@ -3,13 +3,17 @@
 from __future__ import annotations
 
 from datetime import datetime
+from decimal import Decimal
 from pathlib import Path
 from typing import Any
 
+import pyarrow as pa
 import pytest
 from making import HEADER, dataset, trip, write_trips
 
+from data_access.catalog import Column
 from data_access.intake import read_files, row_schema
+from data_access.intake.values import Converter, code, code_typed, typed
 
 
 def _read(*paths: Path) -> list[dict[str, Any]]:
@@ -88,3 +92,66 @@ def test_progress_ends_at_one(tmp_path: Path) -> None:
     paths = [write_trips(tmp_path / f"{name}.csv", [trip()]) for name in "ab"]
     list(read_files(dataset(), paths, progress=lambda stage, part: seen.append((stage, part))))
     assert seen == [("read", 0.5), ("read", 1.0)]
+
+
+def _decimal(places: int | None) -> Column:
+    document = {"source": "x", "type": "decimal", "label": {"ko": "수", "en": "Number"}, "places": places}
+    return Column.model_validate(document, strict=False)
+
+
+@pytest.mark.parametrize(
+    ("places", "written", "kept"),
+    [
+        (3, "0.027", "0.027"),
+        (3, ".5", "0.500"),
+        (3, "5.", "5.000"),
+        (3, "-3.25", "-3.250"),
+        (3, "+12", "12.000"),
+        (3, "0.0270000", "0.027"),
+        (3, "123456789012345.123", "123456789012345.123"),
+        (9, "123456789.123456789", "123456789.123456789"),
+        (0, "5.00", "5"),
+        (3, "1.2345", None),
+        (0, "5.1", None),
+        (9, "1234567890.1", None),
+    ],
+)
+def test_a_decimal_with_declared_places_is_kept_to_the_last_digit_or_not_at_all(
+    places: int, written: str, kept: str | None
+) -> None:
+    """Fifteen digits before the point and three after it are more than a double holds."""
+    converter = Converter()
+    coded, wrong = converter.convert(code(pa.chunked_array([[written]]), ""), _decimal(places))
+    converter.close()
+    assert (wrong is None) is (kept is not None)
+    if kept is not None:
+        assert [str(value) for value in coded.rows().to_pylist()] == [kept]
+
+
+@pytest.mark.parametrize(
+    ("values", "kept"),
+    [
+        (pa.array([0.1, 2.5]), ["0.100", "2.500"]),
+        (pa.array([5, -7]), ["5.000", "-7.000"]),
+        (pa.array([Decimal("1.5")]), ["1.500"]),
+        (pa.array([0.1234]), None),
+        (pa.array([float("nan")]), None),
+        (pa.array([1e300]), None),
+        (pa.array([2**63], pa.uint64()), None),
+    ],
+)
+def test_typed_numbers_of_a_warehouse_become_the_same_decimals(
+    values: pa.Array, kept: list[str] | None
+) -> None:
+    coded, wrong = typed(code_typed(values), _decimal(3))
+    assert (wrong is None) is (kept is not None)
+    if kept is not None:
+        assert [str(value) for value in coded.rows().to_pylist()] == kept
+
+
+def test_what_does_not_declare_places_keeps_the_hash_that_it_had() -> None:
+    assert "places" not in _decimal(None).model_dump(mode="json")
+    with pytest.raises(ValueError, match="places"):
+        Column.model_validate(
+            {"source": "x", "type": "text", "label": {"ko": "글", "en": "Text"}, "places": 1}, strict=False
+        )
