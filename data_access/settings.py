@@ -26,6 +26,10 @@ class Settings(BaseModel):
     service_prefix: str = "/services/data/"
     hub_api_url: str = ""
     hub_token: str = Field("", repr=False)
+    #: The service's name as an OAuth client, where the Hub sends browsers back to, and the address of the Hub's pages.
+    hub_client: str = ""
+    hub_callback: str = ""
+    hub_base: str = "/"
     isolated: bool
 
     @property
@@ -70,6 +74,9 @@ def read_settings(environ: Mapping[str, str] | None = None) -> Settings:
         service_prefix=env.get("JUPYTERHUB_SERVICE_PREFIX", "/services/data/"),
         hub_api_url=env.get("JUPYTERHUB_API_URL", ""),
         hub_token=env.get("JUPYTERHUB_API_TOKEN", ""),
+        hub_client=env.get("JUPYTERHUB_CLIENT_ID", ""),
+        hub_callback=env.get("JUPYTERHUB_OAUTH_CALLBACK_URL", ""),
+        hub_base=env.get("JUPYTERHUB_BASE_URL", "/"),
         # Seats run as other users only where the workspace was started by root, who then owns the folder
         # above the vault; the gateway itself is civic-vault and cannot tell by its own id.
         isolated=_is_isolated(home),

@@ -11,6 +11,7 @@ from functools import cache, partial
 from pathlib import Path
 from typing import Any
 
+from hub_config.roles import GATEWAY
 from hub_config.runtime import current_people, current_settings
 from hub_config.settings import PREFIX
 from hub_config.texts import (
@@ -80,6 +81,8 @@ class PageMixin:
             # Only pages that were fetched can be fetched again in the other language.
             language_link=handler.request.path if handler.request.method == "GET" else None,
             site_url=current_settings().site_url,
+            # The gateway's pages, which know the reader as the Hub does and are told her language.
+            pages_url=f"{handler.settings['base_url']}services/{GATEWAY}/",
         )
         return namespace
 

@@ -11,6 +11,7 @@ from data_access.compose import compose, read_settings
 from data_access.errors import CivicError
 from data_access.flows.loading import sweep
 from data_access.gateway.identity import HubIdentity
+from data_access.gateway.pages import add_pages
 from data_access.gateway.public import public_app
 from data_access.gateway.workspace import workspace_app
 from data_access.texts import text
@@ -27,7 +28,9 @@ def main() -> int:
         print(text("en", "errors", f"{fault.code}.message", **fault.facts), file=sys.stderr)
         return fault.exit_code
     identity = HubIdentity(settings.hub_api_url, settings.hub_token)
-    workspace = workspace_app(parts, identity, settings.service_prefix.rstrip("/"))
+    prefix = settings.service_prefix.rstrip("/")
+    workspace = workspace_app(parts, identity, prefix)
+    add_pages(workspace, parts, identity, prefix)
     try:
         asyncio.run(
             _serve(

@@ -25,7 +25,7 @@ WAITS: dict[int | str, dict[str, Any]] = {
     }
 }
 #: An allowance of more is no allowance; and the product of both still fits the ledger's integers.
-_MOST_SEATS, _MOST_NANO = 10_000, 10**12
+MOST_SEATS, MOST_NANO = 10_000, 10**12
 
 
 class DecisionBody(Body):
@@ -37,8 +37,8 @@ class AllowanceBody(Body):
 
     team: str = Field(max_length=64)
     dataset: str = Field(max_length=40)
-    seats: int = Field(ge=1, le=_MOST_SEATS)
-    rho: int = Field(ge=0, le=_MOST_NANO)
+    seats: int = Field(ge=1, le=MOST_SEATS)
+    rho: int = Field(ge=0, le=MOST_NANO)
     from_: str | None = Field(None, alias="from", max_length=40)
     until: str | None = Field(None, max_length=40)
     dry_run: bool = False

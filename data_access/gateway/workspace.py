@@ -1,4 +1,4 @@
-"""The app behind the Hub's login: catalog, price, answers, releases.
+"""The app behind the Hub's login: catalog, price, answers, releases. Its pages are added by pages.py.
 
 Endpoints are plain functions, so that each runs in a worker thread. There are forty for all of them, and a new
 answer keeps hers until the beat on which it leaves; so answers have threads of their own, and a workshop that asks

@@ -33,6 +33,7 @@ from data_access.query.nodes import (
     Persons,
     Plan,
     Quantiles,
+    Rows,
     Share,
     Sum,
     Value,
@@ -51,6 +52,11 @@ def question_words(plan: Plan, entry: Dataset, language: Language) -> str:
     longer has stands there by its name.
     """
     return _Words(entry, language).question(plan)
+
+
+def rows_words(rows: Rows, entry: Dataset, language: Language) -> str:
+    """The same of rows that are taken from an open dataset as they are."""
+    return _Words(entry, language).rows(rows)
 
 
 class _Words:
@@ -76,6 +82,14 @@ class _Words:
             only=self._say("only", conditions=only) if only else "",
             by=self._say("by", keys=_split_by(self._list(by)) if korean else self._list(by)) if by else "",
             measures=", ".join(measures) if korean else self._list(measures),
+        )
+
+    def rows(self, rows: Rows) -> str:
+        return self._say(
+            "rows",
+            title=self._entry.title.ko if self._language == "ko" else self._entry.title.en,
+            only=self._say("only", conditions=self._filter(rows.where)) if rows.where else "",
+            columns=", ".join(self._label(column) for column in rows.columns),
         )
 
     def _say(self, key: str, /, **facts: str) -> str:
