@@ -21,7 +21,7 @@ report: ## one report from signing to publishing, without a browser; prints wher
 
 test: ## the whole test suite
 	@$(SETUP) test
-	@$(RUN)/python -m pytest -q $(ARGS)
+	@$(RUN)/python -m pytest -q -n 2 --dist loadgroup $(ARGS)
 
 test-postgres: ## the vault side's tests with its database on PostgreSQL instead of SQLite
 	@$(SETUP) test

@@ -43,6 +43,17 @@ FLAGS = [
 ]
 
 
+#: Folders whose tests share one running workspace: they stay with one worker, all others with one a file.
+TOGETHER = ("e2e", "hub", "real")
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """For `-n 2 --dist loadgroup`, which `make test` uses: workspaces take ports, uids and folders of their own."""
+    for item in items:
+        folder = item.path.relative_to(Path(__file__).parent).parts[0]
+        item.add_marker(pytest.mark.xdist_group(folder if folder in TOGETHER else item.path.as_posix()))
+
+
 @pytest.fixture(scope="module")
 def chromium() -> Iterator[Browser]:
     program = shutil.which("chromium")
