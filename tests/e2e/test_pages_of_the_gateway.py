@@ -16,7 +16,7 @@ pytestmark = [pytest.mark.hub, pytest.mark.browser]
 ASK = """
 import civic_kernel as civic
 rides = civic.dataset("bike_rides")
-frame = rides.where(rides.month == "2026-08").by(rides.start_gu).agg(rides=civic.count()).ask("rough")
+frame = rides.where(rides.month == "2026-08").by(rides.rain).agg(rides=civic.count()).ask("rough")
 print(frame.attrs["civic"]["answer_id"])
 """
 PAGES = ("", "budget", "questions", "approvals")
@@ -56,10 +56,14 @@ def test_a_steward_reads_what_was_asked_and_what_is_left(demonstration, signed_i
     page.get_by_role("link", name="Our team's budget").click()
     page.wait_for_url("**/services/data/budget**")
     expect(page.locator("h1")).to_have_text("Budgets and questions of all teams")
-    asked = page.locator("table").last.locator("tbody tr")
-    # What the published report asked, in words, by whom and for what.
-    expect(asked.filter(has_text="published_report").first).to_contain_text("Public bike")
-    expect(asked.filter(has_text="site").first).to_contain_text("service-reports")
+    # What the published report asked: by whom, for what, in words, at what cost.
+    report = (
+        page.locator("table")
+        .last.get_by_role("row")
+        .filter(has_text="accidents (made-up city), by gu: count")
+    )
+    for told in ("site", "published_report", "10.0 % × 12", "2025-10 – 2026-09", "service-reports"):
+        expect(report.first).to_contain_text(told)
     expect(page.locator("th[scope=row]").first).to_contain_text("2026-")
     page.select_option("#month", "2026-09")
     page.get_by_role("button", name="Show").click()
@@ -84,7 +88,7 @@ def test_a_facilitator_approves_in_one_click_and_the_rooms_kernel_goes_on(demons
     with ThreadPoolExecutor(1) as pool:
         asked = pool.submit(room.run, ASK)
         until = time.monotonic() + 60
-        card = page.locator("article").filter(has_text="2026-08, by gu of the start: count")
+        card = page.locator("article").filter(has_text="in 2026-08, by rain: count")
         while not card.count():
             assert not asked.done() and time.monotonic() < until
             page.goto(f"{demonstration.url}/services/data/approvals?lang=en")

@@ -500,5 +500,5 @@ def test_rows_of_an_open_dataset_are_told_in_words_and_cost_nothing(site: Site, 
     site.made.ask(asker, {"dataset": "sensors", "rows": ["at", "pm10"], "where": where}, team="moon")
     page = sign_in("steward").get(f"{PREFIX}/budget", params={"team": "moon"}).text
     [line] = [line for line in rows(page) if len(line) == 9]
-    assert line[3:6] == ["Sensors, only gu 중구, rows as they are: when, PM10", "free", "–"]
+    assert line[3:6] == ["Sensors, only gu 중구, rows as they are: when, PM10", "nothing more", "–"]
     assert not re.search(r"<h2>Sensors", page)

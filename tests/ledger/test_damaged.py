@@ -17,8 +17,7 @@ from starlette.testclient import TestClient
 from data_access.errors import LedgerUnavailable
 from data_access.gateway.workspace import workspace_app
 from tests.factories import ANN, BY_GU, PERIODS, FakeIdentity, Workspace, copy_workspace, make_caller
-
-pytestmark = pytest.mark.usefixtures("sqlite_only")
+from tests.postgresql import Server
 
 QUESTION: dict[str, Any] = {"plan": BY_GU, "team": "bike", "purpose": "research"}
 AUGUST = {"column": "month", "op": "eq", "value": PERIODS[0]}
@@ -35,8 +34,12 @@ READ += ("audit/head", "audit/events", "audit/witnesses", "policies", "parties")
 
 
 @pytest.fixture(scope="module")
-def asked(template: Workspace, tmp_path_factory: pytest.TempPathFactory) -> Iterator[tuple[Workspace, str]]:
+def asked(
+    template: Workspace, tmp_path_factory: pytest.TempPathFactory, server: Server | None
+) -> Iterator[tuple[Workspace, str]]:
     """A workspace with an answer, a joined one and one that was added up, all in one file."""
+    if server is not None:
+        pytest.skip("about the file of SQLite")
     made = copy_workspace(template, tmp_path_factory.mktemp("damaged") / "home")
     made.parts.lost.publish("rides")
     answer = made.ask(key="once").answer.id

@@ -323,10 +323,8 @@ def test_a_policy_that_took_effect_while_a_question_waited_is_not_asked_under_th
 def test_a_lineage_from_before_its_sources_were_kept_gets_them_with_its_next_policy(
     workspace: Workspace,
 ) -> None:
-    with workspace.parts.database.transaction() as tx:
-        # As a database stands that was made before and migrated.
-        tx.connection.exec_driver_sql("DROP TRIGGER lineage_sources_no_delete")
-        tx.connection.exec_driver_sql("DELETE FROM lineage_sources")
+    # As a database stands that was made before and migrated.
+    workspace.execute("DELETE FROM lineage_sources")
     workspace.activate(make_policy(workspace.entry(), version=2))
     with workspace.parts.database.reading() as connection:
         (kept,) = connection.exec_driver_sql("SELECT person_source, time_source FROM lineage_sources").all()
