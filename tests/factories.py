@@ -343,7 +343,7 @@ class Workspace:
 
     def ask(self, asker: Asker = ANN, plan: Any = None, /, **changes: Any) -> Answered:
         asked, asking = request(plan, **changes), self.parts.asking
-        lane = asking._open if asking._is_open(asked) else self.parts.answering
+        lane = asking.open_lane if asking._is_open(asked) else self.parts.answering
         return lane.answer(asker, asked)
 
     def spent(self, dataset: str = "rides", period: str = PERIODS[0]) -> int:

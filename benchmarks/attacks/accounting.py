@@ -111,6 +111,8 @@ def _deployed() -> Iterator[dict[str, Any]]:
     """A count and a sum of each clipped column, at the default spend and each named precision."""
     for path in sorted((Path(demo.__file__).parent / "policies").glob("*.yaml")):
         policy = yaml.safe_load(path.read_text("utf-8"))
+        if policy["lane"] != "private":
+            continue
         for rho in sorted({policy["default_spend"], *policy["precisions"].values()}):
             asked = {"bound": policy["row_bound"], "rho": rho}
             yield {**asked, "measure": "count", "low": 0, "high": 1}

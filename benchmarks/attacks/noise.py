@@ -40,6 +40,8 @@ def deployed_mechanisms() -> Iterator[Gaussian]:
     known: set[str] = set()
     for path in sorted((Path(demo.__file__).parent / "policies").glob("*.yaml")):
         policy = yaml.safe_load(path.read_text("utf-8"))
+        if policy["lane"] != "private":
+            continue
         measures: list[Measure] = [Count(), Persons()] if policy["unit"]["kind"] == "person" else [Count()]
         for rho in [policy["default_spend"], *policy["precisions"].values()]:
             for measure in measures:

@@ -188,7 +188,12 @@ def rebuilt(
     )
     approving = replace(parts.approving, answering=answering)
     governing = governing or parts.governing
-    return replace(made, parts=replace(parts, answering=answering, approving=approving, governing=governing))
+    # What the gateway asks by.
+    asking = replace(parts.asking, answering=answering, approving=approving, governing=governing)
+    return replace(
+        made,
+        parts=replace(parts, answering=answering, approving=approving, governing=governing, asking=asking),
+    )
 
 
 @dataclass(frozen=True)

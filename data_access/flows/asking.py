@@ -6,6 +6,7 @@ dataset that is not its own.
 
 from __future__ import annotations
 
+from dataclasses import dataclass
 from typing import Any
 
 from data_access.answers import Hold
@@ -19,41 +20,34 @@ from data_access.policy import Lane
 from data_access.query.sql import named_dataset
 
 
+@dataclass(frozen=True)
 class Asking:
     """`answering` prices and reopens; `approving` is what answers where a person may have to decide first."""
 
-    def __init__(
-        self,
-        database: Database,
-        governing: Governing,
-        answering: Answering,
-        approving: Approving,
-        open_lane: OpenAnswering,
-    ) -> None:
-        self._database = database
-        self._governing = governing
-        self._answering = answering
-        self._approving = approving
-        self._open = open_lane
+    database: Database
+    governing: Governing
+    answering: Answering
+    approving: Approving
+    open_lane: OpenAnswering
 
     def price(self, asker: Asker, request: Request) -> PriceTag | OpenPrice:
-        return (self._open if self._is_open(request) else self._answering).price(asker, request)
+        return (self.open_lane if self._is_open(request) else self.answering).price(asker, request)
 
     def answer(self, asker: Asker, request: Request) -> Answered | Hold:
         """A question to an open dataset never waits: it takes nothing from anybody."""
-        return (self._open if self._is_open(request) else self._approving).answer(asker, request)
+        return (self.open_lane if self._is_open(request) else self.approving).answer(asker, request)
 
     def reopen(self, asker: Asker, answer_id: str) -> Answered:
         """The same bytes again, whichever lane they came from."""
-        return self._answering.reopen(asker, answer_id)
+        return self.answering.reopen(asker, answer_id)
 
     def _is_open(self, request: Request) -> bool:
         name = named_dataset(request.sql) if request.sql is not None else _named(request.plan)
         if name is None:
             # Whatever is not known to be open is the private lane's to refuse.
             return False
-        with self._database.reading() as connection:
-            return self._governing.lane(connection, name) is Lane.OPEN
+        with self.database.reading() as connection:
+            return self.governing.lane(connection, name) is Lane.OPEN
 
 
 def _named(plan: Any) -> str | None:

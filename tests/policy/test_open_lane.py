@@ -89,7 +89,7 @@ def test_a_policy_that_says_open_in_the_database_alone_opens_nothing(workspace: 
 
 def test_the_open_lane_itself_refuses_what_is_private(workspace: Workspace) -> None:
     """Asked past the dispatcher: no policy in force, no rows."""
-    open_lane = workspace.parts.asking._open
+    open_lane = workspace.parts.asking.open_lane
     for asked in ({"dataset": "rides", "rows": ["gu"]}, BY_GU):
         with pytest.raises(CivicError) as refused:
             open_lane.answer(ANN, request(asked))
