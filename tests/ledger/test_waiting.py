@@ -285,7 +285,7 @@ def test_a_seat_can_neither_approve_its_own_question_nor_go_round_by_the_room(wo
         {"team": "run"},
         {"asker": replace(ANN, name="eve", teams=frozenset({"bike", "run"}))},
     ],
-    ids=str,
+    ids=lambda other: "-".join(other),
 )
 def test_another_body_than_the_approved_one_waits_anew(workspace: Workspace, other: dict[str, Any]) -> None:
     caps = [
