@@ -13,7 +13,7 @@ from __future__ import annotations
 import time
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import partial
 from pathlib import Path
 from tempfile import TemporaryDirectory
@@ -101,6 +101,10 @@ def private(rides: int, rounds: int) -> list[Figure]:
         _kept, plain = _plain_table(ours, policy, scratch)
         small = _timed(ours, FIRST, plain, rounds)
         plain.close()
+    if rides >= LARGE:
+        # One run of the larger size tells both bars.
+        figures += _figures(replace(FIRST, name=f"{FIRST.name}, a tenth of the rides"), small, rides // 10)
+        figures += against_opendp(rides // 10, small.ours, rounds)
     large = timed[FIRST.name]
     further = (large.ours - small.ours) / (large.plain - small.plain)
     figures.append(at_most("a further row: ours ÷ plain", further, "×", 1))
