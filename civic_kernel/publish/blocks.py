@@ -189,7 +189,7 @@ def _exact_columns(frames: Sequence[pd.DataFrame]) -> dict[str, str]:
 
     origins = [origin for frame in frames if (origin := frame.attrs.get(KEY))]
     # A gu that is a key of one source and stands in the rows of another is the key of what they make together.
-    keys = {name for origin in origins for name in origin["keys"]}
+    keys = {name for origin in origins for name in origin.get("keys", ())}
     found = {n: "value" for origin in origins for n in origin.get("values", ()) if n not in keys}
     return found | {
         n: "measure" for origin in origins if origin.get("lane") == OPEN for n in origin["measures"]

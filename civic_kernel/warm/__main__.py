@@ -5,7 +5,6 @@ from __future__ import annotations
 import argparse
 import os
 import sys
-import tempfile
 from pathlib import Path
 
 from civic_kernel.warm.limits import find_cgroups
@@ -27,12 +26,14 @@ def main(argv: list[str]) -> int:
     parser.add_argument("--reports", type=int, default=-1)
     parser.add_argument("--cgroup", default="")
     told = parser.parse_args(argv)
-    with tempfile.TemporaryDirectory(prefix="civic-warm-") as home:
-        prepare_environment(home)
-        preload()
-        cgroups = find_cgroups(told.cgroup) if told.cgroup else None
-        rules = Rules(told.uids[0], told.uids[1], told.runs, told.reports)
-        Template(told.socket, rules, cgroups).serve()
+    # Beside the socket, so that the next template finds the list of fonts, and a killed one leaves nothing behind.
+    home = told.socket.parent / ".home"
+    home.mkdir(mode=0o700, exist_ok=True)
+    prepare_environment(str(home))
+    preload()
+    cgroups = find_cgroups(told.cgroup) if told.cgroup else None
+    rules = Rules(told.uids[0], told.uids[1], told.runs, told.reports)
+    Template(told.socket, rules, cgroups).serve()
     return 0
 
 

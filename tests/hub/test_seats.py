@@ -128,7 +128,7 @@ def test_a_seat_cannot_look_into_or_signal_the_processes_of_others(hub, expert, 
 def test_a_seats_environment_is_the_allow_list_and_nothing_else(expert):
     names = set(json.loads(expert.run("import os, json; print(json.dumps(sorted(os.environ)))")))
     ours = {n for n in names if n.startswith("CIVIC_")}
-    assert ours == {"CIVIC_GATEWAY_URL", "CIVIC_LANGUAGE", "CIVIC_PURPOSE", "CIVIC_TEAM"}
+    assert ours == {"CIVIC_GATEWAY_URL", "CIVIC_LANGUAGE", "CIVIC_PURPOSE", "CIVIC_TEAM", "CIVIC_WARM_SOCKET"}
     assert not {n for n in names if "DATABASE" in n or "CONFIGPROXY" in n}
     assert (
         expert.run("import os; print(os.environ['CIVIC_TEAM'], os.environ['CIVIC_LANGUAGE'])") == "river ko"

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import os
 import tempfile
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
@@ -21,6 +22,15 @@ import civic_kernel as civic
 rides = civic.dataset("bike_rides")
 rides.by(rides.start_gu).agg(rides=civic.count()).ask({"rho": "0.01"}, quiet=True)
 """
+
+
+@pytest.fixture(autouse=True)
+def temp(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
+    """A folder for temporary files that no other test writes to at the same time."""
+    with tempfile.TemporaryDirectory(prefix="civic-run-test-") as folder:
+        Path(folder).chmod(0o711)
+        monkeypatch.setattr(tempfile, "tempdir", folder)
+        yield
 
 
 def folders_in_temp() -> set[str]:

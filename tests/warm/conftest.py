@@ -5,7 +5,6 @@ import os
 import shutil
 import socket
 import subprocess
-import sys
 import tempfile
 import time
 from pathlib import Path
@@ -13,6 +12,7 @@ from pathlib import Path
 import pytest
 
 from civic_kernel import warm
+from hub_config.settings import PYTHON
 
 ROOT = Path(__file__).resolve().parents[2]
 #: The template's program with nothing preloaded: what is tested is who may become whom, not pandas.
@@ -37,8 +37,9 @@ class Running:
         self.folder = folder
         self.socket = str(folder / "s")
         self.process = subprocess.Popen(
-            [sys.executable, "-c", BARE, self.socket, *arguments],
-            cwd=ROOT,
+            # What is installed, and from no folder: a child may not be able to read the checkout.
+            [PYTHON, "-P", "-c", BARE, self.socket, *arguments],
+            cwd=folder,
             env={"PATH": os.environ["PATH"], "SECRET_OF_THE_HUB": "x", "JUPYTERHUB_API_TOKEN": "x"},
             stderr=subprocess.PIPE,
         )

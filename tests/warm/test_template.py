@@ -221,7 +221,6 @@ def test_nobody_takes_more_children_than_her_share(template):
 @as_root
 def test_a_person_who_asks_for_a_neighbours_process_is_refused_over_the_real_socket(template):
     code = f"""
-import sys; sys.path.insert(0, {str(ROOT)!r})
 from civic_kernel import warm
 for uid in ({ALICE}, {BOB}, 0):
     request = warm.Request(warm.Kind.KERNEL, ("kernel", "--version"), {{}}, "/", uid=uid)
