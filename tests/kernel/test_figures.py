@@ -229,6 +229,8 @@ def test_one_finger_scrolls_the_page_and_nothing_is_wider_than_a_phone(chromium:
     page, _, said = open_page(chromium, html, tmp_path, **phone)
     inside = page.frames[1]
     inside.wait_for_selector("path.leaflet-interactive")
+    # Leaflet draws first; what a finger does is set by the script after it.
+    inside.wait_for_selector(".cv-fingers .cv-touch")
     touch = inside.evaluate("getComputedStyle(document.querySelector('.leaflet-container')).touchAction")
     assert sorted(touch.split()) == ["pan-x", "pan-y"]
     assert inside.locator(".cv-touch").is_visible()
