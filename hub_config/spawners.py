@@ -172,22 +172,23 @@ class WarmSpawner(SeatSpawner):
         notice = None if settings.isolated else text(account.language, "banner.shared")
         if notice is not None:
             _write_banner(home, notice)
-        request = warm.Request(
-            kind=warm.Kind.SEAT,
+        limits = warm.Limits(
+            memory=int(self.mem_limit or 0), cpu=int((self.cpu_limit or 0) * 100), processes=MAX_PROCESSES
+        )
+        order = (
+            warm.Order(warm.Kind.SEAT, uid=account.uid, limits=limits)
+            if settings.is_root
+            else warm.Order(warm.Kind.SEAT)
+        )
+        letter = warm.Letter(
             argv=("jupyterhub-singleuser", *self.get_args()),
             env=self.get_env(),
             cwd=str(home),
-            uid=account.uid if settings.is_root else -1,
             log=str(home / ".server.log"),
             folders=(*FOLDERS, ".collaboration") if account.is_room else FOLDERS,
-            limits=warm.Limits(
-                memory=int(self.mem_limit or 0), cpu=int((self.cpu_limit or 0) * 100), processes=MAX_PROCESSES
-            )
-            if settings.is_root
-            else warm.Limits(),
         )
         try:
-            child = await asyncio.to_thread(warm.ask, str(warm_socket(settings)), request)
+            child = await asyncio.to_thread(warm.ask, str(warm_socket(settings)), order, letter)
         except (warm.NoTemplate, warm.Refused) as fault:
             self.log.warning(
                 "starting %s without the template: %s", account.name, fault or "it does not answer"

@@ -33,10 +33,7 @@ class WarmProcess:
         self.pid = child.pid
 
     def poll(self) -> int | None:
-        if self._child.is_alive():
-            return None
-        self._child.close()
-        return 0
+        return None if self._child.is_alive() else 0
 
     def wait(self, timeout: float | None = None) -> int:
         end = None if timeout is None else time.monotonic() + timeout
@@ -63,15 +60,13 @@ class WarmProvisioner(LocalProvisioner):
         socket = warm_socket()
         arguments = _arguments(cmd)
         if socket and arguments is not None:
-            request = warm.Request(
-                kind=warm.Kind.KERNEL,
+            letter = warm.Letter(
                 argv=("ipykernel", *arguments),
                 env=kernel_environment(kwargs.get("env")),
                 cwd=str(kwargs.get("cwd") or Path.cwd()),
-                follows=True,
             )
             try:
-                child = warm.ask(socket, request, (1, 2), keep=True)
+                child = warm.ask(socket, warm.Order(warm.Kind.KERNEL, follows=True), letter, (1, 2))
             except (warm.NoTemplate, warm.Refused) as fault:
                 self.log.warning("civic: a kernel starts without the template (%s)", fault or "no answer")
             else:

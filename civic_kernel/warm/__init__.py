@@ -7,7 +7,7 @@ report runs are forked from it.
     template.py  the process: one thread, a unix socket, requests in, children out
     child.py     what a forked child does between the fork and the first line of its own program
     limits.py    memory, processor and process limits (cgroups of either version)
-    wire.py      the request and the reply on the socket
+    wire.py      order, letter and reply on the socket
     asking.py    the other end: ask for a child, see whether it still runs
 
 Children outlive the template: each is handed to the nearest process that adopts orphans (the workspace's
@@ -15,6 +15,17 @@ supervisor), so a template that dies is replaced while people go on working.
 """
 
 from civic_kernel.warm.asking import Child, NoTemplate, Refused, ask, is_alive, send_signal
-from civic_kernel.warm.wire import Kind, Limits, Request
+from civic_kernel.warm.wire import Kind, Letter, Limits, Order
 
-__all__ = ["Child", "Kind", "Limits", "NoTemplate", "Refused", "Request", "ask", "is_alive", "send_signal"]
+__all__ = [
+    "Child",
+    "Kind",
+    "Letter",
+    "Limits",
+    "NoTemplate",
+    "Order",
+    "Refused",
+    "ask",
+    "is_alive",
+    "send_signal",
+]

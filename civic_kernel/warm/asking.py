@@ -7,9 +7,9 @@ import json
 import os
 import signal
 import socket
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 
-from civic_kernel.warm.wire import Request, encode
+from civic_kernel.warm.wire import Letter, Order, encode, seal
 
 #: Thirty requests at once are served one after the other, each in milliseconds.
 PATIENCE_SECONDS = 30.0
@@ -23,50 +23,37 @@ class Refused(Exception):
     """The template will not: its text is one of a few constants."""
 
 
-@dataclass
+@dataclass(frozen=True)
 class Child:
     """A forked process. `started` is its start time in clock ticks: with it a later process that was given
     the same number is not taken for this one."""
 
     pid: int
     started: int
-    #: Kept open as long as the child shall follow its asker.
-    connection: socket.socket | None = field(default=None, repr=False)
 
     def is_alive(self) -> bool:
         return is_alive(self.pid, self.started)
 
-    def close(self) -> None:
-        """Let go of the connection; a child that follows ends then."""
-        if self.connection is not None:
-            self.connection.close()
-            self.connection = None
 
-
-def ask(path: str, request: Request, files: tuple[int, ...] = (), *, keep: bool = False) -> Child:
+def ask(path: str, order: Order, letter: Letter, files: tuple[int, ...] = ()) -> Child:
     """A new child of the template at `path`, given `files` as 1, 2 (and 3).
 
-    Blocks for milliseconds. `keep`: leave the connection open, for a child that follows. Raises NoTemplate and
-    Refused.
+    Blocks for milliseconds. Raises NoTemplate and Refused.
     """
-    connection = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM)
+    sealed = seal(letter)
     try:
-        connection.settimeout(PATIENCE_SECONDS)
-        connection.connect(path)
-        line = encode(request)
-        if socket.send_fds(connection, [line], list(files)) != len(line):
-            raise NoTemplate()
-        told = json.loads(_line(connection))
+        with socket.socket(socket.AF_UNIX, socket.SOCK_STREAM) as connection:
+            connection.settimeout(PATIENCE_SECONDS)
+            connection.connect(path)
+            socket.send_fds(connection, [encode(order)], [sealed, *files])
+            told = json.loads(_line(connection))
     except (OSError, ValueError):
-        connection.close()
         raise NoTemplate() from None
+    finally:
+        os.close(sealed)
     if "refused" in told:
-        connection.close()
         raise Refused(str(told["refused"]))
-    child = Child(int(told["pid"]), int(told["started"]), connection)
-    if not keep:
-        child.close()
-    return child
+    return Child(int(told["pid"]), int(told["started"]))
 
 
 def _line(connection: socket.socket) -> bytes:

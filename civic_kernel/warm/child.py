@@ -8,6 +8,7 @@ imported as root.
 from __future__ import annotations
 
 import ctypes
+import fcntl
 import gc
 import importlib
 import os
@@ -22,7 +23,7 @@ import time
 from collections.abc import Sequence
 
 from civic_kernel.warm.limits import Cgroups
-from civic_kernel.warm.wire import Kind, Request
+from civic_kernel.warm.wire import Kind, Letter, Order, unseal
 
 PR_SET_PDEATHSIG = 1
 PR_SET_DUMPABLE = 4
@@ -32,69 +33,68 @@ _libc = ctypes.CDLL(None, use_errno=True)
 
 
 def live(
-    request: Request,
+    order: Order,
     uid: int | None,
     files: Sequence[int],
     follow: int | None,
     ready: socket.socket,
     cgroups: Cgroups | None,
 ) -> int:
-    """Become the child that `request` describes and run its program; its exit code.
+    """Become the child that `order` describes, open the letter (the first of `files`), run its program; its exit code.
 
-    `uid` is None where there is no root to drop from. `files` become 1, 2 (and 3). `follow` is a pidfd: this
-    process ends with that one. One byte on `ready` says that the child is there and is who it should be.
+    `uid` is None where there is no root to drop from. The other `files` become 1, 2 (and 3). `follow` is a pidfd:
+    this process ends with that one. One byte on `ready` says that the child is there and is who it should be.
     """
     os.setsid()
-    _take_files(files, [ready.fileno(), *([follow] if follow is not None else [])])
+    sealed = _take_files(files, [ready.fileno(), *([follow] if follow is not None else [])])
     resource.setrlimit(resource.RLIMIT_CORE, (0, 0))
     if cgroups is not None and uid is not None:
         cgroups.join(uid, os.getpid())
     if uid is not None:
-        if request.limits.processes:
-            most = request.limits.processes
+        if order.limits.processes:
+            most = order.limits.processes
             resource.setrlimit(resource.RLIMIT_NPROC, (most, most))
-        _become(uid, request.groups)
+        _become(uid, order.groups)
     _end_with_parent()
     if follow is not None:
         threading.Thread(target=_end_with, args=(follow,), name="follow", daemon=True).start()
     ready.sendall(b"+")
     ready.close()
 
+    letter = unseal(sealed)
+    os.close(sealed)
     os.umask(0o077)
-    os.chdir(request.cwd)
-    for folder in request.folders:
+    os.chdir(letter.cwd)
+    for folder in letter.folders:
         os.makedirs(folder, mode=0o700, exist_ok=True)
-    if request.log:
+    if letter.log:
         # The folder is the person's, who may have put a link there.
-        log = os.open(request.log, os.O_WRONLY | os.O_CREAT | os.O_TRUNC | os.O_NOFOLLOW, 0o600)
+        log = os.open(letter.log, os.O_WRONLY | os.O_CREAT | os.O_TRUNC | os.O_NOFOLLOW, 0o600)
         os.dup2(log, 1)
         os.dup2(log, 2)
         os.close(log)
-    _start_anew(request)
-    return _PROGRAMS[request.kind](list(request.argv))
+    _start_anew(letter)
+    return _PROGRAMS[order.kind](list(letter.argv))
 
 
-def _take_files(files: Sequence[int], keep: Sequence[int]) -> None:
+def _take_files(files: Sequence[int], keep: Sequence[int]) -> int:
+    """Puts standard input and what was given in its places and closes the rest; where the letter lies now."""
     null = os.open(os.devnull, os.O_RDWR)
-    given = [null, *files]
+    letter, *given = files
+    given = [null, *given]
     given += [null] * (3 - len(given))
     # Through high numbers first, so that no target is overwritten before it was copied.
-    high = [_above(descriptor) for descriptor in given]
+    sealed, *high = [fcntl.fcntl(descriptor, fcntl.F_DUPFD, 64) for descriptor in (letter, *given)]
     for target, descriptor in enumerate(high):
         os.dup2(descriptor, target)
-    kept = {*range(len(given)), *keep}
+    kept = {*range(len(given)), sealed, *keep}
     for name in os.listdir("/proc/self/fd"):
         if int(name) not in kept:
             try:
                 os.close(int(name))
             except OSError:
                 continue  # the listing's own
-
-
-def _above(descriptor: int) -> int:
-    import fcntl
-
-    return fcntl.fcntl(descriptor, fcntl.F_DUPFD, 64)
+    return sealed
 
 
 def _become(uid: int, groups: Sequence[int]) -> None:
@@ -131,21 +131,20 @@ def _end_with(follow: int) -> None:
     os.killpg(0, signal.SIGKILL)
 
 
-def _start_anew(request: Request) -> None:
+def _start_anew(letter: Letter) -> None:
     """A clean process: environment, signals, randomness, and all that remembers the template's."""
     os.environ.clear()
-    os.environ.update(request.env)
+    os.environ.update(letter.env)
     time.tzset()
-    for number in (signal.SIGTERM, signal.SIGCHLD, signal.SIGPIPE, signal.SIGHUP):
+    for number in (signal.SIGTERM, signal.SIGCHLD, signal.SIGHUP):
         signal.signal(number, signal.SIG_DFL)
-    signal.signal(signal.SIGPIPE, signal.SIG_IGN)  # as Python itself begins
     signal.signal(signal.SIGINT, signal.default_int_handler)
     signal.set_wakeup_fd(-1)
     random.seed()
     numpy = sys.modules.get("numpy.random")
     if numpy is not None:
         numpy.seed(int.from_bytes(os.urandom(4), "big"))
-    sys.argv = list(request.argv)
+    sys.argv = list(letter.argv)
     sys.path[:] = [entry for entry in sys.path if entry not in ("", ".")]
     # The template's own streams, whose numbers are the child's files by now; nothing of its is left in them.
     sys.stdout.reconfigure(line_buffering=True)  # type: ignore[union-attr]  # a text stream from the start

@@ -27,12 +27,14 @@ from pathlib import Path
 from civic_kernel.warm.asking import start_time
 from civic_kernel.warm.child import live, wait_for_adoption
 from civic_kernel.warm.limits import Cgroups
-from civic_kernel.warm.wire import MOST_BYTES, MOST_FILES, Malformed, Peer, Request, decode, peer_of, reply
+from civic_kernel.warm.wire import MOST_BYTES, MOST_FILES, Malformed, Order, Peer, decode, peer_of, reply
 
 #: Children of one uid that run at once: a seat's server, its kernels, and room to restart them.
 MOST_CHILDREN = 24
 #: An asker that does not finish its line within this is let go.
 LINE_SECONDS = 5.0
+#: Askers of one uid that wait at once. The Hub asks for thirty seats in the same moment.
+MOST_ASKERS = 100
 
 
 @dataclass(frozen=True)
@@ -44,47 +46,34 @@ class Rules:
     first_run: int
     reports: int = -1
 
-    def reason_against(self, peer: Peer, request: Request) -> str | None:
+    def reason_against(self, peer: Peer, order: Order) -> str | None:
         """Why `peer` may not have this child; None where it may."""
-        uid = request.uid if request.uid != -1 else peer.uid
+        uid = order.uid if order.uid != -1 else peer.uid
         if os.geteuid() != 0:
-            if peer.uid != os.geteuid() or uid != peer.uid or request.groups:
+            if peer.uid != os.geteuid() or uid != peer.uid or order.groups:
                 return "not yours"
             return None
         if uid == 0 or not self.first_uid <= uid < self.end_uid:
             return "no such user"
         if peer.uid == 0:
             return None
-        if any((request.limits.memory, request.limits.cpu, request.limits.processes)):
+        if any((order.limits.memory, order.limits.cpu, order.limits.processes)):
             return "limits are the workspace's"
         if peer.uid == self.reports:
-            return None if uid >= self.first_run and not request.groups else "not yours"
-        if uid != peer.uid or not set(request.groups) <= peer.groups:
+            return None if uid >= self.first_run and not order.groups else "not yours"
+        if uid != peer.uid or not set(order.groups) <= peer.groups:
             return "not yours"
         return None
 
 
 @dataclass
-class _Connection:
-    """An asker, and later its child."""
+class _Asker:
+    """Somebody who has connected and not been answered yet."""
 
-    socket: socket.socket
     peer: Peer
     since: float
     got: bytes = b""
     files: list[int] = field(default_factory=list)
-    #: A pidfd: readable when the child has ended.
-    child: int | None = None
-    uid: int = -1
-
-    def close(self) -> None:
-        self.close_files()
-        self.socket.close()
-
-    def close_files(self) -> None:
-        for descriptor in self.files:
-            os.close(descriptor)
-        self.files.clear()
 
 
 class Template:
@@ -95,7 +84,7 @@ class Template:
         self._rules = rules
         self._cgroups = cgroups
         self._selector = selectors.DefaultSelector()
-        self._connections: dict[int, _Connection] = {}
+        self._askers: dict[socket.socket, _Asker] = {}
         self._running: Counter[int] = Counter()
         self._stopped = False
 
@@ -133,76 +122,75 @@ class Template:
         with contextlib.suppress(OSError):
             connected, _ = listener.accept()
             connected.setblocking(False)
-            self._connections[connected.fileno()] = _Connection(
-                connected, peer_of(connected), time.monotonic()
-            )
+            peer = peer_of(connected)
+            if sum(asker.peer.uid == peer.uid for asker in self._askers.values()) >= MOST_ASKERS:
+                # Whoever opens connections without end would take the descriptors that others need.
+                connected.close()
+                return
+            self._askers[connected] = _Asker(peer, time.monotonic())
             self._selector.register(connected, selectors.EVENT_READ, self._read)
 
     def _drop_the_slow(self) -> None:
         now = time.monotonic()
-        for one in list(self._connections.values()):
-            if one.child is None and now - one.since > LINE_SECONDS:
-                self._let_go(one)
+        for connected in [c for c, asker in self._askers.items() if now - asker.since > LINE_SECONDS]:
+            self._let_go(connected)
 
     def _read(self, connected: socket.socket) -> None:
-        one = self._connections[connected.fileno()]
+        asker = self._askers[connected]
         try:
             got, files, flags, _ = socket.recv_fds(connected, MOST_BYTES, MOST_FILES)
         except BlockingIOError:
             return
         except OSError:
             got, files, flags = b"", [], 0
-        if flags & socket.MSG_CTRUNC:  # more files than there may be; the system has closed the rest
-            got = b""
-        one.files += files
-        one.got += got
-        if one.child is not None or not got or len(one.got) > MOST_BYTES or len(one.files) > MOST_FILES:
-            # Nothing is said after the request: this is the asker's end.
-            self._let_go(one)
-        elif one.got.endswith(b"\n"):
-            self._answer(one)
+        asker.files += files
+        asker.got += got
+        # MSG_CTRUNC: more files than there may be at once; the system has closed the rest.
+        excess = len(asker.got) > MOST_BYTES or len(asker.files) > MOST_FILES
+        if not got or excess or flags & socket.MSG_CTRUNC:
+            self._let_go(connected)
+        elif asker.got.endswith(b"\n"):
+            reply(connected, self._answer(asker))
+            self._let_go(connected)
 
-    def _answer(self, one: _Connection) -> None:
-        connected = one.socket
+    def _answer(self, asker: _Asker) -> dict[str, int | str]:
         try:
-            request = decode(one.got)
-            reason = self._rules.reason_against(one.peer, request)
+            order = decode(asker.got)
         except Malformed as fault:
-            reason = str(fault)
-        uid = one.peer.uid if reason or request.uid == -1 else request.uid
+            return {"refused": str(fault)}
+        reason = self._rules.reason_against(asker.peer, order)
+        if reason is None and not asker.files:
+            reason = "no letter"
+        uid = asker.peer.uid if order.uid == -1 else order.uid
         if reason is None and self._running[uid] >= MOST_CHILDREN:
             reason = "too many"
         if reason is not None:
-            reply(connected, {"refused": reason})
-            self._let_go(one)
-            return
+            return {"refused": reason}
         try:
-            pid, one.child = self._fork(one, request, uid)
-            started = start_time(pid)
+            pid, child = self._fork(asker, order, uid)
         except OSError:
-            reply(connected, {"refused": "could not start"})
-            self._let_go(one)
-            return
-        one.uid = uid
+            return {"refused": "could not start"}
         self._running[uid] += 1
-        self._selector.register(one.child, selectors.EVENT_READ, lambda _: self._ended(one))
-        one.close_files()
-        reply(connected, {"pid": pid, "started": started})
+        self._selector.register(child, selectors.EVENT_READ, lambda child: self._ended(child, uid))
+        try:
+            return {"pid": pid, "started": start_time(pid)}
+        except OSError:  # it has ended already
+            return {"refused": "could not start"}
 
-    def _fork(self, one: _Connection, request: Request, uid: int) -> tuple[int, int]:
+    def _fork(self, asker: _Asker, order: Order, uid: int) -> tuple[int, int]:
         """The child's pid and a pidfd. It is a grandchild: its parent ends at once, so that it is adopted by the
         workspace's supervisor and does not end with this template. Raises OSError."""
         as_root = os.geteuid() == 0
-        if as_root and self._cgroups is not None and one.peer.uid == 0:
-            self._cgroups.make(uid, request.limits)
-        follow = os.pidfd_open(one.peer.pid) if request.follows else None
+        if as_root and self._cgroups is not None and asker.peer.uid == 0:
+            self._cgroups.make(uid, order.limits)
+        follow = os.pidfd_open(asker.peer.pid) if order.follows else None
         ours, theirs = socket.socketpair()
         ours.settimeout(LINE_SECONDS)
         between = os.fork()
         if between == 0:
             status = 1
             with contextlib.suppress(BaseException):
-                status = self._in_between(one, request, uid if as_root else None, follow, theirs)
+                status = self._in_between(asker, order, uid if as_root else None, follow, theirs)
             os._exit(status)
         theirs.close()
         if follow is not None:
@@ -220,7 +208,7 @@ class Template:
         return pid, child
 
     def _in_between(
-        self, one: _Connection, request: Request, uid: int | None, follow: int | None, ready: socket.socket
+        self, asker: _Asker, order: Order, uid: int | None, follow: int | None, ready: socket.socket
     ) -> int:
         """In the process between template and child: forks and ends. Returns in this process only."""
         me = os.getpid()
@@ -231,7 +219,7 @@ class Template:
         ready.sendall(b"p%d" % os.getpid())
         status = 1
         try:
-            status = live(request, uid, one.files, follow, ready, self._cgroups)
+            status = live(order, uid, asker.files, follow, ready, self._cgroups)
         except SystemExit as end:
             status = end.code if isinstance(end.code, int) else 0 if end.code is None else 1
         except BaseException:
@@ -242,23 +230,20 @@ class Template:
                 sys.stdout.flush()
             os._exit(status)
 
-    def _ended(self, one: _Connection) -> None:
-        assert one.child is not None
-        self._selector.unregister(one.child)
-        os.close(one.child)
-        one.child = None
-        self._running[one.uid] -= 1
-        if self._cgroups is not None and self._running[one.uid] == 0:
-            self._cgroups.remove(one.uid)
-            del self._running[one.uid]
-        self._let_go(one)
+    def _ended(self, child: int, uid: int) -> None:
+        self._selector.unregister(child)
+        os.close(child)
+        self._running[uid] -= 1
+        if self._running[uid] == 0:
+            del self._running[uid]
+            if self._cgroups is not None:
+                self._cgroups.remove(uid)
 
-    def _let_go(self, one: _Connection) -> None:
-        """Close the connection; its child, if there is one, is still counted."""
-        if one.socket.fileno() in self._connections:
-            del self._connections[one.socket.fileno()]
-            self._selector.unregister(one.socket)
-            one.close()
+    def _let_go(self, connected: socket.socket) -> None:
+        for descriptor in self._askers.pop(connected).files:
+            os.close(descriptor)
+        self._selector.unregister(connected)
+        connected.close()
 
 
 def wait_for_single_thread(patience: float = 10.0) -> None:

@@ -1,22 +1,28 @@
-"""Request and reply on the template's socket: one JSON line each way, and open files beside it.
+"""Request and reply on the template's socket.
 
-A connection carries one request. It stays open until one of the two ends: the asker then knows that its child
-is gone, and a child that `follows` its asker knows the other.
+A request has two parts. The order is one JSON line of numbers, which the template reads. The letter (arguments,
+environment, paths) lies in a sealed file of memory that goes along as a descriptor: the child reads it, after it has
+become the person. So a token in somebody's environment is never in the template's memory, of which every later
+child is a copy.
 """
 
 from __future__ import annotations
 
+import fcntl
 import json
+import os
 import socket
 import struct
 from dataclasses import asdict, dataclass, field
 from enum import StrEnum
 from typing import Any
 
-#: One sendmsg of a unix stream socket; no environment of ours comes near it.
-MOST_BYTES = 60_000
-#: Standard output, standard error and one more, which a run uses for its token.
-MOST_FILES = 3
+#: An order is some two hundred bytes.
+MOST_BYTES = 4_096
+#: Far more than an environment of ours.
+MOST_LETTER = 1_000_000
+#: The letter, standard output, standard error, and one more, which a run uses for its token.
+MOST_FILES = 4
 #: Linux: the supplementary groups of the other end, as they were when it connected.
 SO_PEERGROUPS = 59
 
@@ -38,18 +44,23 @@ class Limits:
 
 
 @dataclass(frozen=True)
-class Request:
-    """What a child shall be. `log` is opened by the child after it has become `uid`; -1: stay who you are."""
+class Letter:
+    """What the child alone reads. `log` and `folders` (in `cwd`) are made as the person."""
 
-    kind: Kind
     argv: tuple[str, ...]
     env: dict[str, str]
     cwd: str
+    log: str = ""
+    folders: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True)
+class Order:
+    """What the template reads. `uid` -1: stay who you are."""
+
+    kind: Kind
     uid: int = -1
     groups: tuple[int, ...] = ()
-    log: str = ""
-    #: Made in `cwd` where they are missing, by the child after it has become `uid`.
-    folders: tuple[str, ...] = ()
     #: End with the process that asked.
     follows: bool = False
     limits: Limits = field(default_factory=Limits)
@@ -68,42 +79,40 @@ class Malformed(ValueError):
     """The request is not one of ours. The text is a constant: it goes to the asker."""
 
 
-def encode(request: Request) -> bytes:
-    """One line. Raises Malformed where it would not fit."""
-    line = json.dumps(asdict(request)).encode() + b"\n"
-    if len(line) > MOST_BYTES:
-        raise Malformed("request too long")
-    return line
+def encode(order: Order) -> bytes:
+    """One line."""
+    return json.dumps(asdict(order)).encode() + b"\n"
 
 
-def decode(line: bytes) -> Request:
+def decode(line: bytes) -> Order:
     """Raises Malformed for anything that `encode` does not make."""
     try:
         raw = json.loads(line)
         limits = Limits(**raw.pop("limits"))
-        request = Request(
-            **{
-                **raw,
-                "kind": Kind(raw["kind"]),
-                "argv": tuple(raw["argv"]),
-                "groups": tuple(raw["groups"]),
-                "folders": tuple(raw["folders"]),
-                "limits": limits,
-            }
-        )
+        raw |= {"kind": Kind(raw["kind"]), "groups": tuple(raw["groups"]), "limits": limits}
+        order = Order(**raw)
     except (ValueError, TypeError, KeyError, AttributeError, RecursionError):
         raise Malformed("not a request") from None
-    texts = (*request.argv, *request.env, *request.env.values(), request.cwd, request.log, *request.folders)
-    numbers = (request.uid, *request.groups, limits.memory, limits.cpu, limits.processes)
-    if (
-        not all(isinstance(text, str) and "\0" not in text for text in texts)
-        or not all(type(number) is int and -1 <= number < 2**40 for number in numbers)
-        or not isinstance(request.follows, bool)
-        or not request.argv
-        or any(not name or "=" in name for name in request.env)
-    ):
+    numbers = (order.uid, *order.groups, limits.memory, limits.cpu, limits.processes)
+    if not all(type(number) is int and -1 <= number < 2**40 for number in numbers):
         raise Malformed("not a request")
-    return request
+    if not isinstance(order.follows, bool):
+        raise Malformed("not a request")
+    return order
+
+
+def seal(letter: Letter) -> int:
+    """A descriptor of a file in memory that holds `letter` and can no longer be changed. The caller closes it."""
+    sealed = os.memfd_create("letter", os.MFD_ALLOW_SEALING | os.MFD_CLOEXEC)
+    os.write(sealed, json.dumps(asdict(letter)).encode())
+    fcntl.fcntl(sealed, fcntl.F_ADD_SEALS, fcntl.F_SEAL_WRITE | fcntl.F_SEAL_GROW | fcntl.F_SEAL_SHRINK)
+    return sealed
+
+
+def unseal(descriptor: int) -> Letter:
+    """Reads it from the beginning, wherever others have read to. Raises ValueError, TypeError or KeyError."""
+    raw = json.loads(os.pread(descriptor, MOST_LETTER, 0))
+    return Letter(**{**raw, "argv": tuple(raw["argv"]), "folders": tuple(raw["folders"])})
 
 
 def peer_of(connection: socket.socket) -> Peer:

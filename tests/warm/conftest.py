@@ -71,7 +71,7 @@ class Running:
                 os.chown(home, uid, uid)
         return home
 
-    def program(self, uid, code, **more):
+    def program(self, uid, code, env=None, **more):
         """A child that runs `code`: a kernel is what a request can ask for, and its start-up file is the person's
         own, so her code runs in it after every step that makes a child."""
         home = self.home(uid)
@@ -87,16 +87,14 @@ class Running:
         if os.geteuid() == 0:
             for path in [home, *home.rglob("*")]:
                 os.chown(path, uid, uid)
-        request = warm.Request(
-            kind=warm.Kind.KERNEL,
+        letter = warm.Letter(
             argv=("kernel", "--ipython-dir", str(home), "--profile-dir", str(home / "profile")),
-            env={"HOME": str(home), "PATH": os.environ["PATH"], "LANG": "C.UTF-8"},
+            env={"HOME": str(home), "PATH": os.environ["PATH"], "LANG": "C.UTF-8", **(env or {})},
             cwd=str(home),
-            uid=uid if os.geteuid() == 0 else -1,
             log=str(home / "log"),
-            **more,
         )
-        return warm.ask(self.socket, request)
+        order = warm.Order(warm.Kind.KERNEL, uid=uid if os.geteuid() == 0 else -1, **more)
+        return warm.ask(self.socket, order, letter)
 
     def printed(self, uid, code, **more):
         """What `code` printed in a child, once it has ended."""
