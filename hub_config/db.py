@@ -1,4 +1,4 @@
-"""The workspace's own tables: persons, roles, teams, rooms, sign-in links. The one home of membership.
+"""The workspace's own tables: persons, teams, rooms, workshops, seats, ways to sign in. The one home of membership.
 
 They may share a PostgreSQL database with JupyterHub's (CIVIC_HUB_DATABASE_URL): every name starts with
 `workspace_`, the Alembic version table included, so neither side's migrations see the other's. The vault
@@ -24,6 +24,7 @@ from sqlalchemy import (
     PrimaryKeyConstraint,
     String,
     Table,
+    UniqueConstraint,
     create_engine,
     event,
 )
@@ -82,6 +83,14 @@ memberships = Table(
     metadata,
     Column("person_id", ForeignKey(persons.c.id, ondelete="CASCADE"), nullable=False),
     Column("team_id", ForeignKey(teams.c.id, ondelete="CASCADE"), nullable=False),
+    # An observer reads what the team's room shows and neither enters it nor pays from its budget.
+    Column(
+        "kind",
+        String(8),
+        CheckConstraint("kind IN ('member', 'observer')", "kind"),
+        nullable=False,
+        server_default="member",
+    ),
     PrimaryKeyConstraint("person_id", "team_id"),
 )
 
@@ -108,6 +117,100 @@ links = Table(
     Column("created_at", BigInteger, nullable=False),
     Column("expires_at", BigInteger, nullable=False),
     Column("revoked_at", BigInteger),
+    sqlite_autoincrement=True,
+)
+
+workshops = Table(
+    "workspace_workshops",
+    metadata,
+    Column("id", Integer, primary_key=True, autoincrement=True),
+    Column("slug", String(32), nullable=False, unique=True),
+    Column("title", String(120), nullable=False),
+    Column("team_id", ForeignKey(teams.c.id), nullable=False),
+    # The file's name in each home's `examples`; empty: none is opened.
+    Column("notebook", String(200), nullable=False),
+    Column("created_at", BigInteger, nullable=False),
+    Column("ends_at", BigInteger, nullable=False),
+    # Until then the homes stay, and the same cards open them at the team's next workshop.
+    Column("homes_until", BigInteger, nullable=False),
+    Column("ended_at", BigInteger),
+    sqlite_autoincrement=True,
+)
+
+#: A seat is a person (`seat-<workshop>-<nn>`, named after her first workshop); `workshop_id` is the one she is in now.
+seats = Table(
+    "workspace_seats",
+    metadata,
+    Column("id", Integer, primary_key=True, autoincrement=True),
+    Column("person_id", ForeignKey(persons.c.id, ondelete="CASCADE"), nullable=False, unique=True),
+    Column("workshop_id", ForeignKey(workshops.c.id, ondelete="CASCADE"), nullable=False),
+    Column("number", Integer, nullable=False),
+    Column("help_since", BigInteger),
+    UniqueConstraint("workshop_id", "number"),
+    sqlite_autoincrement=True,
+)
+
+cards = Table(
+    "workspace_cards",
+    metadata,
+    Column("id", Integer, primary_key=True, autoincrement=True),
+    Column("seat_id", ForeignKey(seats.c.id, ondelete="CASCADE"), nullable=False, index=True),
+    # Keyed: 60 bits that a person can type could be searched for in a stolen database.
+    Column("code_hmac", String(64), nullable=False, unique=True),
+    Column("created_at", BigInteger, nullable=False),
+    Column("expires_at", BigInteger, nullable=False),
+    Column("revoked_at", BigInteger),
+    sqlite_autoincrement=True,
+)
+
+#: The browsers that showed a seat's card: one is in, others wait for the facilitator's word.
+browsers = Table(
+    "workspace_browsers",
+    metadata,
+    Column("id", Integer, primary_key=True, autoincrement=True),
+    Column("seat_id", ForeignKey(seats.c.id, ondelete="CASCADE"), nullable=False),
+    Column("browser_sha256", String(64), nullable=False),
+    Column(
+        "state",
+        String(8),
+        CheckConstraint("state IN ('in', 'waiting', 'out')", "state"),
+        nullable=False,
+    ),
+    Column("since", BigInteger, nullable=False),
+    UniqueConstraint("seat_id", "browser_sha256"),
+    sqlite_autoincrement=True,
+)
+
+passwords = Table(
+    "workspace_passwords",
+    metadata,
+    Column("person_id", ForeignKey(persons.c.id, ondelete="CASCADE"), primary_key=True),
+    Column("hash", String(200), nullable=False),
+    Column("set_at", BigInteger, nullable=False),
+)
+
+#: Who a person is at a provider of sign-in (OIDC): its address and its name for her.
+identities = Table(
+    "workspace_identities",
+    metadata,
+    Column("id", Integer, primary_key=True, autoincrement=True),
+    Column("person_id", ForeignKey(persons.c.id, ondelete="CASCADE"), nullable=False),
+    Column("issuer", String(200), nullable=False),
+    Column("subject", String(200), nullable=False),
+    UniqueConstraint("issuer", "subject"),
+    sqlite_autoincrement=True,
+)
+
+#: Who changed whose membership, team or seat; shown to both sides' stewards. Names, since a person may be gone.
+changes = Table(
+    "workspace_changes",
+    metadata,
+    Column("id", Integer, primary_key=True, autoincrement=True),
+    Column("at", BigInteger, nullable=False),
+    Column("by", String(32), nullable=False),
+    Column("what", String(32), nullable=False),
+    Column("subject", String(32), nullable=False),
+    Column("team", String(32), nullable=False),
     sqlite_autoincrement=True,
 )
 

@@ -6,7 +6,8 @@ from typing import Any
 
 from jupyterhub.app import JupyterHub
 
-from hub_config.pages import with_pages
+from hub_config.pages.common import with_pages
+from hub_config.pages.table import HANDLERS
 
 
 class CivicHub(JupyterHub):  # type: ignore[misc]
@@ -16,6 +17,8 @@ class CivicHub(JupyterHub):  # type: ignore[misc]
 
     def init_handlers(self) -> None:
         super().init_handlers()
+        # In front: JupyterHub's own table ends with what answers every other address.
+        self.handlers[:0] = self.add_url_prefix(self.hub_prefix, list(HANDLERS))
         self.handlers: list[tuple[Any, ...]] = [with_pages(entry) for entry in self.handlers]
 
 

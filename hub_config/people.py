@@ -47,7 +47,10 @@ class Account:
     uid: int
     is_room: bool
     roles: tuple[str, ...]
+    #: Slugs of the teams whose budget she may use and whose rooms she may enter (of a room: whose room it is).
     teams: tuple[str, ...]
+    #: Slugs of the teams whose rooms she may only look at.
+    watches: tuple[str, ...] = ()
 
     @property
     def groups(self) -> list[str]:
@@ -237,12 +240,12 @@ class People:
                     .where(db.person_roles.c.person_id == person.id)
                     .order_by(db.person_roles.c.role)
                 ).scalars()
-                slugs = connection.execute(
-                    select(db.teams.c.slug)
+                held = connection.execute(
+                    select(db.teams.c.slug, db.memberships.c.kind)
                     .join(db.memberships, db.memberships.c.team_id == db.teams.c.id)
                     .where(db.memberships.c.person_id == person.id)
                     .order_by(db.teams.c.id)
-                ).scalars()
+                ).all()
                 return Account(
                     name=name,
                     display_ko=person.display_ko,
@@ -251,7 +254,8 @@ class People:
                     uid=self._uid_base + person.uid_offset,
                     is_room=False,
                     roles=tuple(roles),
-                    teams=tuple(slugs),
+                    teams=tuple(slug for slug, kind in held if kind == "member"),
+                    watches=tuple(slug for slug, kind in held if kind == "observer"),
                 )
             room = connection.execute(
                 select(db.rooms.c.id, db.teams)

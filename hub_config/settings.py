@@ -9,6 +9,7 @@ from __future__ import annotations
 import ipaddress
 import json
 import os
+import re
 import sys
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -50,6 +51,8 @@ class Settings:
     gateway_port: int
     public_gateway_port: int
     bind: str
+    #: What people type, where a server with TLS stands in front of the proxy; empty: the proxy's own address.
+    public_url: str
     uid_base: int
     #: The vault side's database. Nothing here opens it: it is handed on to the gateway and to nobody else.
     database_url: str
@@ -85,6 +88,11 @@ class Settings:
         return f"http://{f'[{host}]' if ':' in host else host}:{self.port}"
 
     @property
+    def address(self) -> str:
+        """The workspace's address for people, printed on cards. Ends without a slash."""
+        return self.public_url or self.workspace_url
+
+    @property
     def site_url(self) -> str:
         """The citizen site. Another host name than the workspace's: cookies ignore ports, so under one name
         a script on a public page would be sent the workspace's."""
@@ -108,6 +116,7 @@ class Settings:
             "CIVIC_HOME": str(self.home),
             **{name: str(port) for name, port in self.ports.items()},
             "CIVIC_BIND": self.bind,
+            "CIVIC_PUBLIC_URL": self.public_url,
             "CIVIC_UID_BASE": str(self.uid_base),
             "CIVIC_DATABASE_URL": self.database_url,
             "CIVIC_HUB_DATABASE_URL": self.hub_database_url,
@@ -147,6 +156,15 @@ def _number(env: Mapping[str, str], name: str, default: int, low: int, high: int
         raise SettingInvalid(setting=name, reason=reason) from None
     if not low <= value <= high:
         raise SettingInvalid(setting=name, reason=reason)
+    return value
+
+
+def _address(env: Mapping[str, str], name: str) -> str:
+    value = (env.get(name) or "").rstrip("/")
+    if value and not re.fullmatch(
+        r"https?://[a-z0-9.\-]+(:\d{1,5})?|https?://\[[0-9a-f:]+\](:\d{1,5})?", value
+    ):
+        raise SettingInvalid(setting=name, reason="address")
     return value
 
 
@@ -191,6 +209,7 @@ def read_settings(env: Mapping[str, str] | None = None) -> Settings:
         gateway_port=gateway_port,
         public_gateway_port=public_gateway_port,
         bind=bind,
+        public_url=_address(env, "CIVIC_PUBLIC_URL"),
         uid_base=uid_base,
         database_url=env.get("CIVIC_DATABASE_URL") or "",
         hub_database_url=env.get("CIVIC_HUB_DATABASE_URL") or "",

@@ -1,4 +1,4 @@
-"""Sentences of the workspace's pages and commands: `templates/locale/<language>/workspace.po`, by key.
+"""Sentences of the workspace's pages and commands: `templates/locale/<language>/*.po` of DOMAINS, by key.
 
 The vault side has a module of the same shape; the sides share no code, only the files' form. Keys are equal
 in both languages (tests/hub/test_texts.py), so a missing one is a fault of ours and may raise.
@@ -13,7 +13,8 @@ from typing import Literal
 
 Language = Literal["ko", "en"]
 LANGUAGES: tuple[Language, ...] = ("ko", "en")
-DOMAIN = "workspace"
+#: A file for each part; a key stands in one of them only.
+DOMAINS = ("workspace", "sign_in", "workshops", "teams", "limits", "operations")
 
 
 def shared_folder(name: str) -> Path:
@@ -24,11 +25,17 @@ def shared_folder(name: str) -> Path:
 
 @cache
 def catalog(language: Language) -> dict[str, str]:
-    """All texts of one language."""
+    """All texts of one language. Raises ValueError for a key that stands in two files."""
     from babel.messages.pofile import read_po
 
-    with (shared_folder("templates") / "locale" / language / f"{DOMAIN}.po").open("rb") as file:
-        return {str(m.id): str(m.string) for m in read_po(file, locale=language) if m.id}
+    texts: dict[str, str] = {}
+    for domain in DOMAINS:
+        with (shared_folder("templates") / "locale" / language / f"{domain}.po").open("rb") as file:
+            found = {str(m.id): str(m.string) for m in read_po(file, locale=language) if m.id}
+        if twice := texts.keys() & found.keys():
+            raise ValueError(f"twice: {sorted(twice)}")
+        texts |= found
+    return texts
 
 
 def text(language: Language, key: str, /, **facts: object) -> str:

@@ -16,13 +16,14 @@ from babel.messages.pofile import read_po
 from civic_kernel import errors as kernel_errors
 from data_access import errors as vault_errors
 from hub_config import errors as hub_errors
+from hub_config.texts import DOMAINS as HUB_DOMAINS
 
 ROOT = Path(__file__).resolve().parents[2]
 LOCALE = ROOT / "templates/locale"
 LANGUAGES = ("ko", "en")
 DOMAINS = sorted({path.stem for path in LOCALE.glob("*/*.po")})
 #: room -> the domain that its `text()` reads without being told, or None where the call names one.
-ROOMS = {"civic_kernel": None, "data_access": None, "hub_config": "workspace"}
+ROOMS = {"civic_kernel": None, "data_access": None, "hub_config": "hub"}
 #: Sentences that give one fact in another form: "2026년 9월", but "September 2026".
 OTHER_FORM = {
     ("report", "months"): {"month", "name"},
@@ -45,6 +46,12 @@ def placeholders(sentence: str) -> set[str]:
 
 TEXTS = {(language, domain): sentences(language, domain) for language in LANGUAGES for domain in DOMAINS}
 KEYS = {domain: set(TEXTS["en", domain]) for domain in DOMAINS}
+# hub_config reads several files as one.
+for language in LANGUAGES:
+    TEXTS[language, "hub"] = {
+        key: said for name in HUB_DOMAINS for key, said in TEXTS[language, name].items()
+    }
+KEYS["hub"] = set(TEXTS["en", "hub"])
 
 
 @dataclass(frozen=True)
@@ -192,7 +199,10 @@ def test_code_gives_the_facts_that_its_sentences_need() -> None:
 @pytest.mark.parametrize("folder", ["report", "citizen", "workspace", "gateway"])
 def test_every_key_that_a_template_asks_for_exists(folder: str) -> None:
     # The pages of the citizen site share the frame of reports: keys in `page.` are theirs.
-    known = KEYS["report"] | KEYS["citizen"] if folder == "citizen" else KEYS[folder]
+    known = {
+        "citizen": KEYS["report"] | KEYS["citizen"],
+        "workspace": KEYS["hub"],
+    }.get(folder) or KEYS[folder]
     files = [path for path in (ROOT / "templates" / folder).rglob("*") if path.suffix in (".html", ".j2")]
     found = {
         key

@@ -5,7 +5,7 @@ from axe_playwright_python.sync_playwright import Axe
 from playwright.sync_api import expect
 
 from hub_config.client import make_link
-from hub_config.pages import make_stylesheet
+from hub_config.pages.common import make_stylesheet
 from hub_config.texts import text
 
 #: Once she is signed in, a person's own setting decides, not her browser's.

@@ -19,7 +19,7 @@ def test_both_languages_have_the_same_keys_and_the_same_facts():
 def test_every_key_that_a_page_or_a_module_names_exists():
     pages = "".join(p.read_text("utf-8") for p in (shared_folder("templates") / "workspace").glob("*.html"))
     named = set(re.findall(r"""\bt\(\s*["']([\w.]+)["']""", pages))
-    for module in CODE.glob("*.py"):
+    for module in CODE.rglob("*.py"):
         named |= set(re.findall(r"""\btext\([\w.]+,\s*"([\w.]+)"[,)]""", module.read_text("utf-8")))
     assert named and named <= catalog("ko").keys(), named - catalog("ko").keys()
 

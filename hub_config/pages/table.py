@@ -1,0 +1,9 @@
+"""Addresses of our own pages under /hub/, and the handler of each."""
+
+from __future__ import annotations
+
+from typing import Any
+
+#: (pattern, handler), as JupyterHub's own table has them. A handler derives from `jupyterhub.handlers.BaseHandler`, or
+#: for the paths under `api/` from `jupyterhub.apihandlers.APIHandler`.
+HANDLERS: list[tuple[str, Any]] = []
