@@ -5,6 +5,7 @@ workspace      a workspace without isolation: register accepted, rides signed fo
 real_workspace the same with isolation, and nothing governed yet: for policies that do not say `synthetic`
 clock          the workspace's clock
 sqlite_only    skips where the workspace's database is no file
+look           checks a page at both widths, and keeps its picture under `--pictures` (tests/pictures.py)
 chromium       a real browser for one module: its event loop must not outlive it, or every later asyncio.run fails
 
 `--database postgresql` puts every workspace's database on a PostgreSQL server (`make test-postgres`): the same
@@ -27,6 +28,7 @@ import pytest
 from playwright.sync_api import Browser, sync_playwright
 
 from tests.factories import FakeClock, Workspace, copy_workspace, make_workspace
+from tests.pictures import Look
 from tests.postgresql import Server, find_programs, serving
 
 #: `--hypothesis-profile whole`, for tests that run only a part of their examples otherwise.
@@ -66,8 +68,14 @@ def chromium() -> Iterator[Browser]:
         browser.close()
 
 
+@pytest.fixture
+def look(request: pytest.FixtureRequest) -> Look:
+    return Look(keep=request.config.getoption("--pictures"))
+
+
 def pytest_addoption(parser: pytest.Parser) -> None:
     parser.addoption("--database", choices=("sqlite", "postgresql"), default="sqlite")
+    parser.addoption("--pictures", action="store_true", help="keep the pictures of pages in docs/pictures")
     parser.addoption("--fuzz", type=int, default=0, metavar="N", help="N times as many examples, new ones")
 
 
