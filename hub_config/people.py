@@ -127,26 +127,14 @@ class People:
         check_roles(name, roles)
         try:
             with self._engine.begin() as connection:
-                last = connection.execute(select(func.max(db.persons.c.uid_offset))).scalar_one()
-                offset = (last or 0) + 1
-                if offset >= SITE_SERVER:
-                    raise PersonRefused(name=name, reason="uids_used_up")
-                person = connection.execute(
-                    insert(db.persons)
-                    .values(
-                        name=name,
-                        display_ko=display_ko,
-                        display_en=display_en,
-                        language=language,
-                        uid_offset=offset,
-                    )
-                    .returning(db.persons.c.id)
-                ).scalar_one()
+                person = insert_person(
+                    connection, name, display_ko=display_ko, display_en=display_en, language=language
+                )
                 for role in roles:
                     connection.execute(insert(db.person_roles).values(person_id=person, role=role))
                 for slug in teams:
                     connection.execute(
-                        insert(db.memberships).values(person_id=person, team_id=_team(connection, slug))
+                        insert(db.memberships).values(person_id=person, team_id=team_id(connection, slug))
                     )
         except IntegrityError:
             raise PersonRefused(name=name, reason="name_taken") from None
@@ -167,7 +155,7 @@ class People:
         with self._engine.begin() as connection:
             count = connection.execute(select(func.count()).select_from(db.rooms)).scalar_one()
             name = f"room-{count + 1:02d}"
-            connection.execute(insert(db.rooms).values(name=name, team_id=_team(connection, team)))
+            connection.execute(insert(db.rooms).values(name=name, team_id=team_id(connection, team)))
         return name
 
     def add_link(self, name: str, *, lifetime_s: float) -> str:
@@ -320,7 +308,32 @@ def _person(connection: Connection, name: str) -> int:
     return int(found)
 
 
-def _team(connection: Connection, slug: str) -> int:
+def insert_person(
+    connection: Connection, name: str, *, display_ko: str, display_en: str, language: Language
+) -> int:
+    """A person's row, under the next uid that was never given; returns its id. The name has been checked. Raises
+    PersonRefused when no uid is left, IntegrityError for a name that is taken."""
+    last = connection.execute(select(func.max(db.persons.c.uid_offset))).scalar_one()
+    offset = (last or 0) + 1
+    if offset >= SITE_SERVER:
+        raise PersonRefused(name=name, reason="uids_used_up")
+    return int(
+        connection.execute(
+            insert(db.persons)
+            .values(
+                name=name,
+                display_ko=display_ko,
+                display_en=display_en,
+                language=language,
+                uid_offset=offset,
+            )
+            .returning(db.persons.c.id)
+        ).scalar_one()
+    )
+
+
+def team_id(connection: Connection, slug: str) -> int:
+    """Raises PersonRefused for an unknown team."""
     found = connection.execute(select(db.teams.c.id).where(db.teams.c.slug == slug)).scalar_one_or_none()
     if found is None:
         raise PersonRefused(name=slug[:40], reason="team_unknown")

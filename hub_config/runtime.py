@@ -10,6 +10,7 @@ from functools import cache
 
 from hub_config.people import People, open_people
 from hub_config.settings import Settings, read_settings
+from hub_config.workshops import Workshops, open_workshops
 
 
 @cache
@@ -20,3 +21,8 @@ def current_settings() -> Settings:
 @cache
 def current_people() -> People:
     return open_people(current_settings())
+
+
+@cache
+def current_workshops() -> Workshops:
+    return open_workshops(current_settings())
