@@ -145,6 +145,19 @@ def make_home(settings: Settings, name: str, uid: int, *, is_room: bool) -> Path
     return home
 
 
+def shipped_notebooks() -> list[str]:
+    """Names of the notebooks that every home is made with."""
+    return sorted(path.name for path in shared_folder("notebooks").glob("*.ipynb"))
+
+
+def set_home_aside(settings: Settings, name: str, now: float) -> None:
+    """The next start makes a new home; the former stays beside it until the seat's homes are cleared. The server
+    must not run. `homes/` is root's, so nobody can put a link in the way."""
+    home = settings.home / "homes" / name
+    if home.is_dir() and not home.is_symlink():
+        home.rename(home.with_name(f".{name}.{int(now)}"))
+
+
 def workshop_notebook(settings: Settings, slug: str, notebook: str) -> Path | None:
     """The file that a workshop's seats start from: the facilitator's own, else one that we ship."""
     own = settings.home / "workshops" / slug / notebook

@@ -268,6 +268,17 @@ class Workshops:
             row = connection.execute(_place(name)).one_or_none()
         return None if row is None else Seat(*row)
 
+    def entered(self, slug: str) -> set[str]:
+        """Names of the seats that a browser is signed in at."""
+        here = db.browsers.c.seat_id.in_(_places(slug).with_only_columns(db.seats.c.id))
+        query = (
+            select(db.persons.c.name)
+            .select_from(db.browsers.join(db.seats).join(db.persons))
+            .where(here, db.browsers.c.state == "in")
+        )
+        with self._engine.connect() as connection:
+            return set(connection.execute(query).scalars())
+
     def over(self) -> list[str]:
         """Names of all seats whose workshop is over: none of their servers has a reason to run."""
         now = int(self._now())
@@ -300,6 +311,11 @@ class Workshops:
 def open_workshops(settings: Settings, now: Callable[[], float] = time.time) -> Workshops:
     """Workshops of the workspace whose folders `hub_config.home.prepare` made."""
     return Workshops(db.open_database(settings), settings, now)
+
+
+def new_seats(workshop: Workshop, seats: list[Seat]) -> list[Seat]:
+    """Those that were made for this workshop; the others came from an earlier one, with their cards."""
+    return [seat for seat in seats if seat.name.startswith(f"seat-{workshop.slug}-")]
 
 
 def read_day(given: str, now: float) -> int:
