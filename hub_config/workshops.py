@@ -17,10 +17,11 @@ from datetime import time as time_of_day
 from typing import Any
 from zoneinfo import ZoneInfo
 
-from sqlalchemy import Connection, Engine, Select, func, insert, or_, select, update
+from sqlalchemy import Connection, Engine, Select, delete, func, insert, not_, select, update
 from sqlalchemy.exc import IntegrityError
 
 from hub_config import db
+from hub_config.cards import is_open
 from hub_config.errors import WorkshopRefused
 from hub_config.people import insert_person
 from hub_config.people import team_id as id_of_team
@@ -137,7 +138,7 @@ class Workshops:
     def _take_over(self, connection: Connection, to: int, team_id: int, now: int, homes_until: int) -> int:
         """Moves the seats of the team's ended workshops here; returns the highest number given. A number stays
         where it is free: it is what stands on the card. The newest workshop's come first."""
-        over = or_(db.workshops.c.ended_at.is_not(None), db.workshops.c.ends_at <= now)
+        over = not_(is_open(now))
         rows = connection.execute(
             select(db.seats.c.id, db.seats.c.number)
             .join(db.workshops, db.workshops.c.id == db.seats.c.workshop_id)
@@ -158,6 +159,8 @@ class Workshops:
                 .values(workshop_id=to, number=number, help_since=None)
             )
             _lengthen_cards(connection, [row.id], homes_until)
+            # Another day, another laptop: the browser of last time is not in.
+            connection.execute(delete(db.browsers).where(db.browsers.c.seat_id == row.id))
         return highest
 
     def extend(self, slug: str, *, ends_at: int, homes_until: int | None = None, by: str = "") -> Workshop:
@@ -243,20 +246,15 @@ class Workshops:
 
     def workshop_of(self, seat: str) -> Workshop | None:
         """The workshop that a seat is in, open or over; None for everybody who is no seat."""
-        query = (
-            _workshops()
-            .join(db.seats, db.seats.c.workshop_id == db.workshops.c.id)
-            .join(db.persons, db.persons.c.id == db.seats.c.person_id)
-            .where(db.persons.c.name == seat)
-        )
         with self._engine.connect() as connection:
-            row = connection.execute(query).one_or_none()
+            row = connection.execute(_of_seat(seat)).one_or_none()
         return None if row is None else Workshop(*row)
 
     def open_for(self, seat: str) -> Workshop | None:
         """The seat's workshop while it is open; None when it is over, and for everybody who is no seat."""
-        workshop = self.workshop_of(seat)
-        return workshop if workshop is not None and workshop.is_open(self._now()) else None
+        with self._engine.connect() as connection:
+            row = connection.execute(_of_seat(seat).where(is_open(self._now()))).one_or_none()
+        return None if row is None else Workshop(*row)
 
     def seats(self, slug: str) -> list[Seat]:
         """The seats of a workshop, by number."""
@@ -286,7 +284,7 @@ class Workshops:
             select(db.persons.c.name)
             .join(db.seats, db.seats.c.person_id == db.persons.c.id)
             .join(db.workshops, db.workshops.c.id == db.seats.c.workshop_id)
-            .where(or_(db.workshops.c.ended_at.is_not(None), db.workshops.c.ends_at <= now))
+            .where(not_(is_open(now)))
         )
         with self._engine.connect() as connection:
             return list(connection.execute(query).scalars())
@@ -299,7 +297,7 @@ class Workshops:
             .join(db.seats, db.seats.c.person_id == db.persons.c.id)
             .join(db.workshops, db.workshops.c.id == db.seats.c.workshop_id)
             .where(
-                or_(db.workshops.c.ended_at.is_not(None), db.workshops.c.ends_at <= now),
+                not_(is_open(now)),
                 db.workshops.c.homes_until <= now,
             )
             .order_by(db.persons.c.id)
@@ -390,6 +388,15 @@ def _workshops() -> Select[Any]:
         db.workshops.c.homes_until,
         db.workshops.c.ended_at,
     ).select_from(db.workshops.join(db.teams, db.teams.c.id == db.workshops.c.team_id))
+
+
+def _of_seat(seat: str) -> Select[Any]:
+    return (
+        _workshops()
+        .join(db.seats, db.seats.c.workshop_id == db.workshops.c.id)
+        .join(db.persons, db.persons.c.id == db.seats.c.person_id)
+        .where(db.persons.c.name == seat)
+    )
 
 
 def _seats() -> Select[Any]:
