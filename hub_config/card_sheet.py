@@ -29,7 +29,9 @@ class Printed:
 
 def cards_of(cards: Cards, workshop: Workshop, seats: list[Seat]) -> list[Card]:
     """A good card of each seat: the one it has, else a new one."""
-    return [cards.again(seat.name) or cards.make(seat.name, expires_at=workshop.homes_until) for seat in seats]
+    return [
+        cards.again(seat.name) or cards.make(seat.name, expires_at=workshop.homes_until) for seat in seats
+    ]
 
 
 def sheet_facts(

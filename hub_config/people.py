@@ -20,12 +20,14 @@ from sqlalchemy.exc import IntegrityError
 from hub_config import db
 from hub_config.errors import PersonRefused
 from hub_config.roles import (
+    FACILITATE,
     ROOMS_GROUP,
     check_person_name,
     check_roles,
     check_slug,
     role_group,
     room_of_group,
+    scopes_of,
     team_group,
 )
 from hub_config.settings import ROOMS, SITE_SERVER, Settings
@@ -58,6 +60,11 @@ class Account:
         if self.is_room:
             return [ROOMS_GROUP, *map(room_of_group, self.teams)]
         return [role_group(role) for role in self.roles] + [team_group(slug) for slug in self.teams]
+
+    @property
+    def leads(self) -> tuple[str, ...]:
+        """The teams whose workshops she leads."""
+        return self.teams if FACILITATE in scopes_of(self.roles) else ()
 
     def display(self, language: Language) -> str:
         return self.display_ko if language == "ko" else self.display_en

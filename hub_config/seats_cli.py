@@ -21,7 +21,7 @@ from hub_config.texts import text
 
 if TYPE_CHECKING:
     from hub_config.cards import Cards
-    from hub_config.workshops import Seat, Workshop, Workshops
+    from hub_config.workshops import Workshop, Workshops
 
 #: Whom the table of changes names for what was done here.
 BY = "(console)"
@@ -48,14 +48,20 @@ def seats() -> None:
 
 
 @seats.command("print")
-@click.option("--workshop", "title", required=True, help="Its name. An open one of the team: its cards again.")
+@click.option(
+    "--workshop", "title", required=True, help="Its name. An open one of the team: its cards again."
+)
 @click.option("--team", required=True, help="Whose budget pays.")
 @click.option("--seats", "count", type=int, default=30, show_default=True, help="New seats.")
-@click.option("--until", default="tomorrow", show_default=True, help="A day (to its end), or 2026-11-24T18:00.")
+@click.option(
+    "--until", default="tomorrow", show_default=True, help="A day (to its end), or 2026-11-24T18:00."
+)
 @click.option("--keep", help="The day until which homes stay. Default: 30 days after the end.")
 @click.option("--notebook", default="", help="The notebook to begin with: one that we ship, or a file.")
 @click.option("--name", "slug", help="A short name for addresses. Default: made from the workshop's name.")
-@click.option("--language", type=click.Choice(["ko", "en"]), help="Of cards and seats. Default: CIVIC_LANGUAGE.")
+@click.option(
+    "--language", type=click.Choice(["ko", "en"]), help="Of cards and seats. Default: CIVIC_LANGUAGE."
+)
 @click.option("--out", type=click.Path(dir_okay=False, path_type=Path), help="Default: cards-NAME.html here.")
 @json_option
 @refusals
@@ -83,7 +89,11 @@ def print_(
     with _opened(settings) as (workshops, cards):
         now = time.time()
         found = next(
-            (one for one in workshops.of_teams([team]) if one.is_open(now) and title in (one.title, one.slug)),
+            (
+                one
+                for one in workshops.of_teams([team])
+                if one.is_open(now) and title in (one.title, one.slug)
+            ),
             None,
         )
         if found is None:
@@ -119,11 +129,11 @@ def print_(
 
 def _notebook_file(notebook: str) -> Path | None:
     """The file that `notebook` names; None for one that we ship, or none. Raises WorkshopRefused."""
-    from hub_config.texts import shared_folder
+    from hub_config.home import shipped_notebooks
 
-    if not notebook or (shared_folder("notebooks") / Path(notebook).name).is_file() and "/" not in notebook:
-        return None
     file = Path(notebook)
+    if not notebook or (file.name == notebook and notebook in shipped_notebooks()):
+        return None
     if not file.is_file() or file.suffix != ".ipynb":
         raise WorkshopRefused(reason="notebook_missing")
     return file
@@ -237,7 +247,7 @@ def _tell(settings: Settings, key: str, workshop: Workshop, as_json: bool) -> No
 @json_option
 @refusals
 def card(settings: Settings, seat: str, out: Path | None, as_json: bool) -> None:
-    """A new card for a lost one. The earlier card opens nothing any more; who came in with it is out within a minute."""
+    """A new card for a lost one. The earlier card opens nothing any more, and whoever it let in is out in a minute."""
     from hub_config.card_sheet import render_sheet
 
     with _opened(settings) as (workshops, cards):
@@ -281,10 +291,3 @@ def homes_of(settings: Settings, seat: str) -> list[Path]:
     folder = settings.home / "homes"
     found = [folder / seat, *sorted(folder.glob(f".{seat}.*"))]
     return [home for home in found if home.is_dir() and not home.is_symlink()]
-
-
-def first_seat(places: list[Seat]) -> Seat:
-    """The one that a rehearsal is done in. Raises WorkshopRefused for a workshop without seats."""
-    if not places:
-        raise WorkshopRefused(reason="no_seat")
-    return places[0]

@@ -12,7 +12,7 @@ from pathlib import Path
 from typing import Any
 
 from hub_config.roles import GATEWAY
-from hub_config.runtime import current_people, current_settings
+from hub_config.runtime import current_people, current_settings, current_workshops
 from hub_config.settings import PREFIX
 from hub_config.texts import (
     Language,
@@ -78,6 +78,7 @@ class PageMixin:
             isolated=current_settings().isolated,
             account=account,
             rooms=current_people().rooms(account.teams) if account and not account.is_room else [],
+            known_workshops=current_workshops(),
             # Only pages that were fetched can be fetched again in the other language.
             language_link=handler.request.path if handler.request.method == "GET" else None,
             site_url=current_settings().site_url,

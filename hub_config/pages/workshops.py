@@ -19,7 +19,6 @@ from hub_config.card_sheet import TEMPLATE, cards_of, day, moment, sheet_facts
 from hub_config.errors import WorkshopRefused
 from hub_config.home import set_home_aside, shipped_notebooks
 from hub_config.people import Account
-from hub_config.roles import FACILITATE, scopes_of
 from hub_config.runtime import current_cards, current_people, current_settings, current_workshops
 from hub_config.sessions import move, sign_out
 from hub_config.texts import Language, text
@@ -29,26 +28,20 @@ from hub_config.workshops import Seat, Workshop, new_seats, read_day
 QUIET_MINUTES = 15
 
 
-def leads(account: Account | None) -> tuple[str, ...]:
-    """The teams whose workshops she leads; asked of the tables, so a role that was taken away counts at once."""
-    if account is None or FACILITATE not in scopes_of(account.roles):
-        return ()
-    return account.teams
-
-
 class _Page(BaseHandler):  # type: ignore[misc]
     language: Language
 
     def _facilitator(self) -> Account:
         account = current_people().find(self.current_user.name)
-        if account is None or not leads(account):
+        if account is None or not account.leads:
             raise web.HTTPError(404)
         return account
 
     def _workshop(self, slug: str) -> Workshop:
         """Somebody else's and one that is not there look the same."""
-        found = current_workshops().find(slug)
-        if found is None or found.team not in leads(current_people().find(self.current_user.name)):
+        # Asked of the tables: a role that was taken away counts at once.
+        me, found = self._facilitator(), current_workshops().find(slug)
+        if found is None or found.team not in me.leads:
             raise web.HTTPError(404)
         return found
 
@@ -92,7 +85,14 @@ class WorkshopsPage(_Page):
         found = current_workshops().of_teams(me.teams)
         now, language = time.time(), self.language
         tomorrow = time.strftime("%Y-%m-%d", time.gmtime(now + (24 + 9) * 3600))
-        defaults = {"title": "", "team": me.teams[0], "seats": "30", "until": tomorrow, "keep": "", "notebook": ""}
+        defaults = {
+            "title": "",
+            "team": me.teams[0],
+            "seats": "30",
+            "until": tomorrow,
+            "keep": "",
+            "notebook": "",
+        }
         await self._show(
             "workshops.html",
             workshops=[
@@ -342,7 +342,9 @@ class WorkshopPage(_Page):
         if workshop is None or seat is None:
             raise web.HTTPError(404)
         await self._show(
-            "workshop.html", **about_workshop(self.language, workshop, seat), waits=seat.help_since is not None
+            "workshop.html",
+            **about_workshop(self.language, workshop, seat),
+            waits=seat.help_since is not None,
         )
 
 
