@@ -70,7 +70,9 @@ def test_malformed_names_are_refused(name):
     assert refused.value.facts["reason"] == "name_malformed"
 
 
-@pytest.mark.parametrize("name", ["room-01", "slot-01", "seat-a-01", "root", "admin", "data", "reports", "civic-vault"])
+@pytest.mark.parametrize(
+    "name", ["room-01", "slot-01", "seat-a-01", "root", "admin", "data", "reports", "civic-vault"]
+)
 def test_names_of_rooms_seats_and_services_are_reserved(name):
     with pytest.raises(PersonRefused) as refused:
         roles.check_person_name(name)
