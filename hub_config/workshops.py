@@ -23,8 +23,7 @@ from sqlalchemy.exc import IntegrityError
 from hub_config import db
 from hub_config.cards import is_open
 from hub_config.errors import WorkshopRefused
-from hub_config.people import insert_person
-from hub_config.people import team_id as id_of_team
+from hub_config.people import find_team, insert_person
 from hub_config.settings import Settings
 from hub_config.texts import Language, text
 
@@ -100,7 +99,7 @@ class Workshops:
             raise WorkshopRefused(reason="slug")
         try:
             with self._engine.begin() as connection:
-                team_id = id_of_team(connection, team)
+                team_id = find_team(connection, team)
                 name = slug or _free_slug(connection, title, now)
                 made = connection.execute(
                     insert(db.workshops)

@@ -6,6 +6,7 @@ from typing import Any
 
 from hub_config.pages.help import HelpHandler
 from hub_config.pages.sign_out import SignOutHandler
+from hub_config.pages.teams import TeamsHandler
 from hub_config.pages.workshops import CardsPage, LeadNow, LeadPage, WorkshopPage, WorkshopsPage
 
 #: (pattern, handler), as JupyterHub's own table has them. A handler derives from `jupyterhub.handlers.BaseHandler`, or
@@ -18,4 +19,5 @@ HANDLERS: list[tuple[str, Any]] = [
     (r"/workshops/([a-z0-9-]+)", LeadPage),
     (r"/workshops/([a-z0-9-]+)/now", LeadNow),
     (r"/workshops/([a-z0-9-]+)/cards", CardsPage),
+    (r"/teams", TeamsHandler),
 ]

@@ -15,7 +15,7 @@ from hub_config import db
 from hub_config.cards import CardRefused, open_cards
 from hub_config.client import Session, make_link
 from hub_config.errors import SignInRefused
-from hub_config.people import _person, open_people, team_id
+from hub_config.people import find_person, find_team, open_people
 from hub_config.texts import text
 from hub_config.workshops import open_workshops
 from tests.hub.seat import Seat
@@ -67,7 +67,7 @@ def workshop_of(desk, title, seats=3):
     team = f"t-{uuid.uuid4().hex[:8]}"
     people.add_team(team, team, team)
     with people._engine.begin() as connection:
-        ids = {"person_id": _person(connection, "facilitator-mo"), "team_id": team_id(connection, team)}
+        ids = {"person_id": find_person(connection, "facilitator-mo"), "team_id": find_team(connection, team)}
         connection.execute(insert(db.memberships).values(**ids))
     made = workshops.make(title=title, team=team, seats=seats, ends_at=int(time.time()) + 3600)
     names = [seat.name for seat in workshops.seats(made.slug)]
