@@ -7,7 +7,14 @@ import time
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from civic_kernel.lab.handlers import LookHandler, RestoreHandler
+from civic_kernel.lab.handlers import (
+    ButtonsHandler,
+    DataHandler,
+    HelpHandler,
+    LookHandler,
+    RestoreHandler,
+    TakeHomeHandler,
+)
 from civic_kernel.lab.history import History
 from civic_kernel.lab.keeping import Keeper
 from civic_kernel.lab.place import read_place
@@ -52,8 +59,15 @@ def load(server: ServerApp) -> None:
     server.web_app.add_handlers(
         ".*$",
         [
-            (f"{base}civic/restore", RestoreHandler, given),
-            (f"{base}civic/restore/look", LookHandler, given),
+            (f"{base}civic/{address}", handler, given)
+            for address, handler in (
+                ("restore", RestoreHandler),
+                ("restore/look", LookHandler),
+                ("buttons", ButtonsHandler),
+                ("help", HelpHandler),
+                ("data", DataHandler),
+                ("take-home", TakeHomeHandler),
+            )
         ],
     )
 

@@ -3,31 +3,40 @@
 GET  civic/restore             notebooks, or with ?path= the versions of one
 GET  civic/restore/look        ?version= its cells as text
 POST civic/restore             put one back; what was there is a version too, so it can be undone
+GET  civic/buttons             what the buttons in JupyterLab say and where they lead
+POST civic/help                {"wanted": bool}: raise or lower this seat's hand
+POST civic/data                {"data": "real" | "twin"}: what kernels that start from now on answer from
+GET  civic/take-home           ?path= a ZIP: the notebook, and a page that opens without internet
 """
 
 from __future__ import annotations
 
+import asyncio
 import json
 import secrets
 import time
 from functools import cached_property
 from pathlib import PurePosixPath
 from typing import Any
-from urllib.parse import urlencode
+from urllib.parse import quote, urlencode
 
 from jupyter_core.utils import ensure_async
 from jupyter_server.auth.decorator import authorized
 from jupyter_server.base.handlers import JupyterHandler
 from tornado import web
+from tornado.httpclient import AsyncHTTPClient, HTTPClientError, HTTPRequest
 
+from civic_kernel.errors import CivicError
 from civic_kernel.lab import pages
 from civic_kernel.lab.history import Version
 from civic_kernel.lab.keeping import Keeper
 from civic_kernel.lab.place import Place
-from civic_kernel.texts import LANGUAGES, Language, text
+from civic_kernel.practice import choice_file
+from civic_kernel.publish import screen
+from civic_kernel.texts import LANGUAGES, Language, keys, text
 
 
-class Handler(JupyterHandler):  # type: ignore[misc]  # jupyter_server is typed in part
+class Handler(JupyterHandler):
     auth_resource = "contents"
 
     def initialize(self, keeper: Keeper, place: Place) -> None:
@@ -67,6 +76,16 @@ class Handler(JupyterHandler):  # type: ignore[misc]  # jupyter_server is typed 
         if found is None:
             raise web.HTTPError(404)
         return found
+
+    def _said(self, name: str, values: tuple[object, ...]) -> object:
+        """The value of `name` in a JSON body, one of `values`."""
+        try:
+            said = json.loads(self.request.body)[name]
+        except (ValueError, TypeError, KeyError, RecursionError):
+            raise web.HTTPError(400) from None
+        if not any(said is value or (isinstance(said, str) and said == value) for value in values):
+            raise web.HTTPError(400)
+        return said
 
     def xsrf(self) -> str:
         return self.xsrf_token.decode("ascii")
@@ -169,3 +188,77 @@ class LookHandler(Handler):
             cells=cells,
             xsrf=self.xsrf(),
         )
+
+
+#: Keys of the texts that the buttons need.
+SPOKEN = ("button.", "switch.", "take_home.", "dialog.")
+
+
+class ButtonsHandler(Handler):
+    @web.authenticated
+    @authorized
+    def get(self) -> None:
+        language = self.place.language
+        words = {key: text(language, "lab", key) for key in keys(language, "lab") if key.startswith(SPOKEN)}
+        self.finish(
+            {
+                "words": words,
+                "home": self.place.home_page,
+                "workshop": bool(self.place.workshop),
+                "help": self.place.hand.up,
+            }
+        )
+
+
+class HelpHandler(Handler):
+    @web.authenticated
+    @authorized(action="write")
+    async def post(self) -> None:
+        wanted = self._said("wanted", (True, False))
+        request = HTTPRequest(
+            f"{self.place.hub_api}/civic/help",
+            method="POST",
+            body=json.dumps({"wanted": wanted}),
+            headers={"Authorization": f"token {self.place.token.reveal()}"},
+            request_timeout=10,
+        )
+        try:
+            await AsyncHTTPClient().fetch(request)
+        except (HTTPClientError, OSError):
+            raise web.HTTPError(502) from None
+        self.place.hand.up = bool(wanted)
+        self.finish({"wanted": wanted})
+
+
+class DataHandler(Handler):
+    @web.authenticated
+    @authorized(action="write")
+    def post(self) -> None:
+        file = choice_file()
+        file.parent.mkdir(mode=0o700, exist_ok=True)
+        file.write_text(str(self._said("data", ("real", "twin"))), "ascii")
+        self.set_status(204)
+        self.finish()
+
+
+class TakeHomeHandler(Handler):
+    @web.authenticated
+    @authorized
+    async def get(self) -> None:
+        from civic_kernel.publish.unreviewed import make_bundle
+
+        path = self.get_argument("path", "")
+        model = await ensure_async(self.contents_manager.get(path, type="notebook", content=True))
+        name = PurePosixPath(path).stem
+        known = screen.Known(secrets=(self.place.token.reveal(),), paths=(str(self.keeper.root),))
+        try:
+            bundle = await asyncio.to_thread(make_bundle, model["content"], name, self.language, known)
+        except CivicError as refusal:
+            self.set_status(409)
+            self.set_header("Content-Type", "text/plain; charset=utf-8")
+            self.finish(str(refusal))
+            return
+        self.set_header("Content-Type", "application/zip")
+        self.set_header("Content-Disposition", f"attachment; filename*=UTF-8''{quote(name, safe='')}.zip")
+        self.set_header("Cache-Control", "no-store")
+        self.finish(bundle)

@@ -34,7 +34,7 @@ class Keeper:
     def __init__(self, history: History, root: Path, log: logging.Logger) -> None:
         self.history = history
         self.failed = False
-        self._root, self._log = root, log
+        self.root, self._log = root, log
         #: path -> (nanoseconds of its last change, bytes), as they were when it was looked at
         self._seen: dict[str, tuple[int, int]] = {}
 
@@ -76,10 +76,10 @@ class Keeper:
 
     def is_there(self, path: str) -> bool:
         """Whether the notebook exists now; of one that was deleted there is only history."""
-        return (self._root / path).is_file()
+        return (self.root / path).is_file()
 
     def _look_at(self, path: str, at_once: bool) -> None:
-        with _opened(self._root / path) as descriptor:
+        with _opened(self.root / path) as descriptor:
             if descriptor is None:
                 return
             told = os.fstat(descriptor)
@@ -108,7 +108,7 @@ class Keeper:
 
     def _path_of(self, os_path: str) -> str | None:
         try:
-            return Path(os_path).relative_to(self._root).as_posix()
+            return Path(os_path).relative_to(self.root).as_posix()
         except ValueError:
             return None
 

@@ -69,7 +69,7 @@ def _environment() -> jinja2.Environment:
 
 
 def render(name: str, language: Language, **facts: Any) -> str:
-    """`name.html.j2` in the reader's language. `facts` has `nonce`, `home` (the Hub's page) and `base` (this server)."""
+    """`name.html.j2` in the reader's language. `facts` has `nonce`, `home` (the Hub's page), `base` (this server's)."""
     return (
         _environment()
         .get_template(f"{name}.html.j2")
