@@ -94,7 +94,8 @@ class WorkshopRefused(WorkspaceError):
     exit_code = 5
 
     def sentence(self, language: Language) -> str:
-        return text(language, f"workshop.refused.{self.facts['reason']}")
+        reason = text(language, f"workshop.refused.{self.facts['reason']}")
+        return text(language, "error.workshop_refused", reason=reason)
 
 
 class SignInRefused(WorkspaceError):
