@@ -19,7 +19,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal
 
 from civic_kernel.settings import read_settings, starts_on_twin
-from civic_kernel.texts import Language, speaker
+from civic_kernel.texts import Language, speaker, text
 
 if TYPE_CHECKING:
     from civic_kernel import wire
@@ -110,7 +110,7 @@ def _look(data: Data) -> InUse:
         left = tuple(_left(client))
     except CivicError:
         # The choice is made either way, and what is asked next says what is wrong.
-        left = (speaker(client.language, "lab", "use.")("unknown"),)
+        left = (text(client.language, "lab", "use.unknown"),)
     return InUse(data, client.language, left)
 
 
@@ -146,7 +146,7 @@ def _left(client: Client) -> Iterator[str]:
 def _seat(allowance: wire.AllowanceLine, normal: int, language: Language) -> str:
     spent = max(allowance.mine.spent.values(), default=0)
     left = max(allowance.rho - spent, 0) // normal
-    return speaker(language, "lab", "use.")("seat", all=f"{allowance.rho // normal:,}", n=f"{left:,}")
+    return text(language, "lab", "use.seat", all=f"{allowance.rho // normal:,}", n=f"{left:,}")
 
 
 # --- the twin in place of the data ---

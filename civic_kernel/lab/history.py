@@ -1,9 +1,9 @@
 """Earlier contents of notebooks: one SQLite file in the home of whoever owns them, bounded in bytes.
 
 A content is kept once, under its SHA-256, however many versions have it. Versions grow sparser with age: all of the
-last ten minutes (a room saves each second while somebody types, and what was there before a slip is one of those), then the
-newest of every ten seconds, minute, ten minutes, hour, day. Rejected: Git (a process for each save,
-and a repository in somebody's home that she did not make), and JupyterLab's own checkpoints (one for each file).
+last ten minutes (a room saves each second while somebody types, and what was there before a slip is one of those),
+then the newest of every ten seconds, minute, ten minutes, hour, day. Rejected: Git (a process for each save, and a
+repository in somebody's home that she did not make), and JupyterLab's own checkpoints (one for each file).
 """
 
 from __future__ import annotations

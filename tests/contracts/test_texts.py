@@ -226,11 +226,13 @@ def test_no_sentence_is_left_that_nothing_says() -> None:
     patterns = {pattern for pattern in patterns if len(re.sub(r"\.\+|\W", "", pattern)) > 1}
     shown = "\n".join(
         path.read_text("utf-8")
-        for folder in ("templates", "notebooks")
+        for folder in ("templates", "notebooks", "civic_kernel/lab")
         for path in (ROOT / folder).rglob("*")
         if path.suffix in (".html", ".j2", ".js", ".ipynb")
     )
     patterns |= {re.escape(beginning) + ".+" for beginning in re.findall(r"""["']([\w.]+)["']\s*~""", shown)}
+    # In JavaScript's own form: `button.${name}`.
+    patterns |= {re.escape(beginning) + ".+" for beginning in re.findall(r"`([\w.]+)\$\{", shown)}
     patterns |= {".+" + re.escape(ending) for ending in re.findall(r"""~\s*["']([\w.]+)["']""", shown)}
     dead = [
         f"{domain}: {key}"

@@ -9,6 +9,7 @@ import urllib.request
 
 import pytest
 
+from hub_config.client import make_link
 from tests.hub.seat import Seat
 
 pytestmark = [
@@ -24,6 +25,9 @@ def seat(hub):
     return Seat(hub.url, hub.secrets["analyst-lee"])
 
 
+KERNEL = {"name": "civic", "display_name": "Civic (Python)", "language": "python"}
+
+
 def notebook(*sources):
     cells = [
         {
@@ -36,7 +40,7 @@ def notebook(*sources):
         }
         for n, s in enumerate(sources)
     ]
-    return {"cells": cells, "metadata": {}, "nbformat": 4, "nbformat_minor": 5}
+    return {"cells": cells, "metadata": {"kernelspec": KERNEL}, "nbformat": 4, "nbformat_minor": 5}
 
 
 def save(seat, path, *sources):
@@ -88,3 +92,43 @@ def test_what_another_program_wrote_is_kept_before_it_is_saved_over(hub, seat):
     save(seat, "twice.ipynb", "mine again")
     put_back(seat, versions(seat, "twice.ipynb")[0])
     assert sources(seat, "twice.ipynb") == ["of a program"]
+
+
+def enter(hub, chromium, name):
+    context = chromium.new_context(viewport={"width": 1280, "height": 900})
+    page = context.new_page()
+    page.goto(make_link(hub.url, hub.secrets[name]))
+    page.get_by_role("button").first.click()
+    page.wait_for_url("**/hub/home")
+    return page
+
+
+@pytest.mark.browser
+def test_from_jupyterlab_a_lost_cell_is_back_after_three_presses(hub, seat, chromium, look):
+    save(seat, "work.ipynb", "what = 'I wrote for an hour'")
+    save(seat, "work.ipynb", "")
+    page = enter(hub, chromium, "analyst-lee")
+    foreign = []
+    page.context.on("request", lambda r: None if r.url.startswith(hub.url) else foreign.append(r.url))
+    page.goto(f"{hub.url}/user/analyst-lee/lab/tree/work.ipynb?reset")
+    button = page.get_by_role("button", name="Earlier versions")
+    button.wait_for(timeout=60_000)
+    look(page, "lab-buttons", ours=False)
+    with page.expect_popup() as opened:
+        button.click()
+    restore = opened.value
+    restore.get_by_role("heading", level=1).wait_for()
+    look(restore, "restore")
+    restore.get_by_role("link", name="Look at the version of").last.click()
+    assert "I wrote for an hour" in restore.locator("pre").inner_text()
+    restore.get_by_role("button", name="Put back").click()
+    restore.get_by_role("button", name="Undo").wait_for()
+    # JupyterLab in the other tab shows it without a question.
+    page.locator(".jp-NotebookPanel .cm-content").get_by_text("I wrote for an hour").wait_for(timeout=15_000)
+    look(restore, "restored")
+    restore.goto(f"{hub.url}/user/analyst-lee/civic/restore?lang=ko")
+    look(restore, "restore-notebooks-ko")
+    restore.goto(f"{hub.url}/user/analyst-lee/civic/restore?lang=ko&path=work.ipynb")
+    look(restore, "restore-ko")
+    assert [a for a in foreign if not a.startswith(("data:", "blob:"))] == []
+    page.context.close()

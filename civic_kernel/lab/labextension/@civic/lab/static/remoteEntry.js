@@ -55,7 +55,7 @@
     sheet.textContent = `
       .civic-bar { display: flex; align-items: center; gap: 8px; padding: 0 8px; margin-inline-start: auto; }
       .civic-bar a, .civic-bar button {
-        font: inherit; font-size: var(--jp-ui-font-size1); line-height: 20px; min-height: 24px; padding: 0 10px;
+        font: inherit; font-size: var(--jp-ui-font-size1); line-height: 18px; box-sizing: border-box; height: 24px; padding: 2px 10px;
         color: var(--jp-ui-font-color1); background: transparent; border: 1px solid var(--jp-border-color1);
         border-radius: 4px; text-decoration: none; cursor: pointer; white-space: nowrap;
       }
