@@ -102,13 +102,19 @@ class PageMixin:
         handler.set_header("Cache-Control", "no-store")
 
     def render_template(self, name: str, sync: bool = False, **facts: Any) -> Any:
-        """JupyterHub's, for who opens a page, not for a script that fetches one: it holds the word with which forms are
-        sent, and a seat's page, of the same origin, would read it there. Error pages (`sync`) hold none.
+        """JupyterHub's, for who opens a page and for a script that knows already with which word forms are sent.
 
-        Browsers say what a request is for on https and to this machine only (Fetch Metadata); docs/threat-model.md."""
+        A page holds that word. JupyterHub lets a script fetch it, since one of another origin could not read it; a
+        seat's page has the same origin, and could then do at the Hub whatever its reader may. Error pages (`sync`)
+        hold none. Browsers say what a request is for (Fetch Metadata) on https and to this machine only."""
         handler: Any = self
-        if not sync and handler.request.headers.get("Sec-Fetch-Mode", "navigate") != "navigate":
-            raise web.HTTPError(403)
+        mode = handler.request.headers.get("Sec-Fetch-Mode", "navigate")
+        if mode == "no-cors" and not sync:
+            raise web.HTTPError(
+                403
+            )  # what JupyterHub's check does not look at: nobody reads it from elsewhere
+        if mode != "navigate" and not sync:
+            handler.check_xsrf_cookie()
         return super().render_template(name, sync=sync, **facts)  # type: ignore[misc]
 
     @property
