@@ -65,7 +65,13 @@ class WithNonce(Extension):
 
 
 class PageMixin:
-    """Mixed in front of a JupyterHub page handler."""
+    """Mixed in front of a JupyterHub page handler.
+
+    A seat's page has the same origin as the Hub's, and a notebook in it may be anybody's. JupyterHub lets it fetch any
+    page of the Hub with its reader's cookie, and take from it the number with which forms are sent: a script in a
+    notebook could then do at the Hub whatever she may. So a page is given to a browser that opens it as a page and to
+    one that knows the number already (Fetch Metadata, which browsers send on https and to this machine only), and in
+    a group of windows of its own, where none reads it."""
 
     @property
     def nonce(self) -> str:
@@ -91,29 +97,26 @@ class PageMixin:
         )
 
     def set_default_headers(self) -> None:
-        """Nothing kept: the next person at this laptop presses Back. And no window of another page that holds on to
-        this one: a seat's page has the same origin, and what a notebook shows in it could press this page's buttons."""
         super().set_default_headers()  # type: ignore[misc]
         handler: Any = self
         handler.set_header("Cross-Origin-Opener-Policy", "same-origin")
         handler.set_header("Cross-Origin-Resource-Policy", "same-origin")
         handler.set_header("X-Content-Type-Options", "nosniff")
         handler.set_header("Referrer-Policy", "same-origin")
-        handler.set_header("Cache-Control", "no-store")
+        handler.set_header("Cache-Control", "no-store")  # the next person at this laptop may press Back
 
     def render_template(self, name: str, sync: bool = False, **facts: Any) -> Any:
-        """JupyterHub's, for who opens a page and for a script that knows already with which word forms are sent.
+        """JupyterHub's, but for a script that fetches. Error pages (`sync`) hold no number and go to everyone.
 
-        A page holds that word. JupyterHub lets a script fetch it, since one of another origin could not read it; a
-        seat's page has the same origin, and could then do at the Hub whatever its reader may. Error pages (`sync`)
-        hold none. Browsers say what a request is for (Fetch Metadata) on https and to this machine only."""
+        Not at the door of every address: what the Hub answers there to machines must reach them, such as the 424 by
+        which an open JupyterLab notices that its server was closed."""
         handler: Any = self
         mode = handler.request.headers.get("Sec-Fetch-Mode", "navigate")
-        if mode == "no-cors" and not sync:
-            raise web.HTTPError(
-                403
-            )  # what JupyterHub's check does not look at: nobody reads it from elsewhere
         if mode != "navigate" and not sync:
+            if (
+                mode == "no-cors"
+            ):  # JupyterHub's check lets it through: another origin could not read the answer
+                raise web.HTTPError(403)
             handler.check_xsrf_cookie()
         return super().render_template(name, sync=sync, **facts)  # type: ignore[misc]
 
