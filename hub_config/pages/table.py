@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 from hub_config.pages.help import HelpHandler
+from hub_config.pages.home import AbsentPage, HomePage
 from hub_config.pages.sign_out import SignOutHandler
 from hub_config.pages.teams import TeamsHandler
 from hub_config.pages.workshops import CardsPage, LeadNow, LeadPage, WorkshopPage, WorkshopsPage
@@ -13,6 +14,8 @@ from hub_config.pages.workshops import CardsPage, LeadNow, LeadPage, WorkshopPag
 #: for the paths under `api/` from `jupyterhub.apihandlers.APIHandler`.
 HANDLERS: list[tuple[str, Any]] = [
     (r"/api/civic/help", HelpHandler),
+    (r"/home", HomePage),
+    (r"/(?:token|admin|accept-share)(?:/.*)?", AbsentPage),
     (r"/logout", SignOutHandler),
     (r"/workshop", WorkshopPage),
     (r"/workshops", WorkshopsPage),
