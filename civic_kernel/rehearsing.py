@@ -146,14 +146,17 @@ def _run(cells: list[str]) -> Fault | None:
     from IPython.utils.capture import capture_output
     from traitlets.config import Config
 
+    class Shell(InteractiveShell):
+        def enable_gui(self, gui: object = None) -> None:
+            """Asked for by `%matplotlib inline`: nothing is shown here."""
+
     config = Config()
     # A file in somebody's home, and a thread that writes it.
     config.HistoryManager.enabled = False
     with capture_output():
-        shell = InteractiveShell.instance(config=config)
+        shell: Any = Shell.instance(config=config)
         try:
             shell.run_line_magic("load_ext", "civic_kernel.kernel.extension")
-            shell.run_line_magic("matplotlib", "agg")
             for number, source in enumerate(cells, 1):
                 done = shell.run_cell(source, store_history=False)
                 if not done.success:
@@ -161,5 +164,5 @@ def _run(cells: list[str]) -> Fault | None:
                     said = str(fault) if isinstance(fault, CivicError) else ""
                     return Fault(number, type(fault).__name__, said)
         finally:
-            InteractiveShell.clear_instance()
+            Shell.clear_instance()
     return None

@@ -19,7 +19,13 @@ from hub_config.card_sheet import TEMPLATE, cards_of, day, moment, sheet_facts
 from hub_config.errors import WorkshopRefused
 from hub_config.home import set_home_aside, shipped_notebooks
 from hub_config.people import Account
-from hub_config.runtime import current_cards, current_people, current_settings, current_workshops
+from hub_config.runtime import (
+    current_cards,
+    current_people,
+    current_settings,
+    current_teams,
+    current_workshops,
+)
 from hub_config.sessions import move, sign_out
 from hub_config.texts import Language, text
 from hub_config.workshops import Seat, Workshop, new_seats, read_day
@@ -98,7 +104,7 @@ class WorkshopsPage(_Page):
             workshops=[
                 (one, one.is_open(now), moment(one.ended_at or one.ends_at, language)) for one in found
             ],
-            teams=me.teams,
+            teams=[current_teams().find(team) for team in me.teams],
             notebooks=shipped_notebooks(),
             **{"given": defaults, "refused": "", **more},
         )
