@@ -6,6 +6,7 @@ from typing import Any
 
 from jupyterhub.app import JupyterHub
 
+from hub_config.closing import Closing
 from hub_config.membership import Membership
 from hub_config.pages.common import with_pages
 from hub_config.pages.table import HANDLERS
@@ -27,8 +28,10 @@ class CivicHub(JupyterHub):  # type: ignore[misc]
         await super().init_users()
 
     async def start(self) -> None:
+        self.closing = Closing(self)
         self.membership.start()
         await super().start()
+        self.closing.start()
 
 
 if __name__ == "__main__":
