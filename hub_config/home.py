@@ -74,6 +74,7 @@ def prepare(settings: Settings) -> None:
         os.chmod(folder, mode)
     reports = user_ids(REPORTS_USER) if settings.is_root else None
     _keep_token(settings.home / "hub" / "proxy.token", None)
+    _keep_token(settings.home / "hub" / "cards.key", None)
     # Lies outside hub/, which is root's: the reports service must reach its own token and nothing else there.
     _keep_token(settings.home / "reports.token", reports)
     write_lab_settings(settings.home / "lab")
@@ -83,6 +84,11 @@ def read_token(settings: Settings, name: str) -> str:
     """A token that `prepare` made: `proxy` or `reports`."""
     folder = settings.home / "hub" if name == "proxy" else settings.home
     return (folder / f"{name}.token").read_text("ascii").strip()
+
+
+def read_card_key(settings: Settings) -> bytes:
+    """What the workshops' cards are signed with, made by `prepare`. With another one no card opens anything."""
+    return bytes.fromhex((settings.home / "hub" / "cards.key").read_text("ascii"))
 
 
 def _keep_token(path: Path, owner: tuple[int, int] | None) -> None:

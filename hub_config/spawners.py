@@ -66,6 +66,7 @@ def make_seat_arguments(settings: Settings, account: Account, home: Path) -> lis
         "--LabApp.extension_manager=readonly",  # what a seat runs is installed by the workspace
         # Its default is worked out when the module is imported: in a fork that was in the template's home.
         f"--BaseFileIdManager.db_path={home / '.local/share/jupyter/file_id_manager.db'}",
+        "--ServerApp.jpserver_extensions=civic_kernel.seat_sessions=True",
         "--LanguageServerManager.autodetect=False",  # none is installed; looking for twenty costs a core's 0.2 s
     ]
     if account.is_room:
