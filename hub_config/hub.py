@@ -9,6 +9,7 @@ from prometheus_client import REGISTRY
 
 from hub_config.health import Machine
 from hub_config.logs import WithoutSecrets
+from hub_config.membership import Membership
 from hub_config.pages.common import with_pages
 from hub_config.pages.table import HANDLERS
 from hub_config.runtime import current_settings
@@ -30,6 +31,14 @@ class CivicHub(JupyterHub):  # type: ignore[misc]
         # In front: JupyterHub's own table ends with what answers every other address.
         self.handlers[:0] = self.add_url_prefix(self.hub_prefix, list(HANDLERS))
         self.handlers: list[tuple[Any, ...]] = [with_pages(entry) for entry in self.handlers]
+
+    async def init_users(self) -> None:
+        self.membership = Membership(self)
+        await super().init_users()
+
+    async def start(self) -> None:
+        self.membership.start()
+        await super().start()
 
 
 if __name__ == "__main__":

@@ -6,10 +6,12 @@ from typing import Any
 
 from hub_config.pages.health import HealthHandler
 from hub_config.pages.sign_out import SignOutHandler
+from hub_config.pages.teams import TeamsHandler
 
 #: (pattern, handler), as JupyterHub's own table has them. A handler derives from `jupyterhub.handlers.BaseHandler`, or
 #: for the paths under `api/` from `jupyterhub.apihandlers.APIHandler`.
 HANDLERS: list[tuple[str, Any]] = [
     (r"/api/civic/health", HealthHandler),
     (r"/logout", SignOutHandler),
+    (r"/teams", TeamsHandler),
 ]
