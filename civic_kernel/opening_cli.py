@@ -172,3 +172,21 @@ def _tell(client: Client, rehearsal: Rehearsal, tables: list[Table], sums: list[
         click.echo(say("bought", count=bought, team=client.team))
     else:
         click.echo(say("to_buy"))
+
+
+def main() -> None:
+    """`python -m civic_kernel.opening_cli NOTEBOOK --json`, as the workspace runs it in a seat's place: a refusal is
+    one JSON document too."""
+    import sys
+
+    from civic_kernel.errors import CivicError
+
+    try:
+        open_.main(standalone_mode=False)
+    except CivicError as refused:
+        click.echo(json.dumps(refused.as_dict(), ensure_ascii=False))
+        sys.exit(refused.exit_code)
+
+
+if __name__ == "__main__":
+    main()

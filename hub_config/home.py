@@ -81,14 +81,15 @@ def prepare(settings: Settings) -> None:
     reports = user_ids(REPORTS_USER) if settings.is_root else None
     _keep_token(settings.home / "hub" / "proxy.token", None)
     _keep_token(settings.home / "hub" / "cards.key", None)
+    _keep_token(settings.home / "hub" / "monitor.token", None)
     # Lies outside hub/, which is root's: the reports service must reach its own token and nothing else there.
     _keep_token(settings.home / "reports.token", reports)
     write_lab_settings(settings.home / "lab")
 
 
 def read_token(settings: Settings, name: str) -> str:
-    """A token that `prepare` made: `proxy` or `reports`."""
-    folder = settings.home / "hub" if name == "proxy" else settings.home
+    """A token that `prepare` made: `proxy`, `monitor` or `reports`."""
+    folder = settings.home if name == "reports" else settings.home / "hub"
     return (folder / f"{name}.token").read_text("ascii").strip()
 
 

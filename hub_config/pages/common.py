@@ -148,8 +148,8 @@ class PageMixin:
             isolated=current_settings().isolated,
             account=account,
             rooms=current_people().rooms(account.teams) if account and not account.is_room else [],
-            known_workshops=current_workshops(),
             language_link=self._language_link("en" if language == "ko" else "ko"),
+            known_workshops=current_workshops(),
             site_url=current_settings().site_url,
             # The gateway's pages, which know the reader as the Hub does and are told her language.
             pages_url=f"{handler.settings['base_url']}services/{GATEWAY}/",
