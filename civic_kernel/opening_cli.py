@@ -53,29 +53,33 @@ class Sum:
 
 
 @click.command("open")
-@click.argument("notebook", type=click.Path(exists=True, dir_okay=False, path_type=Path))
+@click.argument("notebook")
 @click.option("--team", help="Whose budget pays. Default: CIVIC_TEAM.")
 @click.option("--purpose", help="One of the policy's purposes. Default: CIVIC_PURPOSE.")
 @click.option("--buy", is_flag=True, help="Pay for the tables. Without it they are only priced.")
 @click.option("--json", "as_json", is_flag=True, help="One JSON document on standard output.")
-def open_(notebook: Path, team: str | None, purpose: str | None, buy: bool, as_json: bool) -> None:
+def open_(notebook: str, team: str | None, purpose: str | None, buy: bool, as_json: bool) -> None:
     """워크숍 공책이 물을 표를 미리 삽니다 · Price, and with --buy buy, the tables that a workshop's notebook asks.
 
+    NOTEBOOK is a file, or - for standard input.
     The notebook runs on made-up rows first, and nothing is bought unless it runs to its end. Exit codes: 0, 9 it
     stopped, 5 the budget does not reach, 3 a question waits for a decision.
     """
     from civic_kernel.client import Client
     from civic_kernel.errors import TeamMissing
-    from civic_kernel.rehearsing import rehearse
+    from civic_kernel.rehearsing import code_cells, rehearse
 
     with closing(Client.from_settings()) as client:
         client.team, client.purpose = team or client.team, purpose or client.purpose
         if not client.team:
             raise TeamMissing.say(client.language)
         try:
-            rehearsal = rehearse(notebook.absolute(), client)
-        except ValueError:
+            with click.open_file(notebook, encoding="utf-8") as file:
+                cells = code_cells(file.read())
+        except (OSError, ValueError):
             raise click.UsageError(text(client.language, "opening", "no_notebook")) from None
+        folder = Path.cwd() if notebook == "-" else Path(notebook).absolute().parent
+        rehearsal = rehearse(cells, folder, client)
         tables = price_tables(client, rehearsal) if rehearsal.fault is None else []
         sums = add_up(client, tables)
         bought = [client.ask(t.asked.plan, t.asked.spend, purpose=t.asked.purpose) for t in tables if buy]

@@ -101,17 +101,15 @@ class Recorder(Client):
         return self._real.get(path)
 
 
-def rehearse(notebook: Path, client: Client) -> Rehearsal:
-    """Runs the notebook's code cells in this process, in its folder, up to the first that fails. Raises ValueError for
-    a file that is no notebook."""
+def rehearse(cells: list[str], folder: Path, client: Client) -> Rehearsal:
+    """Runs code cells in this process, in `folder`, up to the first that fails."""
     import civic_kernel
 
-    cells = _code_cells(notebook)
     recorder = Recorder(client)
     before = civic_kernel._client
     civic_kernel.connect(recorder)
     try:
-        with _on_the_recorder(), contextlib.chdir(notebook.parent):
+        with _on_the_recorder(), contextlib.chdir(folder):
             fault = _run(cells)
     finally:
         civic_kernel._client = before
@@ -130,15 +128,15 @@ def _on_the_recorder() -> Iterator[None]:
         practice.choose, practice._chosen = before, chosen
 
 
-def _code_cells(notebook: Path) -> list[str]:
+def code_cells(notebook: str) -> list[str]:
+    """The code cells of a notebook's text. Raises ValueError for a text that is none."""
     import nbformat
 
     try:
-        with notebook.open(encoding="utf-8") as file:
-            found = nbformat.read(file, as_version=4)
+        found = nbformat.reads(notebook, as_version=4)
         return [str(cell.source) for cell in found.cells if cell.cell_type == "code"]
-    except Exception:  # nbformat raises what it likes for a file that is none
-        raise ValueError(notebook.name) from None
+    except Exception:  # nbformat raises what it likes for a text that is none
+        raise ValueError("no notebook") from None
 
 
 def _run(cells: list[str]) -> Fault | None:

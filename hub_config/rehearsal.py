@@ -70,7 +70,7 @@ def rehearse(
                     "-P",
                     "-m",
                     "civic_kernel.opening_cli",
-                    "/dev/stdin",
+                    "-",
                     "--json",
                     *(["--buy"] if buy else []),
                 ],

@@ -15,7 +15,7 @@ import civic_kernel as civic
 from civic_kernel import opening_cli, practice
 from civic_kernel.client import Client
 from civic_kernel.opening_cli import add_up, price_tables
-from civic_kernel.rehearsing import rehearse
+from civic_kernel.rehearsing import Rehearsal, code_cells, rehearse
 from data_access.compose import Parts, compose
 from data_access.demo.prepare import install_catalog, prepare
 from data_access.gateway.workspace import workspace_app
@@ -25,6 +25,10 @@ from tests.factories import FakeIdentity, make_caller
 NOTEBOOKS = Path(__file__).resolve().parents[2] / "notebooks"
 RIDES = "rides = civic.dataset('bike_rides')\n"
 BY_GU = "rides.where(rides.month == '2026-09').by(rides.start_gu).agg(n=civic.count())"
+
+
+def run(notebook: Path, client: Client) -> Rehearsal:
+    return rehearse(code_cells(notebook.read_text("utf-8")), notebook.parent, client)
 
 
 @pytest.fixture(scope="module")
@@ -67,7 +71,7 @@ def test_the_workshops_notebook_runs_to_its_end_on_made_up_rows_and_asks_three_t
 ) -> None:
     client.language = "ko"
     before = civic._client
-    found = rehearse(NOTEBOOKS / "workshop_bike.ipynb", client)
+    found = run(NOTEBOOKS / "workshop_bike.ipynb", client)
     assert found.fault is None and found.cells == 8
     assert [asked.plan["dataset"] for asked in found.asked] == ["bike_rides", "bike_rides", "accidents"]
     # Nothing was asked, and this process speaks with whom it spoke before.
@@ -87,7 +91,7 @@ def test_a_question_is_noted_once_and_whichever_data_the_notebook_says(
         "%%civic --spend normal\nSELECT start_gu, count(*) n FROM bike_rides WHERE month = '2026-08' GROUP BY start_gu",
         f"{BY_GU}.price()",
     )
-    found = rehearse(notebook, client)
+    found = run(notebook, client)
     assert found.fault is None
     assert [(asked.spend, asked.purpose) for asked in found.asked] == [
         (None, None),
@@ -116,7 +120,7 @@ def test_a_notebook_that_stops_says_in_which_cell(
     says: str,
 ) -> None:
     notebook = write(tmp_path, "import civic_kernel as civic\n" + RIDES, f"{BY_GU}.ask()", line, "never = 1")
-    fault = rehearse(notebook, client).fault
+    fault = run(notebook, client).fault
     assert fault is not None and (fault.cell, fault.kind) == (3, kind) and says in fault.sentence
 
 
@@ -135,7 +139,7 @@ def test_bought_once_the_tables_are_free_for_a_seat_of_the_team(
     assert tried.exit_code == 0, tried.output
     assert "to be bought" in tried.output and "Nothing is bought yet" in tried.output
     seat = asking("seat")
-    rehearsal = rehearse(notebook, seat)
+    rehearsal = run(notebook, seat)
     before = price_tables(seat, rehearsal)
     assert len(before) == 2 and all(table.months == ["2026-09"] for table in before)
     [total] = add_up(seat, before)
