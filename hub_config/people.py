@@ -159,7 +159,7 @@ class People:
         if role not in held:
             with self._engine.begin() as connection:
                 connection.execute(
-                    insert(db.person_roles).values(person_id=_person(connection, name), role=role)
+                    insert(db.person_roles).values(person_id=person_id(connection, name), role=role)
                 )
 
     def add_room(self, team: str) -> str:
@@ -179,7 +179,7 @@ class People:
         with self._engine.begin() as connection:
             connection.execute(
                 insert(db.links).values(
-                    person_id=_person(connection, name),
+                    person_id=person_id(connection, name),
                     secret_sha256=hash_secret(secret),
                     created_at=now,
                     expires_at=now + int(lifetime_s),
@@ -193,7 +193,7 @@ class People:
             done = connection.execute(
                 update(db.links)
                 .where(
-                    db.links.c.person_id == _person(connection, name),
+                    db.links.c.person_id == person_id(connection, name),
                     db.links.c.revoked_at.is_(None),
                 )
                 .values(revoked_at=int(self._now()))
@@ -313,7 +313,8 @@ class People:
         return and_(db.links.c.revoked_at.is_(None), db.links.c.expires_at > int(self._now()))
 
 
-def _person(connection: Connection, name: str) -> int:
+def person_id(connection: Connection, name: str) -> int:
+    """The row of a person. Raises PersonRefused if there is none of that name."""
     found = connection.execute(select(db.persons.c.id).where(db.persons.c.name == name)).scalar_one_or_none()
     if found is None:
         raise PersonRefused(name=name[:40], reason="unknown")
