@@ -19,7 +19,7 @@ from sqlalchemy.exc import IntegrityError
 
 from hub_config import db
 from hub_config.errors import PersonRefused
-from hub_config.people import person_id
+from hub_config.people import find_person
 
 #: Characters. The longest keeps a hash from being asked of a megabyte.
 SHORTEST, LONGEST = 12, 256
@@ -42,7 +42,7 @@ class Accounts:
         check_password(name, password)
         values = {"hash": self._hasher.hash(_normal(password)), "set_at": int(self._now())}
         with self._engine.begin() as connection:
-            person = person_id(connection, name)
+            person = find_person(connection, name)
             done = connection.execute(
                 update(db.passwords).where(db.passwords.c.person_id == person).values(**values)
             )
@@ -79,7 +79,7 @@ class Accounts:
         """False if she had none. Raises PersonRefused: no such person."""
         with self._engine.begin() as connection:
             done = connection.execute(
-                delete(db.passwords).where(db.passwords.c.person_id == person_id(connection, name))
+                delete(db.passwords).where(db.passwords.c.person_id == find_person(connection, name))
             )
         return done.rowcount > 0
 
@@ -104,7 +104,7 @@ class Accounts:
             raise PersonRefused(name=name[:40], reason="identity_malformed")
         try:
             with self._engine.begin() as connection:
-                person = person_id(connection, name)
+                person = find_person(connection, name)
                 connection.execute(
                     insert(db.identities).values(person_id=person, issuer=issuer.rstrip("/"), subject=subject)
                 )
@@ -115,7 +115,7 @@ class Accounts:
         """How many there were. Raises PersonRefused: no such person."""
         with self._engine.begin() as connection:
             done = connection.execute(
-                delete(db.identities).where(db.identities.c.person_id == person_id(connection, name))
+                delete(db.identities).where(db.identities.c.person_id == find_person(connection, name))
             )
         return done.rowcount
 

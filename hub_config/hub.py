@@ -6,12 +6,18 @@ from typing import Any
 
 from jupyterhub.app import JupyterHub
 from jupyterhub.handlers import BaseHandler
+from prometheus_client import REGISTRY
 from tornado.ioloop import PeriodicCallback
 from traitlets import Float
 
 from hub_config import sessions
+from hub_config.closing import Closing
+from hub_config.health import Machine
+from hub_config.logs import WithoutSecrets
+from hub_config.membership import Membership
 from hub_config.pages.common import with_pages
 from hub_config.pages.table import HANDLERS
+from hub_config.runtime import current_settings
 
 
 class CivicHub(JupyterHub):  # type: ignore[misc]
@@ -25,8 +31,14 @@ class CivicHub(JupyterHub):  # type: ignore[misc]
         help="How often those are looked for who may no longer stay; the promise is a minute.",
     )
 
+    def init_logging(self) -> None:
+        super().init_logging()
+        for handler in self.log.handlers:
+            handler.addFilter(WithoutSecrets())
+
     def init_handlers(self) -> None:
         super().init_handlers()
+        REGISTRY.register(Machine(current_settings()))  # shown by JupyterHub's own /hub/metrics
         # JupyterHub 6.1 sets it for requests with a token only and reads it for all: a person whose card has ended
         # got "500" from the very check that refuses her.
         BaseHandler._token_authenticated = False
@@ -34,8 +46,15 @@ class CivicHub(JupyterHub):  # type: ignore[misc]
         self.handlers[:0] = self.add_url_prefix(self.hub_prefix, list(HANDLERS))
         self.handlers: list[tuple[Any, ...]] = [with_pages(entry) for entry in self.handlers]
 
+    async def init_users(self) -> None:
+        self.membership = Membership(self)
+        await super().init_users()
+
     async def start(self) -> None:
+        self.closing = Closing(self)
+        self.membership.start()
         await super().start()
+        self.closing.start()
         # Who could no longer sign in is out within a minute, whatever she has open.
         PeriodicCallback(lambda: sessions.sweep(self), 1000 * self.sweep_seconds).start()
 

@@ -61,7 +61,7 @@ def test_a_linked_identity_signs_in_as_its_person(hub, accounts, provider):
     assert back.startswith(f"{hub.url}/hub/oidc_callback?")
     assert follow(visitor, back).url.endswith("/hub/api/user")
     assert visitor.name() == "analyst-lee"
-    assert '"groups": ["role-analyst", "team-river"]' in visitor.get("/hub/api/user").text
+    assert '"groups": ["role-analyst", "slot-01", "team-river"]' in visitor.get("/hub/api/user").text
 
 
 @pytest.mark.parametrize(
@@ -92,7 +92,7 @@ def test_what_the_provider_says_of_names_and_groups_changes_no_membership(hub, a
     visitor = Visitor(hub.url)
     follow(visitor, say(at_provider(visitor), "subject-0042"))
     assert visitor.name() == "analyst-lee"
-    assert '"groups": ["role-analyst", "team-river"]' in visitor.get("/hub/api/user").text
+    assert '"groups": ["role-analyst", "slot-01", "team-river"]' in visitor.get("/hub/api/user").text
 
 
 def test_an_answer_to_another_browser_or_a_forged_one_signs_nobody_in(hub, accounts):
