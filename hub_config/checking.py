@@ -70,7 +70,7 @@ def check(
     say(_dates(workshop, seats, cards), *_room(settings, len(seats)))
     say(*_address(settings))
     if seats and workshop.is_open(time.time()):
-        say(*_in_a_seat(settings, people, workshops, workshop, seats))
+        say(*_in_a_seat(settings, people, workshops, cards, workshop))
     return all(line.good for line in found)
 
 
@@ -126,27 +126,28 @@ def _ask_health(address: str) -> dict[str, str] | None:
 
 
 def _in_a_seat(
-    settings: Settings, people: People, workshops: Workshops, workshop: Workshop, seats: list[Seat]
+    settings: Settings, people: People, workshops: Workshops, cards: Cards, workshop: Workshop
 ) -> list[Finding]:
-    """Starts one seat as its participant would, runs the notebook there, and leaves the seat as it was."""
+    """Comes in with a card as its participant would, runs the notebook there, and leaves the seat as it was."""
     entered = workshops.entered(workshop.slug)
-    # Somebody who works is not disturbed: the last of the empty seats, else nobody's notebook is at stake.
-    name = next((seat.name for seat in reversed(seats) if seat.name not in entered), seats[-1].name)
+    free = [seat.name for seat in workshops.seats(workshop.slug) if seat.name not in entered]
+    card = next((card for name in reversed(free) if (card := cards.again(name))), None)
+    if card is None:
+        # Whoever is in would be asked to move. That they are in says as much as this check could.
+        return [Finding("seat", bool(entered), said="taken" if entered else "closed")]
     try:
-        session = Session(settings.workspace_url, people.add_link(name, lifetime_s=TOKEN_S))
+        session = Session(settings.workspace_url, card.code)
         try:
-            ready = _start(session, name)
+            ready = _start(session, card.seat)
             token = session.token(SCOPES, lifetime_s=TOKEN_S, note="civic seats check")
-            rehearsed = (
-                rehearse(settings, people.account(name), workshop, token) if workshop.notebook else None
-            )
+            account = people.account(card.seat)
+            rehearsed = rehearse(settings, account, workshop, token) if workshop.notebook else None
         finally:
-            if name not in entered:
-                with contextlib.suppress(SignInRefused):
-                    session.api("DELETE", f"users/{name}/server")
-            people.revoke_links(name)
+            with contextlib.suppress(SignInRefused):
+                session.api("DELETE", f"users/{card.seat}/server")
+            cards.forget_browsers(card.seat)
     except (SignInRefused, OSError):
-        return [Finding("seat", False, {"seconds": 0}, "closed")]
+        return [Finding("seat", False, said="closed")]
     seat = Finding("seat", ready is not None and ready <= READY_S, {"seconds": round(ready or PATIENCE_S)})
     return [seat, *_notebook(workshop, rehearsed)]
 

@@ -12,7 +12,7 @@ from playwright.sync_api import expect
 from sqlalchemy import insert
 
 from hub_config import db
-from hub_config.cards import CardRefused, open_cards
+from hub_config.cards import CardRefused, card_link, open_cards
 from hub_config.client import Session
 from hub_config.errors import SignInRefused
 from hub_config.people import find_person, find_team, open_people
@@ -58,6 +58,31 @@ def signed_in(hub, desk, chromium):
     yield enter
     for context in contexts:
         context.close()
+
+
+def card_of(hub, desk, name):
+    card = desk[2].again(name) or desk[2].make(name, expires_at=int(time.time()) + 3600)
+    return card_link(hub.settings, card)
+
+
+def token_of(hub, card):
+    """What the seat's own server has: a token of the seat."""
+    return Session(hub.url, card.code).token([], lifetime_s=60, note="t")
+
+
+def kernel_of(hub, page, name):
+    """The seat's server and a kernel in it, in the browser that is in at the seat."""
+    xsrf = next(
+        c["value"] for c in page.context.cookies() if c["name"] == "_xsrf" and c["path"].startswith("/hub")
+    )
+    made = page.request.post(
+        f"{hub.url}/hub/api/users/{name}/tokens",
+        data={"scopes": [f"access:servers!user={name}"], "expires_in": 600},
+        headers={"X-XSRFToken": xsrf, "Referer": f"{hub.url}/hub/home"},
+    )
+    seat = Seat.__new__(Seat)
+    seat.url, seat.owner, seat.token = hub.url, name, made.json()["token"]
+    return seat
 
 
 @contextmanager
