@@ -14,6 +14,7 @@ from hub_config import db
 from hub_config.people import People
 from hub_config.settings import Settings, read_settings
 from hub_config.teams import Teams
+from hub_config.watching import Watching
 
 
 @cache
@@ -35,3 +36,8 @@ def current_people() -> People:
 @cache
 def current_teams() -> Teams:
     return Teams(current_engine(), current_settings())
+
+
+@cache
+def current_watching() -> Watching:
+    return Watching(current_settings())

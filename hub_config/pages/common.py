@@ -100,6 +100,7 @@ class PageMixin:
             isolated=current_settings().isolated,
             account=account,
             rooms=current_people().rooms(account.teams) if account and not account.is_room else [],
+            watched=current_people().rooms(account.watches) if account else [],
             # Only pages that were fetched can be fetched again in the other language.
             language_link=handler.request.path if handler.request.method == "GET" else None,
             site_url=current_settings().site_url,
