@@ -74,16 +74,21 @@ def prepare(settings: Settings) -> None:
         os.chmod(folder, mode)
     reports = user_ids(REPORTS_USER) if settings.is_root else None
     _keep_token(settings.home / "hub" / "proxy.token", None)
+    _keep_token(settings.home / "hub" / "cards.key", None)
     # Lies outside hub/, which is root's: the reports service must reach its own token and nothing else there.
     _keep_token(settings.home / "reports.token", reports)
-    for language in LANGUAGES:
-        _write_lab_settings(settings.home / "lab" / language, LOCALES[language])
+    write_lab_settings(settings.home / "lab")
 
 
 def read_token(settings: Settings, name: str) -> str:
     """A token that `prepare` made: `proxy` or `reports`."""
     folder = settings.home / "hub" if name == "proxy" else settings.home
     return (folder / f"{name}.token").read_text("ascii").strip()
+
+
+def read_card_key(settings: Settings) -> bytes:
+    """What the workshops' cards are signed with, made by `prepare`. With another one no card opens anything."""
+    return bytes.fromhex((settings.home / "hub" / "cards.key").read_text("ascii"))
 
 
 def _keep_token(path: Path, owner: tuple[int, int] | None) -> None:
@@ -100,8 +105,14 @@ def _keep_token(path: Path, owner: tuple[int, int] | None) -> None:
     os.chmod(path, 0o600)
 
 
+def write_lab_settings(parent: Path) -> None:
+    """JupyterLab's settings, a folder below `parent` for each language; where the image is made, too."""
+    for language in LANGUAGES:
+        _write_lab_settings(parent / language, LOCALES[language])
+
+
 def _write_lab_settings(folder: Path, locale: str) -> None:
-    folder.mkdir(mode=0o755, exist_ok=True)
+    folder.mkdir(mode=0o755, parents=True, exist_ok=True)
     os.chmod(folder, 0o755)
     overrides = {
         "@jupyterlab/translation-extension:plugin": {"locale": locale},

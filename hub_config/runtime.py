@@ -11,6 +11,8 @@ from functools import cache
 from sqlalchemy import Engine
 
 from hub_config import db
+from hub_config.cards import Cards
+from hub_config.home import read_card_key
 from hub_config.people import People
 from hub_config.settings import Settings, read_settings
 from hub_config.teams import Teams
@@ -31,6 +33,11 @@ def current_engine() -> Engine:
 @cache
 def current_people() -> People:
     return People(current_engine(), current_settings())
+
+
+@cache
+def current_cards() -> Cards:
+    return Cards(current_engine(), read_card_key(current_settings()))
 
 
 @cache

@@ -26,6 +26,16 @@ for service in c.JupyterHub.services:
 
 
 _COUNT = itertools.count()
+#: Where every workspace of this run has its Hub's and its own tables; None: files.
+_SERVER = None
+
+
+@pytest.fixture(scope="session", autouse=True)
+def _on_the_chosen_database(server):
+    global _SERVER
+    _SERVER = server
+    yield
+    _SERVER = None
 
 
 def free_ports(count):
@@ -42,7 +52,8 @@ def make_settings(folder, **more):
     # A uid base that no other test run uses at the same time, far from people's and from the default.
     base = 1_000_000 + (os.getpid() % 2_000) * 800_000 + next(_COUNT) % 16 * 50_000
     ports = {name: str(port) for name, port in zip(PORTS, free_ports(len(PORTS)), strict=True)}
-    return read_settings({"CIVIC_HOME": str(folder), "CIVIC_UID_BASE": str(base), **ports, **more})
+    where = {"CIVIC_HUB_DATABASE_URL": _SERVER.create()} if _SERVER else {}
+    return read_settings({"CIVIC_HOME": str(folder), "CIVIC_UID_BASE": str(base), **ports, **where, **more})
 
 
 @contextmanager
