@@ -191,8 +191,8 @@ def room(hub):
     """The river's room, with a notebook that somebody has made to harm who looks; `outsider-yun` observes."""
     people = open_people(hub.settings)
     account = people.account("room-01")
-    Teams(people._engine, hub.settings).put("river", "outsider-yun", "observer", by="test")
-    people.close()
+    teams = Teams(people._engine, hub.settings)
+    teams.put("river", "outsider-yun", "observer", by="test")
     folder = home.make_home(hub.settings, "room-01", account.uid, is_room=True)
     file = folder / "우리 동네.ipynb"
 
@@ -221,6 +221,8 @@ def room(hub):
     write()
     yield write
     file.unlink()
+    teams.remove("river", "outsider-yun", by="test")
+    people.close()
 
 
 @pytest.mark.hub
