@@ -42,6 +42,9 @@ FOLDERS: dict[str, tuple[str, int]] = {
 #: JupyterLab's locale for a language of ours; its own default is English.
 LOCALES = {"ko": "ko_KR", "en": "default"}
 
+#: Seconds between two saves of a notebook that is being edited.
+AUTOSAVE = 30
+
 
 def warm_socket(settings: Settings) -> Path:
     """Where the warm template listens; short, since a socket's path has 108 bytes at most."""
@@ -121,6 +124,8 @@ def _write_lab_settings(folder: Path, locale: str) -> None:
             "fetchNews": "false",
             "checkForUpdates": False,
         },
+        # What the browser alone has is lost with its tab; saved, each content can be had back.
+        "@jupyterlab/docmanager-extension:plugin": {"autosaveInterval": AUTOSAVE},
     }
     path = folder / "overrides.json"
     path.write_text(json.dumps(overrides, ensure_ascii=False, indent=1) + "\n", "utf-8")

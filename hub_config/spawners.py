@@ -71,7 +71,11 @@ def make_seat_arguments(settings: Settings, account: Account, home: Path) -> lis
         # JupyterHub's own 300 s would be how long she still enters its room.
         "--HubOAuth.cache_max_age=20",
         "--LanguageServerManager.autodetect=False",  # none is installed; looking for twenty costs a core's 0.2 s
+        "--ServerApp.jpserver_extensions=civic_kernel.lab=True",
     ]
+    checkout = checkout_path()
+    if checkout is not None:  # installed, its buttons lie where JupyterLab looks for them
+        arguments.append(f"--LabApp.extra_labextensions_path={checkout / 'civic_kernel/lab/labextension'}")
     if account.is_room:
         state = home / ".collaboration"
         arguments += [

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
+from hub_config.pages.home import AbsentPage, HomePage
 from hub_config.pages.sign_out import SignOutHandler
 from hub_config.pages.teams import TeamsHandler
 from hub_config.pages.watch import FrameHandler, VersionHandler, WatchHandler
@@ -11,6 +12,8 @@ from hub_config.pages.watch import FrameHandler, VersionHandler, WatchHandler
 #: (pattern, handler), as JupyterHub's own table has them. A handler derives from `jupyterhub.handlers.BaseHandler`, or
 #: for the paths under `api/` from `jupyterhub.apihandlers.APIHandler`.
 HANDLERS: list[tuple[str, Any]] = [
+    (r"/home", HomePage),
+    (r"/(?:token|admin|accept-share)(?:/.*)?", AbsentPage),
     (r"/logout", SignOutHandler),
     (r"/teams", TeamsHandler),
     (r"/watch/([a-z0-9-]{1,40})", WatchHandler),

@@ -20,11 +20,11 @@ from hub_config.runtime import current_people, current_teams, current_watching
 from hub_config.watching import View
 
 FRAMED = (
-    "sandbox; default-src 'none'; style-src 'unsafe-inline'; img-src data:; form-action 'none'; base-uri 'none'; "
+    "sandbox; default-src 'none'; style-src 'nonce-{nonce}'; img-src data:; form-action 'none'; base-uri 'none'; "
     "frame-ancestors 'self'"
 )
 AROUND = (
-    "default-src 'none'; style-src 'unsafe-inline'; img-src data:; script-src 'unsafe-inline'; connect-src 'self'; "
+    "default-src 'none'; style-src 'nonce-{nonce}'; script-src 'nonce-{nonce}'; img-src data:; connect-src 'self'; "
     "frame-src 'self'; form-action 'self'; base-uri 'none'; frame-ancestors 'none'"
 )
 
@@ -47,14 +47,11 @@ class _Watcher(BaseHandler):  # type: ignore[misc]
 
     async def _show(self, template: str, **facts: object) -> None:
         html: Any = await self.render_template(template, **facts)
-        self.set_header("Cache-Control", "no-store")
         self.finish(html)
 
 
 class WatchHandler(_Watcher):
-    @property
-    def content_security_policy(self) -> str:
-        return AROUND
+    own_policy = AROUND
 
     @web.authenticated
     async def get(self, name: str) -> None:
@@ -72,9 +69,7 @@ class WatchHandler(_Watcher):
 
 
 class FrameHandler(_Watcher):
-    @property
-    def content_security_policy(self) -> str:
-        return FRAMED
+    own_policy = FRAMED
 
     @web.authenticated
     async def get(self, name: str) -> None:
@@ -87,9 +82,8 @@ class VersionHandler(_Watcher):
 
     @web.authenticated
     async def get(self, name: str) -> None:
+        self.check_xsrf_cookie()  # not for a seat's script; the pages have this in PageMixin
         _, view = await self._view(name)
-        self.set_header("Content-Type", "application/json")
-        self.set_header("Cache-Control", "no-store")
         self.finish({"version": view.version, "path": view.path, "changed": view.changed})
 
 
