@@ -4,10 +4,10 @@ SETUP = $(PYTHON) setup_env.py --for
 RUN = .venv/bin
 
 .DEFAULT_GOAL := help
-.PHONY: help demo report test test-postgres test-spark fuzz pictures check fix docs clean
+.PHONY: help demo report test test-postgres test-spark fuzz coverage pictures check fix docs clean
 
 help: ## say what can be made
-	@for name in help demo report test test-postgres test-spark fuzz pictures check fix docs $(BENCHES) clean; do \
+	@for name in help demo report test test-postgres test-spark fuzz coverage pictures check fix docs $(BENCHES) clean; do \
 	  sed -n "s/^$$name:.*## \(.*\)/  make $$name|\1/p" Makefile; \
 	done | while IFS='|' read -r name text; do printf '%-22s %s\n' "  $$name" "$$text"; done
 
@@ -31,6 +31,10 @@ test-postgres: ## the vault side's tests with its database on PostgreSQL instead
 fuzz: ## many more bad requests than `make test` sends, others each time: make fuzz TIMES=50
 	@$(SETUP) test
 	@$(RUN)/python -m pytest -q tests/fuzz tests/ledger/test_damaged.py --fuzz $(or $(TIMES),20) $(ARGS)
+
+coverage: ## how often the reports' ranges hold the truth, over a thousand draws each
+	@$(SETUP) test
+	@$(RUN)/python -m pytest -q -s --draws $(or $(DRAWS),1000) tests/methods $(ARGS)
 
 pictures: ## the pictures of the workspace's pages in docs/pictures, made anew
 	@$(SETUP) test
