@@ -56,6 +56,7 @@ class Session:
             with self._opener.open(request, timeout=60) as answer:
                 return bytes(answer.read())
         except urllib.error.HTTPError as refusal:
+            refusal.close()
             raise SignInRefused(status=refusal.code) from None
 
 

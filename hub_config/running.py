@@ -21,13 +21,15 @@ from types import TracebackType
 
 import psutil
 
-from hub_config.errors import PartMissing, PortTaken, StartFailed
+from hub_config.errors import PartMissing, PortTaken, SettingInvalid, StartFailed
 from hub_config.home import prepare
 from hub_config.settings import PREFIX, PYTHON, Settings, checkout_path
 from hub_config.texts import text
 
 Log = Callable[[str], object]
 CONFIG = Path(__file__).with_name("jupyterhub_config.py")
+#: The settings file for each kind of seat that a Hub on this machine can have.
+CONFIGS = {"here": CONFIG, "containers": CONFIG.with_name("containers_config.py")}
 START_TIMEOUT = 120.0
 STOP_TIMEOUT = 40.0
 
@@ -104,12 +106,16 @@ def check_ports(settings: Settings) -> None:
                 raise PortTaken(port=port, setting=setting) from None
 
 
-def start(settings: Settings, log: Log, *, config: Path = CONFIG, detach: bool = False) -> Workspace:
+def start(settings: Settings, log: Log, *, config: Path | None = None, detach: bool = False) -> Workspace:
     """Prepares CIVIC_HOME, starts everything, and returns when Hub, gateway and site answer.
 
-    `config` is a JupyterHub configuration that loads ours first. Without `detach` the workspace ends with the
-    calling process, whatever way that goes. Raises PortTaken, PartMissing, StartFailed; nothing runs then.
+    `config` is a JupyterHub configuration that loads ours first; without one it is that of the kind of seats. Without
+    `detach` the workspace ends with the calling process, whatever way that goes. Raises PortTaken, PartMissing,
+    StartFailed, and SettingInvalid for seats that only a cluster has; nothing runs then.
     """
+    config = config or CONFIGS.get(settings.seats)
+    if config is None:
+        raise SettingInvalid(setting="CIVIC_SEATS", reason="pods_up")
     if not (PREFIX / "bin" / "configurable-http-proxy").exists():
         raise PartMissing(part="configurable-http-proxy")
     check_ports(settings)

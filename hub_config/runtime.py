@@ -1,15 +1,22 @@
 """The settings and the people of this Hub process; built once, from the environment that `civic up` gave it.
 
 Authenticator, spawner and pages are made by JupyterHub, which passes them nothing of ours. Traitlets copy
-what they are configured with, and a database engine does not survive that; hence two cached functions.
+what they are configured with, and a database engine does not survive that; hence cached functions.
 """
 
 from __future__ import annotations
 
 from functools import cache
 
-from hub_config.people import People, open_people
+from sqlalchemy import Engine
+
+from hub_config import db
+from hub_config.cards import Cards
+from hub_config.home import read_card_key
+from hub_config.people import People
 from hub_config.settings import Settings, read_settings
+from hub_config.teams import Teams
+from hub_config.workshops import Workshops
 
 
 @cache
@@ -18,5 +25,26 @@ def current_settings() -> Settings:
 
 
 @cache
+def current_engine() -> Engine:
+    """The workspace's own tables: one pool of connections for all who read them here."""
+    return db.open_database(current_settings())
+
+
+@cache
 def current_people() -> People:
-    return open_people(current_settings())
+    return People(current_engine(), current_settings())
+
+
+@cache
+def current_cards() -> Cards:
+    return Cards(current_engine(), read_card_key(current_settings()))
+
+
+@cache
+def current_workshops() -> Workshops:
+    return Workshops(current_engine(), current_settings())
+
+
+@cache
+def current_teams() -> Teams:
+    return Teams(current_engine(), current_settings())

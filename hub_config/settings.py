@@ -14,6 +14,7 @@ import sys
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Literal
 
 from hub_config.errors import SettingInvalid
 from hub_config.texts import Language, known_language
@@ -28,6 +29,9 @@ ROOMS, TEAMS, RUNS, END = 10_000, 20_000, 30_000, 40_000
 #: The last two of the persons' uids: the proxy and the citizen site face the network and need nobody's files,
 #: so each is a user of its own that owns nothing.
 PROXY, SITE_SERVER = ROOMS - 1, ROOMS - 2
+
+Seats = Literal["here", "containers", "pods"]
+SEATS: tuple[Seats, ...] = ("here", "containers", "pods")
 
 PORTS = {
     "CIVIC_PORT": 8000,
@@ -53,6 +57,15 @@ class Settings:
     bind: str
     #: What people type, where a server with TLS stands in front of the proxy; empty: the proxy's own address.
     public_url: str
+    #: The same of the citizen site; empty: its own port.
+    public_site_url: str
+    #: Where seats reach the proxy, if not at its own address: from a pod.
+    inner_url: str
+    #: What a seat is: a process here, a container of this machine's Docker, or a pod of a cluster; and of those the
+    #: image and Docker's network.
+    seats: Seats
+    seat_image: str
+    seat_network: str
     uid_base: int
     #: The vault side's database. Nothing here opens it: it is handed on to the gateway and to nobody else.
     database_url: str
@@ -96,6 +109,8 @@ class Settings:
     def site_url(self) -> str:
         """The citizen site. Another host name than the workspace's: cookies ignore ports, so under one name
         a script on a public page would be sent the workspace's."""
+        if self.public_site_url:
+            return self.public_site_url
         host = "localhost" if ipaddress.ip_address(self.local_address).is_loopback else self.local_address
         return f"http://{f'[{host}]' if ':' in host else host}:{self.site_port}"
 
@@ -103,12 +118,12 @@ class Settings:
     def gateway_url(self) -> str:
         """The gateway as seats see it: through the proxy, so that it needs one address and one
         certificate."""
-        return f"{self.workspace_url}/services/data"
+        return f"{self.inner_url or self.workspace_url}/services/data"
 
     @property
     def isolated(self) -> bool:
         """Whether each person's server has an operating-system user of its own."""
-        return self.is_root
+        return self.is_root or self.seats == "pods"
 
     def environment(self) -> dict[str, str]:
         """The CIVIC_* variables from which `read_settings` makes these settings again."""
@@ -117,6 +132,11 @@ class Settings:
             **{name: str(port) for name, port in self.ports.items()},
             "CIVIC_BIND": self.bind,
             "CIVIC_PUBLIC_URL": self.public_url,
+            "CIVIC_PUBLIC_SITE_URL": self.public_site_url,
+            "CIVIC_INNER_URL": self.inner_url,
+            "CIVIC_SEATS": self.seats,
+            "CIVIC_SEAT_IMAGE": self.seat_image,
+            "CIVIC_SEAT_NETWORK": self.seat_network,
             "CIVIC_UID_BASE": str(self.uid_base),
             "CIVIC_DATABASE_URL": self.database_url,
             "CIVIC_HUB_DATABASE_URL": self.hub_database_url,
@@ -168,6 +188,18 @@ def _address(env: Mapping[str, str], name: str) -> str:
     return value
 
 
+def _with_driver(url: str) -> str:
+    """`postgresql://` alone names a driver that is not installed; JupyterHub is given the same address."""
+    return re.sub(r"^postgres(ql)?://", "postgresql+psycopg://", url)
+
+
+def _seats(env: Mapping[str, str]) -> Seats:
+    for known in SEATS:
+        if (env.get("CIVIC_SEATS") or "here") == known:
+            return known
+    raise SettingInvalid(setting="CIVIC_SEATS", reason="seats")
+
+
 def _language(env: Mapping[str, str]) -> Language:
     chosen = env.get("CIVIC_LANGUAGE")
     if chosen:
@@ -210,9 +242,14 @@ def read_settings(env: Mapping[str, str] | None = None) -> Settings:
         public_gateway_port=public_gateway_port,
         bind=bind,
         public_url=_address(env, "CIVIC_PUBLIC_URL"),
+        public_site_url=_address(env, "CIVIC_PUBLIC_SITE_URL"),
+        inner_url=_address(env, "CIVIC_INNER_URL"),
+        seats=_seats(env),
+        seat_image=env.get("CIVIC_SEAT_IMAGE") or "",
+        seat_network=env.get("CIVIC_SEAT_NETWORK") or "civic",
         uid_base=uid_base,
         database_url=env.get("CIVIC_DATABASE_URL") or "",
-        hub_database_url=env.get("CIVIC_HUB_DATABASE_URL") or "",
+        hub_database_url=_with_driver(env.get("CIVIC_HUB_DATABASE_URL") or ""),
         seat_memory=_number(env, "CIVIC_SEAT_MEMORY", 1024, 0, 2**20, "seat_limit"),
         seat_cpu=_number(env, "CIVIC_SEAT_CPU", 0, 0, 100_000, "seat_limit"),
         language=_language(env),

@@ -33,7 +33,9 @@ class Template:
         self._not_before = time.monotonic() + PAUSE
 
     def keep(self) -> None:
-        """Start it where it does not run."""
+        """Start it where it does not run and there are seats that it could serve."""
+        if self._settings.seats != "here":
+            return
         if self._process is not None or time.monotonic() < self._not_before:
             return
         me = os.getpid()

@@ -3,21 +3,18 @@
 from __future__ import annotations
 
 from datetime import datetime, timedelta
-from functools import reduce
 from typing import Any, assert_never
 
 import ibis
 import ibis.expr.types as ir
 
 from data_access.query.binding import BoundPlan
+from data_access.query.expressions import Leaf, compare, function_key, predicate
 from data_access.query.measures import vectors
 from data_access.query.nodes import (
-    SEASONS,
-    And,
     Between,
     ColumnKey,
     Compare,
-    Comparison,
     Count,
     Filter,
     FunctionKey,
@@ -27,15 +24,11 @@ from data_access.query.nodes import (
     KeyFunction,
     Mean,
     Measure,
-    Missing,
-    Not,
-    Or,
     Persons,
     Quantiles,
     Share,
     Sum,
     key_name,
-    season_of,
 )
 from data_access.query.schema import PERIOD_KEY, Dialect, Schema
 
@@ -80,25 +73,16 @@ def _value(key: GroupKey, table: ir.Table, schema: Schema) -> Any:
     match key:
         case ColumnKey(column):
             return table[PERIOD if column == PERIOD_KEY else column]
-        case FunctionKey(KeyFunction.HOUR, column):
-            return table[column].hour()
-        case FunctionKey(KeyFunction.WEEKDAY, column):
-            return table[column].day_of_week.index()
-        case FunctionKey(KeyFunction.SEASON):
-            month = table[PERIOD].substr(5, 2)
-            listed = {
-                season: [f"{n:02}" for n in range(1, 13) if season_of(f"0000-{n:02}") == season]
-                for season in SEASONS
-            }
-            return ibis.cases(*((month.isin(months), season) for season, months in listed.items()))
         case FunctionKey(KeyFunction.BAND, column):
             known = schema.measures[column]
             *bands, other = known.bands
             value = table[column]
             ends = [(value <= high, band) for (_, high), band in zip(known.bins, bands, strict=True)]
             return ibis.cases((value.isnull(), other), *ends)
+        case FunctionKey():
+            return function_key(key, table, PERIOD)
         case _:
-            raise AssertionError("every key function is compiled")
+            assert_never(key)
 
 
 def _aggregates(measure: Measure, table: ir.Table, schema: Schema) -> list[Any]:
@@ -134,51 +118,30 @@ def _sum(column: Any) -> Any:
 
 
 def _predicate(node: Filter, table: ir.Table, schema: Schema) -> Any:
-    match node:
-        case And(parts):
-            return reduce(lambda a, b: a & b, (_predicate(p, table, schema) for p in parts))
-        case Or(parts):
-            return reduce(lambda a, b: a | b, (_predicate(p, table, schema) for p in parts))
-        case Not(part):
-            return ~_predicate(part, table, schema)
-        case Missing(column, holds):
-            return table[column].isnull() if holds else table[column].notnull()
-        case Compare(ColumnKey(column)) | Between(ColumnKey(column)) if column == schema.time_column:
-            return _dates(node, table)
-        case In(key, values):
-            return _value(key, table, schema).isin(list(values))
-        case Between(key, low, high):
-            return _value(key, table, schema).between(low, high)
-        case Compare(key, op, value):
-            return _compare(_value(key, table, schema), op, value)
-        case _:
-            assert_never(node)
+    def leaf(node: Leaf) -> Any:
+        match node:
+            case Compare(ColumnKey(column)) | Between(ColumnKey(column)) if column == schema.time_column:
+                return _dates(node, table)
+            case In(key, values):
+                return _value(key, table, schema).isin(list(values))
+            case Between(key, low, high):
+                return _value(key, table, schema).between(low, high)
+            case Compare(key, op, value):
+                return compare(_value(key, table, schema), op, value)
+            case _:
+                assert_never(node)
+
+    return predicate(node, table, leaf)
 
 
-def _compare(left: Any, op: Comparison, right: Any) -> Any:
-    match op:
-        case Comparison.EQ:
-            return left == right
-        case Comparison.LT:
-            return left < right
-        case Comparison.LE:
-            return left <= right
-        case Comparison.GT:
-            return left > right
-        case Comparison.GE:
-            return left >= right
-        case _:
-            assert_never(op)
-
-
-def _dates(node: Filter, table: ir.Table) -> Any:
+def _dates(node: Leaf, table: ir.Table) -> Any:
     """Whole days; the end day belongs to a `between`."""
     match node:
         case Between(key, str(low), str(high)):
             column = table[key.column]
             return (column >= _midnight(low)) & (column < _midnight(high) + timedelta(days=1))
         case Compare(key, op, str(value)):
-            return _compare(table[key.column], op, _midnight(value))
+            return compare(table[key.column], op, _midnight(value))
         case _:
             raise AssertionError("binding lets only dates through")
 

@@ -7,35 +7,27 @@ columns of its own: `_place`, counted from 1 in the order of the files, and `_pe
 from __future__ import annotations
 
 from datetime import datetime
-from functools import reduce
 from typing import Any, assert_never
 
 import ibis
 import ibis.expr.types as ir
 
 from data_access.query.compiler import VIEW
+from data_access.query.expressions import Leaf, compare, function_key, predicate
 from data_access.query.nodes import (
-    SEASONS,
-    And,
     Between,
     ColumnKey,
     Compare,
-    Comparison,
     Count,
     Filter,
     FunctionKey,
     GroupKey,
     In,
-    KeyFunction,
     Mean,
-    Missing,
-    Not,
-    Or,
     Rows,
     Sum,
     Value,
     key_name,
-    season_of,
 )
 from data_access.query.open_binding import OpenBound, column_of, scaled
 from data_access.query.open_schema import TIMES, OpenSchema, OpenType
@@ -103,39 +95,25 @@ def _key(key: GroupKey, table: ir.Table, schema: OpenSchema) -> Any:
     match key:
         case ColumnKey(column):
             return table[column] if column in schema.columns else table[PERIOD]
-        case FunctionKey(KeyFunction.HOUR, column):
-            return table[column].hour()
-        case FunctionKey(KeyFunction.WEEKDAY, column):
-            return table[column].day_of_week.index()
-        case FunctionKey(KeyFunction.SEASON):
-            month = table[PERIOD].substr(5, 2)
-            listed = {
-                season: [f"{n:02}" for n in range(1, 13) if season_of(f"0000-{n:02}") == season]
-                for season in SEASONS
-            }
-            return ibis.cases(*((month.isin(months), season) for season, months in listed.items()))
+        case FunctionKey():
+            return function_key(key, table, PERIOD)
         case _:
-            raise AssertionError("every key function of the open lane is compiled")
+            assert_never(key)
 
 
 def _predicate(node: Filter, table: ir.Table, schema: OpenSchema) -> Any:
-    match node:
-        case And(parts):
-            return reduce(lambda a, b: a & b, (_predicate(p, table, schema) for p in parts))
-        case Or(parts):
-            return reduce(lambda a, b: a | b, (_predicate(p, table, schema) for p in parts))
-        case Not(part):
-            return ~_predicate(part, table, schema)
-        case Missing(column, holds):
-            return table[column].isnull() if holds else table[column].notnull()
-        case In(key, values):
-            return _key(key, table, schema).isin([_literal(value, key, schema) for value in values])
-        case Compare(key, op, value):
-            return _compare(_key(key, table, schema), op, _literal(value, key, schema))
-        case Between():
-            raise AssertionError("the canonical form has no `between`")
-        case _:
-            assert_never(node)
+    def leaf(node: Leaf) -> Any:
+        match node:
+            case In(key, values):
+                return _key(key, table, schema).isin([_literal(value, key, schema) for value in values])
+            case Compare(key, op, value):
+                return compare(_key(key, table, schema), op, _literal(value, key, schema))
+            case Between():
+                raise AssertionError("the canonical form has no `between`")
+            case _:
+                assert_never(node)
+
+    return predicate(node, table, leaf)
 
 
 def _literal(value: Value, key: GroupKey, schema: OpenSchema) -> Any:
@@ -145,19 +123,3 @@ def _literal(value: Value, key: GroupKey, schema: OpenSchema) -> Any:
     if column.type in TIMES:
         return datetime.fromisoformat(str(value))
     return value
-
-
-def _compare(left: Any, op: Comparison, right: Any) -> Any:
-    match op:
-        case Comparison.EQ:
-            raise AssertionError("the canonical form writes `in`")
-        case Comparison.LT:
-            return left < right
-        case Comparison.LE:
-            return left <= right
-        case Comparison.GT:
-            return left > right
-        case Comparison.GE:
-            return left >= right
-        case _:
-            assert_never(op)
