@@ -14,6 +14,7 @@ import urllib.error
 import urllib.request
 from collections.abc import Callable
 from dataclasses import dataclass, field
+from pathlib import Path
 from urllib.parse import urlsplit
 
 import psutil
@@ -30,8 +31,8 @@ from hub_config.workshops import Seat, Workshop, Workshops
 #: Megabytes that a seat with its kernel took where sixty were measured (`make bench NAME=seats`), and that its home
 #: and what it keeps of earlier contents may come to in a day.
 SEAT_MEMORY_MB, SEAT_DISK_MB = 200, 300
-#: Seconds: a seat that takes longer was not forked from the template, and thirty of them would wait for minutes.
-READY_S, PATIENCE_S = 15.0, 120.0
+#: Seconds that a seat may take to be ready.
+PATIENCE_S = 120.0
 
 
 @dataclass(frozen=True)
@@ -139,17 +140,18 @@ def _in_a_seat(
         session = Session(settings.workspace_url, card.code)
         try:
             ready = _start(session, card.seat)
+            warm = settings.seats != "here" or _is_forked(settings.home / "homes" / card.seat)
             token = session.token(SCOPES, lifetime_s=TOKEN_S, note="civic seats check")
             account = people.account(card.seat)
-            rehearsed = rehearse(settings, account, workshop, token) if workshop.notebook else None
+            notebook = _notebook(settings, workshop, lambda: rehearse(settings, account, workshop, token))
         finally:
             with contextlib.suppress(SignInRefused):
                 session.api("DELETE", f"users/{card.seat}/server")
             cards.forget_browsers(card.seat)
     except (SignInRefused, OSError):
         return [Finding("seat", False, said="closed")]
-    seat = Finding("seat", ready is not None and ready <= READY_S, {"seconds": round(ready or PATIENCE_S)})
-    return [seat, *_notebook(workshop, rehearsed)]
+    seat = Finding("seat", ready is not None and warm, {"seconds": round(ready or PATIENCE_S)})
+    return [seat, *notebook]
 
 
 def _start(session: Session, name: str) -> float | None:
@@ -169,9 +171,22 @@ def _is_ready(session: Session, name: str) -> bool:
     return bool(server.get("ready"))
 
 
-def _notebook(workshop: Workshop, rehearsed: Rehearsed | None) -> list[Finding]:
-    if rehearsed is None:
+def _is_forked(home: Path) -> bool:
+    """Whether the server in that home came from the template: one that did keeps its command line. A cold one takes
+    six seconds of a processor, and thirty of them at once take minutes."""
+    for process in psutil.process_iter():
+        with contextlib.suppress(psutil.Error):
+            if process.cwd() == str(home) and "civic_kernel.warm" in process.cmdline():
+                return True
+    return False
+
+
+def _notebook(settings: Settings, workshop: Workshop, rehearsal: Callable[[], Rehearsed]) -> list[Finding]:
+    if not workshop.notebook:
         return [Finding("notebook", True, said="none")]
+    if settings.seats != "here":
+        return [Finding("notebook", False, said="elsewhere")]
+    rehearsed = rehearsal()
     facts: dict[str, str | int] = {"notebook": workshop.notebook, "where": rehearsed.stopped}
     if rehearsed.stopped:
         return [Finding("notebook", False, facts)]

@@ -249,6 +249,26 @@ def test_a_form_that_cannot_be_met_says_why_and_keeps_what_was_typed(hub, desk, 
     assert page.input_value("#title") == "Yesterday"
 
 
+def test_the_check_runs_from_the_page_and_leaves_the_seats_as_they_were(hub, desk, signed_in, look):
+    with workshop_of(desk, "Checked", seats=2) as (workshop, given):
+        page = signed_in("facilitator-mo")
+        page.goto(f"{hub.url}/hub/workshops/{workshop.slug}")
+        page.get_by_role("button", name=text("ko", "prepare.check")).click()
+        said = page.locator("#now-prepare")
+        expect(said).to_contain_text(text("ko", "check.cards.good", count=2))
+        # Here everything is on one machine, and the cards say so.
+        expect(said).to_contain_text(
+            text("ko", "check.address.bad", address=hub.settings.address), timeout=30_000
+        )
+        expect(said).to_contain_text(text("ko", "check.notebook.none"), timeout=90_000)
+        expect(page.get_by_role("button", name=text("ko", "prepare.check"))).to_be_visible()
+        expect(said).to_contain_text(text("ko", "check.seat.good", seconds="").split(":")[0])
+        look(page, "facilitator-check")
+        assert desk[1].entered(workshop.slug) == set()
+        assert {desk[2].seat_for(card.code) for card in given.values()} == set(given)
+        assert not page.faults
+
+
 @pytest.mark.slow
 def test_a_seats_day_from_the_notebook_to_the_end(hub, desk, signed_in, look):
     """The seat opens with the workshop's notebook, says that she needs help, is begun afresh, and closes at the end."""
