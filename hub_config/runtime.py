@@ -15,6 +15,8 @@ from hub_config.cards import Cards
 from hub_config.home import read_card_key
 from hub_config.people import People
 from hub_config.settings import Settings, read_settings
+from hub_config.teams import Teams
+from hub_config.workshops import Workshops
 
 
 @cache
@@ -36,3 +38,13 @@ def current_people() -> People:
 @cache
 def current_cards() -> Cards:
     return Cards(current_engine(), read_card_key(current_settings()))
+
+
+@cache
+def current_workshops() -> Workshops:
+    return Workshops(current_engine(), current_settings())
+
+
+@cache
+def current_teams() -> Teams:
+    return Teams(current_engine(), current_settings())

@@ -188,6 +188,11 @@ def _address(env: Mapping[str, str], name: str) -> str:
     return value
 
 
+def _with_driver(url: str) -> str:
+    """`postgresql://` alone names a driver that is not installed; JupyterHub is given the same address."""
+    return re.sub(r"^postgres(ql)?://", "postgresql+psycopg://", url)
+
+
 def _seats(env: Mapping[str, str]) -> Seats:
     for known in SEATS:
         if (env.get("CIVIC_SEATS") or "here") == known:
@@ -244,7 +249,7 @@ def read_settings(env: Mapping[str, str] | None = None) -> Settings:
         seat_network=env.get("CIVIC_SEAT_NETWORK") or "civic",
         uid_base=uid_base,
         database_url=env.get("CIVIC_DATABASE_URL") or "",
-        hub_database_url=env.get("CIVIC_HUB_DATABASE_URL") or "",
+        hub_database_url=_with_driver(env.get("CIVIC_HUB_DATABASE_URL") or ""),
         seat_memory=_number(env, "CIVIC_SEAT_MEMORY", 1024, 0, 2**20, "seat_limit"),
         seat_cpu=_number(env, "CIVIC_SEAT_CPU", 0, 0, 100_000, "seat_limit"),
         language=_language(env),

@@ -7,83 +7,68 @@ executed notebook out. The token is thus in no file, no argument and no environm
 from __future__ import annotations
 
 import os
+import signal
 import socket
+import tempfile
 import time
-from collections.abc import Callable, Mapping
-from dataclasses import dataclass
+from collections.abc import Mapping
 from typing import Any
 
 import nbformat
 
 from civic_kernel import warm
 from civic_kernel.errors import KernelDied, RunTimeout
+from civic_kernel.reports.channel import Channel
+from civic_kernel.reports.cold import run_environment
+from civic_kernel.reports.outcome import Began, Outcome
 from civic_kernel.settings import Settings
 from civic_kernel.texts import Language
 from civic_kernel.warm.sandbox import GATEWAY, HOME
 
 #: Threads count; a report has a few.
 MOST_PROCESSES = 128
+#: Bytes; a report with a map of all gu takes a tenth.
+MOST_MEMORY = 1_500_000_000
 
 
-@dataclass(frozen=True)
-class Outcome:
-    """`failed` has the exception's name and text where a cell raised; the notebook then ends with that cell's outputs."""
-
-    executed: nbformat.NotebookNode
-    failed: Mapping[str, str] | None
+def is_for_others(refused: warm.Refused) -> bool:
+    """Whether the template forks runs, but not for this caller: a seat has no right to the runs' users."""
+    return str(refused) == "not yours"
 
 
-def can_fork(path: str) -> bool:
-    """Whether runs can be forked by the template at `path` for whoever calls: in a sandbox, which only root's template
-    makes, or as herself where there is no root to drop from."""
-    try:
-        return os.stat(path).st_uid in (0, os.geteuid())
-    except OSError:
-        return False
-
-
-def run_forked(
+def run(
     path: str,
     notebook: nbformat.NotebookNode,
     parameters: Mapping[str, Any],
     settings: Settings,
     spoken: Language,
-    *,
+    began: Began,
     seconds: float,
-    memory: int = 0,
-    began: Callable[[Mapping[str, Any]], None],
-    home: str,
-    environment: Mapping[str, str],
 ) -> Outcome:
-    """Raises warm.NoTemplate and warm.Refused before anything ran, RunTimeout, KernelDied. `home` is the folder of a run
-    without sandbox; `memory` in bytes, 0 for no limit."""
-    is_sandboxed = os.stat(path).st_uid == 0
+    """Asks the template at `path`. Raises warm.NoTemplate and warm.Refused before anything ran; RunTimeout and
+    KernelDied."""
+    try:
+        is_sandboxed = os.stat(path).st_uid == 0
+    except OSError:
+        raise warm.NoTemplate() from None
     ours, theirs = socket.socketpair()
-    with ours, open(os.devnull, "r+b") as null:
+    with tempfile.TemporaryDirectory(prefix="civic-") as room, ours, open(os.devnull, "r+b") as null:
+        home = HOME if is_sandboxed else room
+        limits = warm.Limits(memory=MOST_MEMORY, processes=MOST_PROCESSES) if is_sandboxed else warm.Limits()
         with theirs:
             child = warm.ask(
                 path,
-                warm.Order(
-                    warm.Kind.RUN,
-                    follows=True,
-                    limits=warm.Limits(memory=memory, processes=MOST_PROCESSES)
-                    if is_sandboxed
-                    else warm.Limits(),
-                ),
-                warm.Letter(
-                    argv=("civic-run",),
-                    env={**environment, "HOME": HOME} if is_sandboxed else dict(environment),
-                    cwd=HOME if is_sandboxed else home,
-                ),
+                warm.Order(warm.Kind.RUN, follows=True, limits=limits),
+                warm.Letter(("civic-run",), run_environment(settings, spoken, home), home),
                 (null.fileno(), null.fileno(), theirs.fileno()),
             )
+        end = time.monotonic() + seconds
         try:
-            return _converse(
-                ours, notebook, parameters, settings, spoken, time.monotonic() + seconds, began, is_sandboxed
-            )
+            return _converse(ours, notebook, parameters, settings, spoken, began, end, is_sandboxed)
         except TimeoutError:
             raise RunTimeout.say(settings.language, seconds=int(seconds)) from None
         except (OSError, ValueError, KeyError, TypeError, AttributeError, nbformat.ValidationError):
+            # What comes from a run is somebody else's word: anything that is not in the form is as good as nothing.
             raise KernelDied.say(settings.language) from None
         finally:
             _end(path, child, is_sandboxed)
@@ -95,12 +80,10 @@ def _converse(
     parameters: Mapping[str, Any],
     settings: Settings,
     spoken: Language,
+    began: Began,
     end: float,
-    began: Callable[[Mapping[str, Any]], None],
     is_sandboxed: bool,
 ) -> Outcome:
-    from civic_kernel.reports.channel import Channel
-
     channel = Channel(connection)
     channel.send(
         {
@@ -136,6 +119,4 @@ def _end(path: str, child: warm.Child, is_sandboxed: bool) -> None:
     if is_sandboxed:
         warm.end_run(path, child.uid)
     else:
-        import signal
-
         warm.send_signal(child.pid, child.started, signal.SIGKILL)

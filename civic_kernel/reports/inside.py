@@ -1,4 +1,4 @@
-"""What runs in a report run's process, forked from the template: the notebook, in an IPython kernel of the same process.
+"""What runs in a report run's process, forked from the template: the notebook, in a kernel of the same process.
 
     the channel (a socket of the asker's)   request in: notebook, parameters, token
                                             out: each cell that begins, then the notebook with its outputs, or the fault
@@ -35,8 +35,12 @@ class InProcess(Engine):  # type: ignore[misc]  # papermill ships no types
     ) -> None:
         from ipykernel.inprocess.manager import InProcessKernelManager
 
+        import matplotlib
+
         from civic_kernel.kernel.extension import load_ipython_extension
 
+        # As a kernel of its own process is told by its environment.
+        matplotlib.rcParams["backend"] = "module://matplotlib_inline.backend_inline"
         manager = InProcessKernelManager()
         manager.start_kernel()
         client = manager.client()
