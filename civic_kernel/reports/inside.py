@@ -33,9 +33,8 @@ class InProcess(Engine):  # type: ignore[misc]  # papermill ships no types
     def execute_managed_notebook(
         cls, nb_man: NotebookExecutionManager, kernel_name: str, *, began: Any, **_: Any
     ) -> None:
-        from ipykernel.inprocess.manager import InProcessKernelManager
-
         import matplotlib
+        from ipykernel.inprocess.manager import InProcessKernelManager
 
         from civic_kernel.kernel.extension import load_ipython_extension
 

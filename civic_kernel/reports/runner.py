@@ -1,9 +1,9 @@
 """One report run: papermill drives the notebook in an empty room, and only a whole run is kept.
 
 Where the workspace's template may fork it (civic_kernel.reports.forked), the run is a process in a sandbox under a
-user of its own. Else it is a fresh kernel of the caller's in an empty folder (`cold`), with a dozen named variables for its
-environment and its token in a file. What it can know is what the gateway answers, and what it can say is the output
-of its cells.
+user of its own. Else it is a fresh kernel of the caller's in an empty folder (`cold`), with a dozen named variables
+for its environment and its token in a file. What it can know is what the gateway answers, and what it can say is the
+output of its cells.
 """
 
 from __future__ import annotations

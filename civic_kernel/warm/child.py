@@ -46,8 +46,8 @@ def live(
     """Become the child that `order` describes, open the letter (the first of `files`), run its program; its exit code.
 
     `uid` is None where there is no root to drop from; a run is then in no sandbox. The other `files` become 1, 2 (and
-    3). `follow` is a pidfd: this process ends with that one; `above` is the supervisor's. `gateway` is the one socket of
-    ours that a run may connect to. One byte on `ready` says that the child is there and is who it should be.
+    3). `follow` is a pidfd: this process ends with that one; `above` is the supervisor's. `gateway` is the one
+    socket of ours that a run may connect to. One byte on `ready` says that the child is there and is who it should be.
     """
     os.setsid()
     sealed = _take_files(files, [ready.fileno(), above, *([follow] if follow is not None else [])])
