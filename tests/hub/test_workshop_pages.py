@@ -167,7 +167,7 @@ def test_a_call_for_help_and_a_move_show_without_reload_and_are_one_press_each(h
         assert page.locator(f"#more-{three}").get_attribute("open") is not None  # stayed as she left it
         number = cards.moves(workshop.slug)[0].number
         expect(page.locator("#now-calls")).to_contain_text(text("ko", "lead.move_hint", number=number))
-        look(page, "facilitator")
+        look(page, "workshop-calls")
         page.get_by_role("button", name=text("ko", "lead.admit_of", seat="01")).click()
         expect(page.get_by_role("status").first).to_contain_text(text("ko", "lead.done.admit", seat="01"))
         assert cards.standing(one, "another") == "in" and cards.standing(one, "laptop") is None
@@ -197,7 +197,7 @@ def test_a_lost_card_is_replaced_and_the_old_one_opens_nothing(hub, desk, signed
         page.goto(f"{hub.url}/hub/workshops/{workshop.slug}")
         page.locator(f"#more-{seat} summary").click()
         page.get_by_role("button", name=text("ko", "lead.card_of", seat="01")).click()
-        look(page, "sure")
+        look(page, "workshop-sure")
         assert cards.seat_for(lost.code) == seat  # not before she said so twice
         page.click("#sure")
         expect(page.locator("li.card")).to_have_count(1)
@@ -263,7 +263,7 @@ def test_the_check_runs_from_the_page_and_leaves_the_seats_as_they_were(hub, des
         expect(said).to_contain_text(text("ko", "check.notebook.none"), timeout=90_000)
         expect(page.get_by_role("button", name=text("ko", "prepare.check"))).to_be_visible()
         expect(said).to_contain_text(text("ko", "check.seat.good", seconds="").split(":")[0])
-        look(page, "facilitator-check")
+        look(page, "workshop-check")
         assert desk[1].entered(workshop.slug) == set()
         assert {desk[2].seat_for(card.code) for card in given.values()} == set(given)
         assert not page.faults
