@@ -50,6 +50,9 @@ def test_the_command_of_the_issue_gives_a_sheet_that_only_its_owner_can_read(civ
     }
     cards.close()
     assert "자리 30개" in civic("list", as_json=False)
+    # Cards for this machine alone would be found out in the morning.
+    again = civic("print", *words, "--out", str(sheet), as_json=False)
+    assert "이미 열려" in again and "이 컴퓨터에서만" in again and len(set(printed(sheet))) == 30
 
 
 def test_a_lost_card_an_extension_and_the_end(civic, settings, folder):
