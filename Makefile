@@ -2,6 +2,7 @@
 PYTHON ?= python3
 SETUP = $(PYTHON) setup_env.py --for
 RUN = .venv/bin
+HUB_TESTS = $(addprefix tests/hub/test_,people.py sign_in.py seats_outlive_their_hub.py postgresql.py)
 
 .DEFAULT_GOAL := help
 .PHONY: help demo report test test-postgres test-spark fuzz pictures check fix docs clean
@@ -23,9 +24,9 @@ test: ## the whole test suite
 	@$(SETUP) test
 	@$(RUN)/python -m pytest -q -n 2 --dist loadgroup $(ARGS)
 
-test-postgres: ## the vault side's tests with its database on PostgreSQL instead of SQLite
+test-postgres: ## the tests of both sides' databases, with these on PostgreSQL instead of SQLite
 	@$(SETUP) test
-	@$(RUN)/python -m pytest -q --database postgresql tests/ledger tests/audit tests/releasing tests/policy tests/gateway $(ARGS)
+	@$(RUN)/python -m pytest -q --database postgresql tests/ledger tests/audit tests/releasing tests/policy tests/gateway $(HUB_TESTS) $(ARGS)
 
 # Others each time: what they find is printed with the line that draws it again.
 fuzz: ## many more bad requests than `make test` sends, others each time: make fuzz TIMES=50

@@ -27,11 +27,15 @@ from sqlalchemy import (
     UniqueConstraint,
     create_engine,
     event,
+    func,
+    select,
 )
 
 from hub_config.settings import Settings
 
 VERSION_TABLE = "workspace_alembic_version"
+#: Any number: it tells this lock from others in the same database.
+_MIGRATION_LOCK = 20_261_123
 
 metadata = MetaData(
     naming_convention={
@@ -218,7 +222,9 @@ changes = Table(
 def open_database(settings: Settings) -> Engine:
     """The engine, its tables brought to the newest migration. The folder must exist."""
     url = settings.hub_database_url or f"sqlite:///{settings.home / 'hub' / 'workspace.sqlite'}"
-    engine = create_engine(url)
+    # A server that was restarted costs one reconnection and no request.
+    # Bound values, the hash of a password among them, stay out of an error's text.
+    engine = create_engine(url, pool_pre_ping=True, hide_parameters=True)
     if engine.dialect.name == "sqlite":
 
         @event.listens_for(engine, "connect")
@@ -238,5 +244,8 @@ def upgrade(engine: Engine) -> None:
     config = Config()
     config.set_main_option("script_location", str(Path(__file__).parent / "migrations"))
     with engine.begin() as connection:
+        if engine.dialect.name == "postgresql":
+            # The Hub and a verb may start at once; SQLite lets one writer in by itself.
+            connection.execute(select(func.pg_advisory_xact_lock(_MIGRATION_LOCK)))
         config.attributes["connection"] = connection
         command.upgrade(config, "head")

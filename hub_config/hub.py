@@ -6,6 +6,7 @@ from typing import Any
 
 from jupyterhub.app import JupyterHub
 
+from hub_config.membership import Membership
 from hub_config.pages.common import with_pages
 from hub_config.pages.table import HANDLERS
 
@@ -20,6 +21,14 @@ class CivicHub(JupyterHub):  # type: ignore[misc]
         # In front: JupyterHub's own table ends with what answers every other address.
         self.handlers[:0] = self.add_url_prefix(self.hub_prefix, list(HANDLERS))
         self.handlers: list[tuple[Any, ...]] = [with_pages(entry) for entry in self.handlers]
+
+    async def init_users(self) -> None:
+        self.membership = Membership(self)
+        await super().init_users()
+
+    async def start(self) -> None:
+        self.membership.start()
+        await super().start()
 
 
 if __name__ == "__main__":

@@ -1,8 +1,8 @@
 """Assembly only: what the other modules build is assigned to `c`."""
 
 from hub_config.home import read_token
-from hub_config.roles import render_custom_scopes, render_roles, server_token_scopes
-from hub_config.runtime import current_people, current_settings
+from hub_config.roles import SLOTS, render_custom_scopes, render_roles, server_token_scopes
+from hub_config.runtime import current_settings
 from hub_config.seats import SeatAuthenticator
 from hub_config.services import proxy_command, render_services
 from hub_config.settings import PYTHON
@@ -11,7 +11,6 @@ from hub_config.texts import shared_folder
 
 c = get_config()  # type: ignore[name-defined]  # noqa: F821
 settings = current_settings()
-rooms = current_people().rooms()
 hub = settings.home / "hub"
 
 c.JupyterHub.bind_url = (
@@ -19,6 +18,12 @@ c.JupyterHub.bind_url = (
 )
 c.JupyterHub.hub_bind_url = f"http://127.0.0.1:{settings.hub_port}"
 c.JupyterHub.db_url = settings.hub_database_url or f"sqlite:///{hub / 'jupyterhub.sqlite'}"
+c.JupyterHub.db_kwargs = {
+    "hide_parameters": True
+}  # what a failed statement carried was logged: a cookie, a token
+c.JupyterHub.upgrade_db = (
+    True  # an older workspace's tables are brought on, after a copy where they are a file
+)
 c.JupyterHub.cookie_secret_file = str(hub / "cookie_secret")
 c.JupyterHub.cookie_max_age_days = 1
 c.JupyterHub.template_paths = [str(shared_folder("templates") / "workspace")]
@@ -35,13 +40,13 @@ c.ConfigurableHTTPProxy.log_level = "warn"
 
 c.JupyterHub.authenticator_class = SeatAuthenticator
 c.Authenticator.allow_all = True  # whom it does not know, it does not authenticate
-c.Authenticator.allowed_users = {room.name for room in rooms}  # makes their accounts; no link leads to one
+c.Authenticator.allowed_users = set(SLOTS)  # makes their accounts; no link leads to one
 c.Authenticator.manage_groups = True  # copied from the workspace's tables; the Hub's interface cannot add any
 c.Authenticator.auth_refresh_age = 60
 c.Authenticator.refresh_pre_spawn = True
 
 c.JupyterHub.custom_scopes = render_custom_scopes()
-c.JupyterHub.load_roles = render_roles([(room.name, room.team) for room in rooms])
+c.JupyterHub.load_roles = render_roles()
 c.JupyterHub.services = render_services(settings)
 
 c.JupyterHub.spawner_class = WarmSpawner

@@ -20,15 +20,20 @@ from sqlalchemy.exc import IntegrityError
 from hub_config import db
 from hub_config.errors import PersonRefused
 from hub_config.roles import (
+    CITY_SIDE,
+    CSO_SIDE,
     ROOMS_GROUP,
+    SLOTS,
     check_person_name,
     check_roles,
     check_slug,
     role_group,
     room_of_group,
+    scopes_of,
+    slot_group,
     team_group,
 )
-from hub_config.settings import ROOMS, SITE_SERVER, Settings
+from hub_config.settings import CULLER_USER, ROOMS, Settings
 from hub_config.texts import Language, known_language
 
 #: 26 characters of base32: 130 bits, the length of every id of the workspace.
@@ -51,13 +56,24 @@ class Account:
     teams: tuple[str, ...]
     #: Slugs of the teams whose rooms she may only look at.
     watches: tuple[str, ...] = ()
+    #: Account names of the rooms that she may enter.
+    rooms: tuple[str, ...] = ()
 
     @property
     def groups(self) -> list[str]:
         """The Hub groups. A room is in no team's own group: who may act for a team is a person."""
         if self.is_room:
             return [ROOMS_GROUP, *map(room_of_group, self.teams)]
-        return [role_group(role) for role in self.roles] + [team_group(slug) for slug in self.teams]
+        return [
+            *map(role_group, self.roles),
+            *map(team_group, self.teams),
+            *map(slot_group, self.rooms),
+        ]
+
+    @property
+    def is_steward(self) -> bool:
+        """Of either side."""
+        return bool(scopes_of(self.roles) & (CITY_SIDE | CSO_SIDE))
 
     def display(self, language: Language) -> str:
         return self.display_ko if language == "ko" else self.display_en
@@ -129,7 +145,7 @@ class People:
             with self._engine.begin() as connection:
                 last = connection.execute(select(func.max(db.persons.c.uid_offset))).scalar_one()
                 offset = (last or 0) + 1
-                if offset >= SITE_SERVER:
+                if offset >= CULLER_USER:
                     raise PersonRefused(name=name, reason="uids_used_up")
                 person = connection.execute(
                     insert(db.persons)
@@ -146,7 +162,7 @@ class People:
                     connection.execute(insert(db.person_roles).values(person_id=person, role=role))
                 for slug in teams:
                     connection.execute(
-                        insert(db.memberships).values(person_id=person, team_id=_team(connection, slug))
+                        insert(db.memberships).values(person_id=person, team_id=find_team(connection, slug))
                     )
         except IntegrityError:
             raise PersonRefused(name=name, reason="name_taken") from None
@@ -159,16 +175,13 @@ class People:
         if role not in held:
             with self._engine.begin() as connection:
                 connection.execute(
-                    insert(db.person_roles).values(person_id=_person(connection, name), role=role)
+                    insert(db.person_roles).values(person_id=find_person(connection, name), role=role)
                 )
 
     def add_room(self, team: str) -> str:
-        """A room for a team; returns its account name, `room-01` and up."""
+        """One more room for a team; returns its account name, `room-01` and up."""
         with self._engine.begin() as connection:
-            count = connection.execute(select(func.count()).select_from(db.rooms)).scalar_one()
-            name = f"room-{count + 1:02d}"
-            connection.execute(insert(db.rooms).values(name=name, team_id=_team(connection, team)))
-        return name
+            return take_room(connection, team)
 
     def add_link(self, name: str, *, lifetime_s: float) -> str:
         """A new secret for `name`, good for `lifetime_s` seconds and any number of sign-ins until then.
@@ -179,7 +192,7 @@ class People:
         with self._engine.begin() as connection:
             connection.execute(
                 insert(db.links).values(
-                    person_id=_person(connection, name),
+                    person_id=find_person(connection, name),
                     secret_sha256=hash_secret(secret),
                     created_at=now,
                     expires_at=now + int(lifetime_s),
@@ -193,7 +206,7 @@ class People:
             done = connection.execute(
                 update(db.links)
                 .where(
-                    db.links.c.person_id == _person(connection, name),
+                    db.links.c.person_id == find_person(connection, name),
                     db.links.c.revoked_at.is_(None),
                 )
                 .values(revoked_at=int(self._now()))
@@ -246,6 +259,12 @@ class People:
                     .where(db.memberships.c.person_id == person.id)
                     .order_by(db.teams.c.id)
                 ).all()
+                rooms = connection.execute(
+                    select(db.rooms.c.name)
+                    .join(db.memberships, db.memberships.c.team_id == db.rooms.c.team_id)
+                    .where(db.memberships.c.person_id == person.id, db.memberships.c.kind == "member")
+                    .order_by(db.rooms.c.id)
+                ).scalars()
                 return Account(
                     name=name,
                     display_ko=person.display_ko,
@@ -256,6 +275,7 @@ class People:
                     roles=tuple(roles),
                     teams=tuple(slug for slug, kind in held if kind == "member"),
                     watches=tuple(slug for slug, kind in held if kind == "observer"),
+                    rooms=tuple(rooms),
                 )
             room = connection.execute(
                 select(db.rooms.c.id, db.teams)
@@ -313,18 +333,29 @@ class People:
         return and_(db.links.c.revoked_at.is_(None), db.links.c.expires_at > int(self._now()))
 
 
-def _person(connection: Connection, name: str) -> int:
+def find_person(connection: Connection, name: str) -> int:
+    """Her row's number. Raises PersonRefused for an unknown name."""
     found = connection.execute(select(db.persons.c.id).where(db.persons.c.name == name)).scalar_one_or_none()
     if found is None:
         raise PersonRefused(name=name[:40], reason="unknown")
     return int(found)
 
 
-def _team(connection: Connection, slug: str) -> int:
+def find_team(connection: Connection, slug: str) -> int:
+    """As `find_person`, for a team."""
     found = connection.execute(select(db.teams.c.id).where(db.teams.c.slug == slug)).scalar_one_or_none()
     if found is None:
         raise PersonRefused(name=slug[:40], reason="team_unknown")
     return int(found)
+
+
+def take_room(connection: Connection, team: str) -> str:
+    """Gives a team the next slot; the room's account name. Raises PersonRefused when all are given."""
+    count = connection.execute(select(func.count()).select_from(db.rooms)).scalar_one()
+    if count >= len(SLOTS):
+        raise PersonRefused(name=team, reason="rooms_used_up")
+    connection.execute(insert(db.rooms).values(name=SLOTS[count], team_id=find_team(connection, team)))
+    return SLOTS[count]
 
 
 def open_people(settings: Settings, now: Clock = time.time) -> People:

@@ -17,7 +17,10 @@ from hub_config.errors import PersonRefused
 GATEWAY = "data"
 REPORTS = "reports"
 SITE = "site"
+CULLER = "culler"
 ROOMS_GROUP = "rooms"
+#: The rooms' accounts. All stand ready when the Hub starts, since JupyterHub gives a group its role only then.
+SLOTS = tuple(f"room-{number:02d}" for number in range(1, 41))
 
 ASK = "custom:civic:ask"
 READ = "custom:civic:read"
@@ -139,6 +142,11 @@ def team_group(slug: str) -> str:
     return f"team-{slug}"
 
 
+def slot_group(room: str) -> str:
+    """The Hub group whose members may enter a room's account: `room-07` has `slot-07`."""
+    return f"slot-{room.removeprefix('room-')}"
+
+
 def room_of_group(slug: str) -> str:
     """The Hub group that says whose room an account is. Not the team's own group, whose members may enter its
     rooms and decide on its budget."""
@@ -168,8 +176,8 @@ def render_custom_scopes() -> dict[str, dict[str, object]]:
     }
 
 
-def render_roles(rooms: Iterable[tuple[str, str]]) -> list[dict[str, object]]:
-    """For `c.JupyterHub.load_roles`; `rooms` are (room, team slug).
+def render_roles() -> list[dict[str, object]]:
+    """For `c.JupyterHub.load_roles`.
 
     A member enters the room's server with `access:servers`; starting it from a page needs `servers` (the REST
     interface alone would be content with `start:servers`). Filters name one account each, so a team's member
@@ -193,7 +201,7 @@ def render_roles(rooms: Iterable[tuple[str, str]]) -> list[dict[str, object]]:
             "groups": [ROOMS_GROUP],
         }
     )
-    for room, slug in rooms:
+    for room in SLOTS:
         rendered.append(
             {
                 "name": f"{room}-member",
@@ -203,7 +211,7 @@ def render_roles(rooms: Iterable[tuple[str, str]]) -> list[dict[str, object]]:
                     f"servers!user={room}",
                     f"read:users:name!user={room}",
                 ],
-                "groups": [team_group(slug)],
+                "groups": [slot_group(room)],
             }
         )
     rendered += [
@@ -224,13 +232,19 @@ def render_roles(rooms: Iterable[tuple[str, str]]) -> list[dict[str, object]]:
             "scopes": [USE_GATEWAY, ASK, RELEASE],
             "services": [REPORTS],
         },
+        {
+            "name": "culler",
+            "description": "쓰지 않는 자리를 닫는다 / Close seats that nobody uses",
+            "scopes": ["list:users", "read:users:activity", "read:servers", "delete:servers"],
+            "services": [CULLER],
+        },
     ]
     return rendered
 
 
 _NAME = re.compile(r"[a-z](?:[a-z0-9]|-(?=[a-z0-9])){1,30}")
 _RESERVED = re.compile(
-    r"(?:room|seat|team|role|civic|service|person)-.*|rooms|root|admin|hub|data|reports|site|api|user|nobody"
+    r"(?:room|slot|seat|team|role|civic|service|person)-.*|rooms|root|admin|hub|data|reports|site|culler|api|user|nobody"
 )
 
 

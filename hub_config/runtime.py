@@ -15,6 +15,7 @@ from hub_config.cards import Cards
 from hub_config.home import read_card_key
 from hub_config.people import People
 from hub_config.settings import Settings, read_settings
+from hub_config.teams import Teams
 
 
 @cache
@@ -36,3 +37,8 @@ def current_people() -> People:
 @cache
 def current_cards() -> Cards:
     return Cards(current_engine(), read_card_key(current_settings()))
+
+
+@cache
+def current_teams() -> Teams:
+    return Teams(current_engine(), current_settings())

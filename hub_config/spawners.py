@@ -14,6 +14,7 @@ from civic_kernel import warm
 from hub_config.home import make_home, warm_socket
 from hub_config.people import Account
 from hub_config.runtime import current_people, current_settings
+from hub_config.services import CULL_EVERY_S
 from hub_config.settings import PREFIX, Settings, checkout_path
 from hub_config.texts import text
 
@@ -67,8 +68,19 @@ def make_seat_arguments(settings: Settings, account: Account, home: Path) -> lis
         # Its default is worked out when the module is imported: in a fork that was in the template's home.
         f"--BaseFileIdManager.db_path={home / '.local/share/jupyter/file_id_manager.db'}",
         "--ServerApp.jpserver_extensions=civic_kernel.seat_sessions=True",
+        # How long it believes the Hub about a browser; JupyterHub's own 300 s would be how long a person who was taken
+        # out of a team still enters its room.
+        "--HubOAuth.cache_max_age=20",
         "--LanguageServerManager.autodetect=False",  # none is installed; looking for twenty costs a core's 0.2 s
     ]
+    if settings.seat_idle:
+        # For the kernels of a server that is in use itself. Ending one counts as use of its server, which would stay
+        # twice as long if this came before the culler's turn.
+        arguments += [
+            f"--MappingKernelManager.cull_idle_timeout={60 * settings.seat_idle + 3 * CULL_EVERY_S}",
+            f"--MappingKernelManager.cull_interval={CULL_EVERY_S}",
+            "--MappingKernelManager.cull_connected=True",
+        ]
     if account.is_room:
         state = home / ".collaboration"
         arguments += [

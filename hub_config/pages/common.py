@@ -11,6 +11,8 @@ from functools import cache, partial
 from pathlib import Path
 from typing import Any
 
+from tornado import web
+
 from hub_config.roles import GATEWAY
 from hub_config.runtime import current_people, current_settings
 from hub_config.settings import PREFIX
@@ -49,7 +51,27 @@ def make_stylesheet(tokens: Path | None = None) -> str:
 
 
 class PageMixin:
-    """Mixed in front of a JupyterHub page handler."""
+    """Mixed in front of a JupyterHub page handler.
+
+    A seat's page has the same origin as the Hub's, and a notebook in it may be anybody's. JupyterHub lets it fetch any
+    page of the Hub with its reader's cookie, and take from it the number with which forms are sent: a script in a
+    notebook could then do at the Hub whatever she may. So a page is given to a browser that opens it as a page and to
+    one that knows the number already (Fetch Metadata), and in a group of windows of its own, where none reads it."""
+
+    #: JupyterHub's own check, for these methods as well.
+    _xsrf_safe_methods: frozenset[str] = frozenset()
+
+    def check_xsrf_cookie(self) -> None:
+        handler: Any = self
+        # JupyterHub lets these through, since another origin could not read the answer; a seat's page could.
+        if handler.request.headers.get("Sec-Fetch-Mode") == "no-cors":
+            raise web.HTTPError(403)
+        super().check_xsrf_cookie()  # type: ignore[misc]
+
+    def set_default_headers(self) -> None:
+        super().set_default_headers()  # type: ignore[misc]
+        handler: Any = self
+        handler.set_header("Cross-Origin-Opener-Policy", "same-origin")
 
     @property
     def language(self) -> Language:

@@ -20,7 +20,7 @@ HERE = Path(__file__).parent
 CONFIG = """
 load_subconfig({config!r})
 for service in c.JupyterHub.services:
-    if service.get("command"):
+    if service["name"] in ("data", "site"):
         start = service["command"].index("-P", service["command"].index("--parent"))
         service["command"] = [*service["command"][:start], {stub!r}, service["name"]]
 """
@@ -31,6 +31,8 @@ _COUNT = itertools.count()
 #: after they were chosen, and looks at them again once it has ended: meanwhile any client's connection, in any process
 #: of the machine, could be given one, and a closed one keeps it for a minute.
 PORT_RANGE = range(12_000, 32_000)
+#: Where every workspace of this run has its Hub's and its own tables; None: files.
+_SERVER = None
 
 
 def is_free(port):
@@ -40,6 +42,14 @@ def is_free(port):
         except OSError:
             return False
     return True
+
+
+@pytest.fixture(scope="session", autouse=True)
+def _on_the_chosen_database(server):
+    global _SERVER
+    _SERVER = server
+    yield
+    _SERVER = None
 
 
 def free_ports(count):
@@ -56,7 +66,8 @@ def make_settings(folder, **more):
     # this run had before, whose processes would be taken for this workspace's.
     base = 1_000_000 + (os.getpid() % 500) * 3_200_000 + next(_COUNT) * 50_000
     ports = {name: str(port) for name, port in zip(PORTS, free_ports(len(PORTS)), strict=True)}
-    return read_settings({"CIVIC_HOME": str(folder), "CIVIC_UID_BASE": str(base), **ports, **more})
+    where = {"CIVIC_HUB_DATABASE_URL": _SERVER.create()} if _SERVER else {}
+    return read_settings({"CIVIC_HOME": str(folder), "CIVIC_UID_BASE": str(base), **ports, **where, **more})
 
 
 @contextmanager

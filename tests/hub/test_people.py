@@ -1,6 +1,5 @@
-import sqlite3
-
 import pytest
+from sqlalchemy import inspect
 
 from hub_config import db, home
 from hub_config.errors import PersonRefused
@@ -104,9 +103,9 @@ def test_a_second_role_cannot_make_a_steward_of_both_sides(people):
 
 
 def test_migrations_make_the_tables_that_the_code_uses(people, settings):
-    people.close()
-    made = sqlite3.connect(settings.home / "hub" / "workspace.sqlite")
+    engine = db.open_database(settings)
+    made = inspect(engine)
     for table in db.metadata.sorted_tables:
-        columns = {row[1] for row in made.execute(f"PRAGMA table_info({table.name})")}
+        columns = {column["name"] for column in made.get_columns(table.name)}
         assert columns == {column.name for column in table.columns}
-    made.close()
+    engine.dispose()

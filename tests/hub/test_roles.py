@@ -50,7 +50,7 @@ def test_who_may_do_what():
 
 
 def test_rendered_roles_use_only_scopes_that_exist():
-    for role in roles.render_roles([("room-01", "river")]):
+    for role in roles.render_roles():
         for scope in role["scopes"]:
             base = scope.split("!")[0]
             assert base in scope_definitions or base in roles.SCOPES, scope
@@ -70,7 +70,9 @@ def test_malformed_names_are_refused(name):
     assert refused.value.facts["reason"] == "name_malformed"
 
 
-@pytest.mark.parametrize("name", ["room-01", "seat-a-01", "root", "admin", "data", "reports", "civic-vault"])
+@pytest.mark.parametrize(
+    "name", ["room-01", "slot-01", "seat-a-01", "root", "admin", "data", "reports", "civic-vault"]
+)
 def test_names_of_rooms_seats_and_services_are_reserved(name):
     with pytest.raises(PersonRefused) as refused:
         roles.check_person_name(name)

@@ -153,7 +153,7 @@ def test_the_gateway_runs_as_the_vaults_user_and_learns_who_asks_and_for_which_t
     held = set(told["asker"]["scopes"])
     assert {"custom:civic:ask", "custom:civic:read", "access:services!service=data"} <= held
     assert not {s for s in held if "approve" in s or "load" in s or "release" in s or s.startswith("tokens")}
-    assert told["user"]["groups"] == ["role-expert", "team-river"]
+    assert told["user"]["groups"] == ["role-expert", "slot-01", "team-river"]
 
 
 def test_the_reports_service_is_known_by_its_own_token(hub):
