@@ -77,6 +77,8 @@ class Settings:
     #: Megabytes that a seat's server and kernels may use together, and hundredths of a core; 0 is no limit.
     seat_memory: int
     seat_cpu: int
+    #: Whether control groups hold these limits where the machine has them; else a watcher does.
+    cgroups: bool
     #: Minutes without use after which a seat is closed; megabytes that a home may hold; seats that may run at once.
     #: 0 is no limit.
     seat_idle: int
@@ -150,6 +152,7 @@ class Settings:
             "CIVIC_HUB_DATABASE_URL": self.hub_database_url,
             "CIVIC_SEAT_MEMORY": str(self.seat_memory),
             "CIVIC_SEAT_CPU": str(self.seat_cpu),
+            "CIVIC_CGROUPS": "auto" if self.cgroups else "off",
             "CIVIC_SEAT_IDLE": str(self.seat_idle),
             "CIVIC_HOME_QUOTA": str(self.home_quota),
             "CIVIC_MOST_SEATS": str(self.most_seats),
@@ -195,6 +198,13 @@ def _idle(env: Mapping[str, str]) -> int:
     if 0 < minutes < LEAST_IDLE:
         raise SettingInvalid(setting="CIVIC_SEAT_IDLE", reason="seat_idle")
     return minutes
+
+
+def _cgroups(env: Mapping[str, str]) -> bool:
+    chosen = env.get("CIVIC_CGROUPS") or "auto"
+    if chosen not in ("auto", "off"):
+        raise SettingInvalid(setting="CIVIC_CGROUPS", reason="cgroups")
+    return chosen == "auto"
 
 
 def _address(env: Mapping[str, str], name: str) -> str:
@@ -270,6 +280,7 @@ def read_settings(env: Mapping[str, str] | None = None) -> Settings:
         hub_database_url=_with_driver(env.get("CIVIC_HUB_DATABASE_URL") or ""),
         seat_memory=_number(env, "CIVIC_SEAT_MEMORY", 1024, 0, 2**20, "seat_limit"),
         seat_cpu=_number(env, "CIVIC_SEAT_CPU", 0, 0, 100_000, "seat_limit"),
+        cgroups=_cgroups(env),
         seat_idle=_idle(env),
         home_quota=_number(env, "CIVIC_HOME_QUOTA", 2048, 0, 2**20, "seat_limit"),
         most_seats=_number(env, "CIVIC_MOST_SEATS", 100, 0, 5_000, "seat_limit"),

@@ -21,13 +21,23 @@ import socket
 import sys
 import time
 from collections import Counter
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 
 from civic_kernel.warm.asking import start_time
 from civic_kernel.warm.child import live, wait_for_adoption
 from civic_kernel.warm.limits import Cgroups
-from civic_kernel.warm.wire import MOST_BYTES, MOST_FILES, Malformed, Order, Peer, decode, peer_of, reply
+from civic_kernel.warm.wire import (
+    MOST_BYTES,
+    MOST_FILES,
+    Limits,
+    Malformed,
+    Order,
+    Peer,
+    decode,
+    peer_of,
+    reply,
+)
 
 #: Children of one uid that run at once: a seat's server, its kernels, and room to restart them.
 MOST_CHILDREN = 24
@@ -45,6 +55,9 @@ class Rules:
     end_uid: int
     first_run: int
     reports: int = -1
+    #: What holds for children that ask for themselves, as a seat's kernels do: these two each process carries itself,
+    #: while memory and processor are counted in the group that the Hub made for the seat.
+    limits: Limits = field(default_factory=Limits)
 
     def reason_against(self, peer: Peer, order: Order) -> str | None:
         """Why `peer` may not have this child; None where it may."""
@@ -57,7 +70,7 @@ class Rules:
             return "no such user"
         if peer.uid == 0:
             return None
-        if any((order.limits.memory, order.limits.cpu, order.limits.processes)):
+        if order.limits != Limits():
             return "limits are the workspace's"
         if peer.uid == self.reports:
             return None if uid >= self.first_run and not order.groups else "not yours"
@@ -214,6 +227,8 @@ class Template:
         self, asker: _Asker, order: Order, uid: int | None, follow: int | None, ready: socket.socket
     ) -> int:
         """In the process between template and child: forks and ends. Returns in this process only."""
+        if order.limits == Limits():
+            order = replace(order, limits=self._rules.limits)
         me = os.getpid()
         child = os.fork()
         if child != 0:
