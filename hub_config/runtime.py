@@ -16,6 +16,8 @@ from hub_config.home import read_card_key
 from hub_config.people import People
 from hub_config.settings import Settings, read_settings
 from hub_config.teams import Teams
+from hub_config.watching import Watching
+from hub_config.workshops import Workshops
 
 
 @cache
@@ -40,5 +42,15 @@ def current_cards() -> Cards:
 
 
 @cache
+def current_workshops() -> Workshops:
+    return Workshops(current_engine(), current_settings())
+
+
+@cache
 def current_teams() -> Teams:
     return Teams(current_engine(), current_settings())
+
+
+@cache
+def current_watching() -> Watching:
+    return Watching(current_settings())

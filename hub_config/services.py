@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 
 from hub_config.home import VAULT_USER, read_token
-from hub_config.roles import CULLER, GATEWAY, REPORTS, SCOPES, SITE
+from hub_config.roles import CULLER, GATEWAY, MONITOR, REPORTS, SCOPES, SITE
 from hub_config.settings import CULLER_USER, PREFIX, PROXY, PYTHON, SITE_SERVER, Settings
 
 #: Seconds between two looks for seats that nobody uses.
@@ -58,8 +58,8 @@ def _culler_command(settings: Settings) -> list[str]:
 
 
 def render_services(settings: Settings) -> list[dict[str, object]]:
-    """The services. `reports` has a token and no process yet; `site` has a process and no place in the proxy,
-    because the citizen site is another origin."""
+    """The services. `reports` and `monitor` (Prometheus, which runs elsewhere) have a token and no process; `site` has
+    a process and no place in the proxy, because the citizen site is another origin."""
     python = [PYTHON, "-P", "-m"]
     gateway: dict[str, object] = {
         "name": GATEWAY,
@@ -83,6 +83,7 @@ def render_services(settings: Settings) -> list[dict[str, object]]:
         gateway,
         culler,
         {"name": REPORTS, "api_token": read_token(settings, "reports"), "display": False},
+        {"name": MONITOR, "api_token": read_token(settings, "monitor"), "display": False},
         {
             "name": SITE,
             "command": tethered([*python, "data_access.gateway.site"], site_uid),

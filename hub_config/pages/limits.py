@@ -18,7 +18,7 @@ from hub_config.watcher import Holder, holder
 
 #: No script, no frame, nothing from elsewhere; forms go only to the Hub.
 POLICY = (
-    "default-src 'none'; style-src 'unsafe-inline'; img-src data:; form-action 'self'; base-uri 'none'; "
+    "default-src 'none'; style-src 'nonce-{nonce}'; img-src data:; form-action 'self'; base-uri 'none'; "
     "frame-ancestors 'none'"
 )
 
@@ -32,9 +32,7 @@ def _holder() -> Holder:
 class LimitsHandler(BaseHandler):  # type: ignore[misc]
     """GET shows; POST `file` (several) deletes these files of one's own home."""
 
-    @property
-    def content_security_policy(self) -> str:
-        return POLICY
+    own_policy = POLICY
 
     def _account(self) -> Account:
         account = current_people().find(self.current_user.name)
