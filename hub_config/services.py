@@ -6,7 +6,7 @@ import os
 
 from hub_config.home import VAULT_USER, read_token
 from hub_config.roles import CULLER, GATEWAY, MONITOR, REPORTS, SCOPES, SITE
-from hub_config.settings import CULLER_USER, PREFIX, PROXY, PYTHON, SITE_SERVER, Settings
+from hub_config.settings import CULLER_USER, OIDC, PREFIX, PROXY, PYTHON, SITE_SERVER, Settings
 
 #: Seconds between two looks for seats that nobody uses.
 CULL_EVERY_S = 60
@@ -40,7 +40,7 @@ def _gateway_environment(settings: Settings) -> dict[str, str]:
     and whatever address people use, the gateway is reached through the proxy alone."""
     environment = {**settings.environment(), "CIVIC_BIND": "127.0.0.1"}
     del environment["CIVIC_HUB_DATABASE_URL"]
-    return {name: value for name, value in environment.items() if value}
+    return {name: value for name, value in environment.items() if value and name not in OIDC}
 
 
 def _site_environment(settings: Settings) -> dict[str, str]:
