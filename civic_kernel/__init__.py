@@ -26,6 +26,7 @@ if TYPE_CHECKING:
     from civic_kernel.measures import count, histogram, mean, persons, quantiles, share
     from civic_kernel.measures import sum_of as sum
     from civic_kernel.methods.combine import diff, ratio, total
+    from civic_kernel.practice import use
     from civic_kernel.queries import Dataset, band, hour, season, weekday
 
 __all__ = [
@@ -58,6 +59,7 @@ __all__ = [
     "sum",
     "total",
     "twin",
+    "use",
     "waiting",
     "weekday",
 ]
@@ -77,6 +79,7 @@ _LAZY: dict[str, tuple[str, str | None]] = {
     "persons": ("measures", "persons"),
     "ratio": ("methods.combine", "ratio"),
     "total": ("methods.combine", "total"),
+    "use": ("practice", "use"),
     "weekday": ("queries", "weekday"),
     "band": ("queries", "band"),
     "season": ("queries", "season"),
@@ -139,18 +142,23 @@ def catalog() -> pd.DataFrame:
 
 
 def dataset(name: str) -> Dataset:
-    """The dataset `name`, with its columns as attributes. Raises UnknownDataset."""
+    """The dataset `name`, with its columns as attributes; its twin after `civic.use("twin")`. Raises UnknownDataset."""
+    from civic_kernel.practice import in_use, practice_dataset
     from civic_kernel.queries import Dataset as Made
 
     client = connect()
+    if in_use() == "twin":
+        return practice_dataset(client, name)
     return Made(client.dataset(name), client)
 
 
 def sql(text: str) -> SqlQuestion:
     """One SELECT as a question, with `.price()` and `.ask()`; docs/sql.md says what may stand in it."""
     from civic_kernel.asked import SqlQuestion as Made
+    from civic_kernel.practice import in_use, practice_client
 
-    return Made(text, connect())
+    client = connect()
+    return Made(text, practice_client(client) if in_use() == "twin" else client)
 
 
 def questions(containing: str = "") -> pd.DataFrame:

@@ -70,6 +70,31 @@ def read_settings(environ: Mapping[str, str] | None = None) -> Settings:
     )
 
 
+@dataclass(frozen=True)
+class HubPlace:
+    """The Hub's path (begins and ends with a slash), its API's address, and the workshop of this seat, if any."""
+
+    base: str
+    api: str
+    workshop: str
+
+
+def read_hub(environ: Mapping[str, str] | None = None) -> HubPlace:
+    """What JupyterHub and the workspace tell each server that they start."""
+    env = os.environ if environ is None else environ
+    return HubPlace(
+        base=env.get("JUPYTERHUB_BASE_URL") or "/",
+        api=env.get("JUPYTERHUB_API_URL", "").rstrip("/"),
+        workshop=env.get("CIVIC_WORKSHOP", ""),
+    )
+
+
+def starts_on_twin(environ: Mapping[str, str] | None = None) -> bool:
+    """Whether kernels here answer from made-up rows until somebody says otherwise (`civic.use`)."""
+    env = os.environ if environ is None else environ
+    return env.get("CIVIC_START_ON") == "twin"
+
+
 def warm_socket(environ: Mapping[str, str] | None = None) -> str | None:
     """Where the template that forks kernels listens; None: every kernel starts cold."""
     env = os.environ if environ is None else environ

@@ -7,6 +7,7 @@ from typing import Any
 from jupyterhub.app import JupyterHub
 from prometheus_client import REGISTRY
 
+from hub_config.closing import Closing
 from hub_config.health import Machine
 from hub_config.logs import WithoutSecrets
 from hub_config.membership import Membership
@@ -37,8 +38,10 @@ class CivicHub(JupyterHub):  # type: ignore[misc]
         await super().init_users()
 
     async def start(self) -> None:
+        self.closing = Closing(self)
         self.membership.start()
         await super().start()
+        self.closing.start()
 
 
 if __name__ == "__main__":

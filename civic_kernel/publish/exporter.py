@@ -19,7 +19,7 @@ from traitlets.config import Config
 from civic_kernel.publish import look
 from civic_kernel.texts import Language, templates_root, text
 
-Kind = Literal["index", "method"]
+Kind = Literal["index", "method", "unreviewed"]
 
 
 class ReportExporter(HTMLExporter):

@@ -147,7 +147,7 @@ def _check_block(data: Mapping[str, Any], where: str, known: Known, language: La
         reason = reason_in_drawing(markup, data["form"])
         if reason is not None:
             refuse(reason, where, language)
-        check_text(_without_vendor(markup), where, known, language)
+        check_text(without_vendor(markup), where, known, language)
     for words in _strings({key: part for key, part in data.items() if key != "drawing"}):
         # Words are escaped wherever they are written; a tag in them is still a sign of an attempt.
         if re.search(r"<\s*[a-zA-Z!/]|javascript:", words, re.IGNORECASE):
@@ -303,16 +303,16 @@ class _MapReader(_Reader):
 
     def _leave(self, tag: str, words: str) -> None:
         if tag == "style":
-            if _CSS_WAY_OUT.search(_without_vendor(words)):
+            if _CSS_WAY_OUT.search(without_vendor(words)):
                 self.found("network")
-        elif _SCRIPT_WAY_OUT.search(_without_vendor(words)):
+        elif _SCRIPT_WAY_OUT.search(without_vendor(words)):
             self.found("network")
 
 
 # --- small parts ---
 
 
-def _without_vendor(markup: str) -> str:
+def without_vendor(markup: str) -> str:
     """`markup` without Leaflet's own script and styles, which set-up installs from a hash-pinned package."""
     from civic_kernel.publish.look import vendor_texts
 

@@ -31,7 +31,8 @@ def _import_server() -> None:
     decides by the environment of its import what it is."""
     import notebook_shim.nbserver  # noqa: F401
 
-    import civic_kernel.kernel.provisioner  # noqa: F401
+    import civic_kernel.kernel.provisioner
+    import civic_kernel.lab.extension  # noqa: F401
 
 
 def _import_kernel() -> None:

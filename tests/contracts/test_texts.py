@@ -196,7 +196,7 @@ def test_code_gives_the_facts_that_its_sentences_need() -> None:
     assert wrong == []
 
 
-@pytest.mark.parametrize("folder", ["report", "citizen", "workspace", "gateway"])
+@pytest.mark.parametrize("folder", ["report", "citizen", "workspace", "gateway", "lab"])
 def test_every_key_that_a_template_asks_for_exists(folder: str) -> None:
     # The pages of the citizen site share the frame of reports: keys in `page.` are theirs.
     known = {
@@ -226,11 +226,13 @@ def test_no_sentence_is_left_that_nothing_says() -> None:
     patterns = {pattern for pattern in patterns if len(re.sub(r"\.\+|\W", "", pattern)) > 1}
     shown = "\n".join(
         path.read_text("utf-8")
-        for folder in ("templates", "notebooks")
+        for folder in ("templates", "notebooks", "civic_kernel/lab")
         for path in (ROOT / folder).rglob("*")
         if path.suffix in (".html", ".j2", ".js", ".ipynb")
     )
     patterns |= {re.escape(beginning) + ".+" for beginning in re.findall(r"""["']([\w.]+)["']\s*~""", shown)}
+    # In JavaScript's own form: `button.${name}`.
+    patterns |= {re.escape(beginning) + ".+" for beginning in re.findall(r"`([\w.]+)\$\{", shown)}
     patterns |= {".+" + re.escape(ending) for ending in re.findall(r"""~\s*["']([\w.]+)["']""", shown)}
     dead = [
         f"{domain}: {key}"
