@@ -18,7 +18,7 @@ from jinja2.ext import Extension
 from tornado import web
 
 from hub_config.roles import GATEWAY
-from hub_config.runtime import current_people, current_settings
+from hub_config.runtime import current_people, current_settings, current_workshops
 from hub_config.settings import PREFIX
 from hub_config.texts import (
     Language,
@@ -154,6 +154,7 @@ class PageMixin:
             rooms=current_people().rooms(account.teams) if account and not account.is_room else [],
             watched=current_people().rooms(account.watches) if account else [],
             language_link=self._language_link("en" if language == "ko" else "ko"),
+            known_workshops=current_workshops(),
             site_url=current_settings().site_url,
             # The gateway's pages, which know the reader as the Hub does and are told her language.
             pages_url=f"{handler.settings['base_url']}services/{GATEWAY}/",
