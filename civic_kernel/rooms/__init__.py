@@ -18,5 +18,7 @@ def _jupyter_server_extension_points() -> list[dict[str, Any]]:
 
 def _load_jupyter_server_extension(server: ServerApp) -> None:
     from civic_kernel.rooms.second_writer import keep_before_overwriting
+    from civic_kernel.rooms.unsaved import save_what_the_store_has
 
     keep_before_overwriting()
+    save_what_the_store_has()

@@ -43,3 +43,12 @@ class BoundedStore(SQLiteYStore):  # type: ignore[misc]  # has no types
         done: Any = await super()._cleanup_if_needed()
         self._press_above = max(self.cleanup_when_db_size_above, 2 * await self._get_database_size_mb())
         return bool(done)
+
+    async def newest(self) -> float:
+        """When the document was last written here, in seconds since 1970; 0 where it never was."""
+        await self.db_initialized.wait()
+        async with self.lock, self._db:
+            cursor = await self._db.cursor()
+            await cursor.execute("SELECT MAX(timestamp) FROM yupdates WHERE path = ?", (self.path,))
+            row = await cursor.fetchone()
+        return float(row[0] or 0)

@@ -1,5 +1,6 @@
 """Several people in one notebook, and what may go wrong meanwhile: nothing of it loses or doubles what they wrote."""
 
+import os
 import re
 import sqlite3
 import time
@@ -83,7 +84,8 @@ def test_a_killed_server_comes_back_with_what_was_typed_until_then_and_meanwhile
     path, han, lee = pair
     han.type(" + 1")
     lee.until(lambda: lee.sources[0] == "a = 1 + 1")
-    room.kill()  # perhaps before the file was written: the store has it
+    assert room.read(path) == ["a = 1", "b = 2"], "in the second before the file is written"
+    room.kill()
     lee.type(" + 2", cell=1, away=True)
     room.start()
     for one in (han, lee):
@@ -92,6 +94,24 @@ def test_a_killed_server_comes_back_with_what_was_typed_until_then_and_meanwhile
     for one in (han, lee):
         one.until(lambda one=one: one.sources == ["a = 1 + 1", "b = 2 + 2"])
     until(lambda: room.read(path) == ["a = 1 + 1", "b = 2 + 2"], 5)
+
+
+def test_a_file_that_was_put_in_place_while_nobody_looked_wins_over_the_store(room, pair):
+    """However old its content is: `mv` keeps a file's date."""
+    path, han, lee = pair
+    room.write("backup.ipynb", "a = 'from last week'")
+    os.utime(room.folder / "backup.ipynb", (1, 1))
+    han.type(" + 1")
+    until(lambda: room.read(path)[:1] == ["a = 1 + 1"], 5)
+    forgotten = room.log().count(FORGOTTEN)
+    han.sleep()
+    until(lambda: left_alone(room, lee))
+    until(lambda: room.log().count(FORGOTTEN) > forgotten)
+    (room.folder / "backup.ipynb").rename(room.folder / path)
+    other = room.typist(path)
+    other.until(lambda: other.sources == ["a = 'from last week'"])
+    other.sleep()
+    assert room.read(path) == ["a = 'from last week'"]
 
 
 def versions(room, path):
