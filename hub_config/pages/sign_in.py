@@ -64,10 +64,9 @@ class SignInMixin:
         """A participant's place is her notebook; everybody else's is the page with what there is to do."""
         handler = self.own_handler()
         base = handler.hub.base_url
-        chosen = str(handler.get_next_url(user))
-        if is_seat(user.name) and chosen.split("?")[0] in ("/", base, base.rstrip("/"), f"{base}home"):
+        if is_seat(user.name) and handler.get_argument("next", "") in ("", "/", base, base.rstrip("/")):
             return str(url_path_join(base, "spawn"))
-        return chosen
+        return str(handler.get_next_url(user))
 
     async def refuse(self, status: int, key: str) -> None:
         handler = self.own_handler()
