@@ -40,6 +40,7 @@ FOLDERS: dict[str, tuple[str, int]] = {
     "public": (SITE_USER, 0o755),
     "lab": ("root", 0o755),
     "warm": ("root", 0o711),
+    "gateway": (VAULT_USER, 0o711),
 }
 
 #: JupyterLab's locale for a language of ours; its own default is English.
@@ -52,6 +53,11 @@ AUTOSAVE = 30
 def warm_socket(settings: Settings) -> Path:
     """Where the warm template listens; short, since a socket's path has 108 bytes at most."""
     return settings.home / "warm" / "s"
+
+
+def gateway_socket(settings: Settings) -> Path:
+    """Where the gateway listens for report runs, which have no network. The gateway has the same rule for itself."""
+    return settings.home / "gateway" / "s"
 
 
 def user_ids(user: str) -> tuple[int, int]:
@@ -81,14 +87,15 @@ def prepare(settings: Settings) -> None:
     reports = user_ids(REPORTS_USER) if settings.is_root else None
     _keep_token(settings.home / "hub" / "proxy.token", None)
     _keep_token(settings.home / "hub" / "cards.key", None)
+    _keep_token(settings.home / "hub" / "monitor.token", None)
     # Lies outside hub/, which is root's: the reports service must reach its own token and nothing else there.
     _keep_token(settings.home / "reports.token", reports)
     write_lab_settings(settings.home / "lab")
 
 
 def read_token(settings: Settings, name: str) -> str:
-    """A token that `prepare` made: `proxy` or `reports`."""
-    folder = settings.home / "hub" if name == "proxy" else settings.home
+    """A token that `prepare` made: `proxy`, `monitor` or `reports`."""
+    folder = settings.home if name == "reports" else settings.home / "hub"
     return (folder / f"{name}.token").read_text("ascii").strip()
 
 

@@ -11,11 +11,13 @@ from functools import cache
 from sqlalchemy import Engine
 
 from hub_config import db
+from hub_config.accounts import Accounts
 from hub_config.cards import Cards
 from hub_config.home import read_card_key
 from hub_config.people import People
 from hub_config.settings import Settings, read_settings
 from hub_config.teams import Teams
+from hub_config.watching import Watching
 from hub_config.workshops import Workshops
 
 
@@ -41,6 +43,11 @@ def current_cards() -> Cards:
 
 
 @cache
+def current_accounts() -> Accounts:
+    return Accounts(current_engine())
+
+
+@cache
 def current_workshops() -> Workshops:
     return Workshops(current_engine(), current_settings())
 
@@ -48,3 +55,8 @@ def current_workshops() -> Workshops:
 @cache
 def current_teams() -> Teams:
     return Teams(current_engine(), current_settings())
+
+
+@cache
+def current_watching() -> Watching:
+    return Watching(current_settings())

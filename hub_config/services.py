@@ -5,8 +5,8 @@ from __future__ import annotations
 import os
 
 from hub_config.home import VAULT_USER, read_token
-from hub_config.roles import GATEWAY, REPORTS, SCOPES, SITE
-from hub_config.settings import PREFIX, PROXY, PYTHON, SITE_SERVER, Settings
+from hub_config.roles import GATEWAY, MONITOR, REPORTS, SCOPES, SITE
+from hub_config.settings import OIDC, PREFIX, PROXY, PYTHON, SITE_SERVER, Settings
 
 
 def tethered(command: list[str], uid: int | None = None) -> list[str]:
@@ -37,7 +37,7 @@ def _gateway_environment(settings: Settings) -> dict[str, str]:
     and whatever address people use, the gateway is reached through the proxy alone."""
     environment = {**settings.environment(), "CIVIC_BIND": "127.0.0.1"}
     del environment["CIVIC_HUB_DATABASE_URL"]
-    return {name: value for name, value in environment.items() if value}
+    return {name: value for name, value in environment.items() if value and name not in OIDC}
 
 
 def _site_environment(settings: Settings) -> dict[str, str]:
@@ -47,8 +47,8 @@ def _site_environment(settings: Settings) -> dict[str, str]:
 
 
 def render_services(settings: Settings) -> list[dict[str, object]]:
-    """The services. `reports` has a token and no process yet; `site` has a process and no place in the proxy,
-    because the citizen site is another origin."""
+    """The services. `reports` and `monitor` (Prometheus, which runs elsewhere) have a token and no process; `site` has
+    a process and no place in the proxy, because the citizen site is another origin."""
     python = [PYTHON, "-P", "-m"]
     gateway: dict[str, object] = {
         "name": GATEWAY,
@@ -68,6 +68,7 @@ def render_services(settings: Settings) -> list[dict[str, object]]:
     return [
         gateway,
         {"name": REPORTS, "api_token": read_token(settings, "reports"), "display": False},
+        {"name": MONITOR, "api_token": read_token(settings, "monitor"), "display": False},
         {
             "name": SITE,
             "command": tethered([*python, "data_access.gateway.site"], site_uid),
