@@ -104,3 +104,14 @@ def test_homes_are_removed_only_past_their_date_and_only_when_told(civic, settin
     assert civic("clear") == {"homes": expected, "removed": False} and (homes / "seat-old-01").exists()
     assert civic("clear", "--yes") == {"homes": expected, "removed": True}
     assert sorted(path.name for path in homes.iterdir()) == ["expert", "seat-old-010"]
+
+
+def test_a_check_without_a_running_workspace_is_red_and_says_what_to_do(civic, settings, folder):
+    sheet = str(folder / "c.html")
+    civic("print", "--workshop", "Early", "--team", "bike", "--seats", "101", "--out", sheet)
+    found = {line["what"]: line for line in civic("check", "early", code=9)["findings"]}
+    assert found["cards"]["good"] and "101" in found["cards"]["says"]
+    assert not found["places"]["good"] and "CIVIC_MOST_SEATS" in found["places"]["says"]
+    assert not found["address"]["good"] and "답하지 않습니다" in found["address"]["says"]
+    assert not found["seat"]["good"]
+    assert civic("check", "nowhere", code=5)["code"] == "workshop_refused"
