@@ -6,6 +6,7 @@ WorkspaceError            1
 ├── PartMissing           3  set-up has not been done: a program or an account is not there
 ├── StartFailed           4  a part of the workspace did not come up
 ├── PersonRefused         5  a name, role or team that cannot be
+├── WorkshopRefused       5  a workshop or seat that cannot be, or is over
 ├── SignInRefused         7  a link or a right was not accepted by the running Hub
 └── StepFailed            8  a step of the demonstration was refused; its own sentence says why
 
@@ -84,6 +85,17 @@ class PersonRefused(WorkspaceError):
     def sentence(self, language: Language) -> str:
         reason = text(language, f"person.{self.facts['reason']}")
         return text(language, "error.person_refused", name=self.facts["name"], reason=reason)
+
+
+class WorkshopRefused(WorkspaceError):
+    """Facts: `reason` (a key of `workshop.refused.<reason>`, a sentence with its remedy)."""
+
+    code = "workshop_refused"
+    exit_code = 5
+
+    def sentence(self, language: Language) -> str:
+        reason = text(language, f"workshop.refused.{self.facts['reason']}")
+        return text(language, "error.workshop_refused", reason=reason)
 
 
 class SignInRefused(WorkspaceError):

@@ -11,10 +11,12 @@ import os
 import pwd
 import secrets
 import shutil
+import subprocess
 from pathlib import Path
+from typing import Any
 
 from hub_config.errors import PartMissing
-from hub_config.settings import Settings
+from hub_config.settings import PYTHON, Settings
 from hub_config.texts import LANGUAGES, shared_folder
 
 VAULT_USER, REPORTS_USER, SITE_USER = "civic-vault", "civic-reports", "civic-site"
@@ -32,6 +34,7 @@ FOLDERS: dict[str, tuple[str, int]] = {
     "logs": ("root", 0o700),
     "homes": ("root", 0o711),
     "rooms": ("root", 0o711),
+    "workshops": ("root", 0o755),
     "runs": (REPORTS_USER, 0o711),
     "site": (SITE_USER, 0o755),
     "public": (SITE_USER, 0o755),
@@ -78,14 +81,15 @@ def prepare(settings: Settings) -> None:
     reports = user_ids(REPORTS_USER) if settings.is_root else None
     _keep_token(settings.home / "hub" / "proxy.token", None)
     _keep_token(settings.home / "hub" / "cards.key", None)
+    _keep_token(settings.home / "hub" / "monitor.token", None)
     # Lies outside hub/, which is root's: the reports service must reach its own token and nothing else there.
     _keep_token(settings.home / "reports.token", reports)
     write_lab_settings(settings.home / "lab")
 
 
 def read_token(settings: Settings, name: str) -> str:
-    """A token that `prepare` made: `proxy` or `reports`."""
-    folder = settings.home / "hub" if name == "proxy" else settings.home
+    """A token that `prepare` made: `proxy`, `monitor` or `reports`."""
+    folder = settings.home if name == "reports" else settings.home / "hub"
     return (folder / f"{name}.token").read_text("ascii").strip()
 
 
@@ -156,3 +160,59 @@ def make_home(settings: Settings, name: str, uid: int, *, is_room: bool) -> Path
                 os.chown(path, uid, uid, follow_symlinks=False)
     new.rename(home)
     return home
+
+
+def shipped_notebooks() -> list[str]:
+    """Names of the notebooks that every home is made with."""
+    return sorted(path.name for path in shared_folder("notebooks").glob("*.ipynb"))
+
+
+def set_home_aside(settings: Settings, name: str, now: float) -> None:
+    """The next start makes a new home; the former stays beside it until the seat's homes are cleared. The server
+    must not run. `homes/` is root's, so nobody can put a link in the way."""
+    home = settings.home / "homes" / name
+    if home.is_dir() and not home.is_symlink():
+        home.rename(home.with_name(f".{name}.{int(now)}"))
+
+
+def workshop_notebook(settings: Settings, slug: str, notebook: str) -> Path | None:
+    """The file that a workshop's seats start from: the facilitator's own, else one that we ship."""
+    own = settings.home / "workshops" / slug / notebook
+    shipped = shared_folder("notebooks") / notebook
+    return next((path for path in (own, shipped) if path.is_file()), None)
+
+
+def add_example(settings: Settings, home: Path, uid: int, slug: str, notebook: str) -> None:
+    """The workshop's notebook in `examples`, where no file of that name is; done as the person whose folder it is.
+
+    A home may be older than its workshop. Root itself never writes into a folder that a person owns; the check
+    before only saves a process, and may be told anything by links."""
+    if (home / "examples" / notebook).is_file():
+        return
+    source = workshop_notebook(settings, slug, notebook)
+    if source is None:
+        return
+    identity: dict[str, Any] = {"user": uid, "group": uid, "extra_groups": []} if settings.is_root else {}
+    with source.open("rb") as content:
+        subprocess.run(
+            [PYTHON, "-P", "-I", "-c", _ADD, str(home), notebook],
+            stdin=content,
+            cwd="/",
+            env={},
+            check=False,  # a home without room keeps its person from one file, not from her seat
+            stdout=subprocess.DEVNULL,
+            stderr=subprocess.DEVNULL,
+            **identity,
+        )
+
+
+#: O_EXCL follows no link and overwrites nothing.
+_ADD = """
+import os, sys
+home, name = sys.argv[1:]
+folder = os.path.join(home, "examples")
+os.makedirs(folder, mode=0o700, exist_ok=True)
+content = sys.stdin.buffer.read()
+with open(os.open(os.path.join(folder, name), os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600), "wb") as file:
+    file.write(content)
+"""

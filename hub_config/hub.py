@@ -5,10 +5,15 @@ from __future__ import annotations
 from typing import Any
 
 from jupyterhub.app import JupyterHub
+from prometheus_client import REGISTRY
 
+from hub_config.closing import Closing
+from hub_config.health import Machine
+from hub_config.logs import WithoutSecrets
 from hub_config.membership import Membership
 from hub_config.pages.common import with_pages
 from hub_config.pages.table import HANDLERS
+from hub_config.runtime import current_settings
 
 
 class CivicHub(JupyterHub):  # type: ignore[misc]
@@ -16,8 +21,14 @@ class CivicHub(JupyterHub):  # type: ignore[misc]
 
     name = "jupyterhub"
 
+    def init_logging(self) -> None:
+        super().init_logging()
+        for handler in self.log.handlers:
+            handler.addFilter(WithoutSecrets())
+
     def init_handlers(self) -> None:
         super().init_handlers()
+        REGISTRY.register(Machine(current_settings()))  # shown by JupyterHub's own /hub/metrics
         # In front: JupyterHub's own table ends with what answers every other address.
         self.handlers[:0] = self.add_url_prefix(self.hub_prefix, list(HANDLERS))
         self.handlers: list[tuple[Any, ...]] = [with_pages(entry) for entry in self.handlers]
@@ -27,8 +38,10 @@ class CivicHub(JupyterHub):  # type: ignore[misc]
         await super().init_users()
 
     async def start(self) -> None:
+        self.closing = Closing(self)
         self.membership.start()
         await super().start()
+        self.closing.start()
 
 
 if __name__ == "__main__":

@@ -1,6 +1,7 @@
 """Assembly only: what the other modules build is assigned to `c`."""
 
 from hub_config.home import read_token
+from hub_config.pages.common import WithNonce
 from hub_config.roles import SLOTS, render_custom_scopes, render_roles, server_token_scopes
 from hub_config.runtime import current_settings
 from hub_config.seats import SeatAuthenticator
@@ -27,6 +28,7 @@ c.JupyterHub.upgrade_db = (
 c.JupyterHub.cookie_secret_file = str(hub / "cookie_secret")
 c.JupyterHub.cookie_max_age_days = 1
 c.JupyterHub.template_paths = [str(shared_folder("templates") / "workspace")]
+c.JupyterHub.jinja_environment_options = {"extensions": [WithNonce]}
 c.JupyterHub.cleanup_servers = True
 c.JupyterHub.cleanup_proxy = True
 c.JupyterHub.redirect_to_server = False  # home first: a steward needs no server

@@ -22,6 +22,7 @@ from hub_config.errors import PersonRefused
 from hub_config.roles import (
     CITY_SIDE,
     CSO_SIDE,
+    FACILITATE,
     ROOMS_GROUP,
     SLOTS,
     check_person_name,
@@ -74,6 +75,11 @@ class Account:
     def is_steward(self) -> bool:
         """Of either side."""
         return bool(scopes_of(self.roles) & (CITY_SIDE | CSO_SIDE))
+
+    @property
+    def leads(self) -> tuple[str, ...]:
+        """The teams whose workshops she leads."""
+        return self.teams if FACILITATE in scopes_of(self.roles) else ()
 
     def display(self, language: Language) -> str:
         return self.display_ko if language == "ko" else self.display_en
@@ -143,21 +149,9 @@ class People:
         check_roles(name, roles)
         try:
             with self._engine.begin() as connection:
-                last = connection.execute(select(func.max(db.persons.c.uid_offset))).scalar_one()
-                offset = (last or 0) + 1
-                if offset >= SITE_SERVER:
-                    raise PersonRefused(name=name, reason="uids_used_up")
-                person = connection.execute(
-                    insert(db.persons)
-                    .values(
-                        name=name,
-                        display_ko=display_ko,
-                        display_en=display_en,
-                        language=language,
-                        uid_offset=offset,
-                    )
-                    .returning(db.persons.c.id)
-                ).scalar_one()
+                person = insert_person(
+                    connection, name, display_ko=display_ko, display_en=display_en, language=language
+                )
                 for role in roles:
                     connection.execute(insert(db.person_roles).values(person_id=person, role=role))
                 for slug in teams:
@@ -339,6 +333,30 @@ def find_person(connection: Connection, name: str) -> int:
     if found is None:
         raise PersonRefused(name=name[:40], reason="unknown")
     return int(found)
+
+
+def insert_person(
+    connection: Connection, name: str, *, display_ko: str, display_en: str, language: Language
+) -> int:
+    """A person's row, under the next uid that was never given; returns its id. The name has been checked. Raises
+    PersonRefused when no uid is left, IntegrityError for a name that is taken."""
+    last = connection.execute(select(func.max(db.persons.c.uid_offset))).scalar_one()
+    offset = (last or 0) + 1
+    if offset >= SITE_SERVER:
+        raise PersonRefused(name=name, reason="uids_used_up")
+    return int(
+        connection.execute(
+            insert(db.persons)
+            .values(
+                name=name,
+                display_ko=display_ko,
+                display_en=display_en,
+                language=language,
+                uid_offset=offset,
+            )
+            .returning(db.persons.c.id)
+        ).scalar_one()
+    )
 
 
 def find_team(connection: Connection, slug: str) -> int:

@@ -17,6 +17,7 @@ from hub_config.errors import PersonRefused
 GATEWAY = "data"
 REPORTS = "reports"
 SITE = "site"
+MONITOR = "monitor"
 ROOMS_GROUP = "rooms"
 #: The rooms' accounts. All stand ready when the Hub starts, since JupyterHub gives a group its role only then.
 SLOTS = tuple(f"room-{number:02d}" for number in range(1, 41))
@@ -231,13 +232,20 @@ def render_roles() -> list[dict[str, object]]:
             "scopes": [USE_GATEWAY, ASK, RELEASE],
             "services": [REPORTS],
         },
+        {
+            "name": "monitoring",
+            "description": "운영 수치를 읽는다 / Read figures of operation",
+            "scopes": ["read:metrics", USE_GATEWAY],
+            "services": [MONITOR],
+        },
     ]
     return rendered
 
 
 _NAME = re.compile(r"[a-z](?:[a-z0-9]|-(?=[a-z0-9])){1,30}")
 _RESERVED = re.compile(
-    r"(?:room|slot|seat|team|role|civic|service|person)-.*|rooms|root|admin|hub|data|reports|site|api|user|nobody"
+    r"(?:room|slot|seat|team|role|civic|service|person)-.*"
+    r"|rooms|root|admin|hub|data|reports|site|monitor|api|user|nobody"
 )
 
 

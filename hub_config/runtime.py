@@ -16,6 +16,7 @@ from hub_config.home import read_card_key
 from hub_config.people import People
 from hub_config.settings import Settings, read_settings
 from hub_config.teams import Teams
+from hub_config.workshops import Workshops
 
 
 @cache
@@ -37,6 +38,11 @@ def current_people() -> People:
 @cache
 def current_cards() -> Cards:
     return Cards(current_engine(), read_card_key(current_settings()))
+
+
+@cache
+def current_workshops() -> Workshops:
+    return Workshops(current_engine(), current_settings())
 
 
 @cache

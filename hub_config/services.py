@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 
 from hub_config.home import VAULT_USER, read_token
-from hub_config.roles import GATEWAY, REPORTS, SCOPES, SITE
+from hub_config.roles import GATEWAY, MONITOR, REPORTS, SCOPES, SITE
 from hub_config.settings import PREFIX, PROXY, PYTHON, SITE_SERVER, Settings
 
 
@@ -47,8 +47,8 @@ def _site_environment(settings: Settings) -> dict[str, str]:
 
 
 def render_services(settings: Settings) -> list[dict[str, object]]:
-    """The services. `reports` has a token and no process yet; `site` has a process and no place in the proxy,
-    because the citizen site is another origin."""
+    """The services. `reports` and `monitor` (Prometheus, which runs elsewhere) have a token and no process; `site` has
+    a process and no place in the proxy, because the citizen site is another origin."""
     python = [PYTHON, "-P", "-m"]
     gateway: dict[str, object] = {
         "name": GATEWAY,
@@ -68,6 +68,7 @@ def render_services(settings: Settings) -> list[dict[str, object]]:
     return [
         gateway,
         {"name": REPORTS, "api_token": read_token(settings, "reports"), "display": False},
+        {"name": MONITOR, "api_token": read_token(settings, "monitor"), "display": False},
         {
             "name": SITE,
             "command": tethered([*python, "data_access.gateway.site"], site_uid),

@@ -6,16 +6,18 @@ import asyncio
 import os
 from pathlib import Path
 from typing import Any
+from urllib.parse import quote
 
 from jupyterhub.spawner import LocalProcessSpawner
 from jupyterhub.utils import random_port
 
 from civic_kernel import warm
-from hub_config.home import make_home, warm_socket
+from hub_config.home import add_example, make_home, warm_socket
 from hub_config.people import Account
-from hub_config.runtime import current_people, current_settings
+from hub_config.runtime import current_people, current_settings, current_workshops
 from hub_config.settings import PREFIX, Settings, checkout_path
 from hub_config.texts import text
+from hub_config.workshops import Workshop
 
 #: Threads count, and a kernel with BLAS on many cores has dozens; a runaway fork has thousands.
 MAX_PROCESSES = 1024
@@ -90,6 +92,15 @@ def make_seat_arguments(settings: Settings, account: Account, home: Path) -> lis
     return arguments
 
 
+def make_workshop_environment(workshop: Workshop) -> dict[str, str]:
+    """What a seat knows of its workshop. It starts on made-up rows, so that learning costs nobody's budget, and with
+    the workshop's notebook open."""
+    environment = {"CIVIC_WORKSHOP": workshop.slug, "CIVIC_START_ON": "twin"}
+    if workshop.notebook:
+        environment["JUPYTERHUB_DEFAULT_URL"] = f"/lab/tree/examples/{quote(workshop.notebook)}"
+    return environment
+
+
 class SeatSpawner(LocalProcessSpawner):  # type: ignore[misc]  # jupyterhub ships no types
     """Starts `python -m jupyterhub.singleuser` as the account's uid, in its home, with a clean environment.
 
@@ -106,9 +117,11 @@ class SeatSpawner(LocalProcessSpawner):  # type: ignore[misc]  # jupyterhub ship
         account = self._account()
         self.env_keep: list[str] = []
         env: dict[str, str] = super().get_env()
+        workshop = current_workshops().open_for(account.name)
         return {
             **env,
             **make_seat_environment(current_settings(), account, self._home(account)),
+            **(make_workshop_environment(workshop) if workshop else {}),
         }
 
     def user_env(self, env: dict[str, str]) -> dict[str, str]:
@@ -174,6 +187,10 @@ class WarmSpawner(SeatSpawner):
         settings = current_settings()
         account = self._account()
         home = self._home(account)
+        workshop = current_workshops().open_for(account.name)
+        if workshop is not None and workshop.notebook:
+            names = (workshop.slug, workshop.notebook)
+            await asyncio.to_thread(add_example, settings, home, account.uid, *names)
         # None of JupyterHub's traits has a type.
         port: int = getattr(self, "port") or random_port()  # noqa: B009
         self.port = port

@@ -3,7 +3,7 @@
 It is the parent of last resort of everything the workspace starts, kernels and a person's own background
 processes included, so that a stop can find and end them all. It ends when it is asked to (SIGTERM, SIGINT),
 when the Hub ends by itself, or when the other end of FD closes: whoever started the workspace in the foreground
-is gone. A Hub that was killed is started again.
+is gone. A Hub that was killed is started again. Meanwhile it keeps a template running and the log bounded.
 """
 
 from __future__ import annotations
@@ -19,6 +19,7 @@ from pathlib import Path
 
 import psutil
 
+from hub_config.logs import Logs
 from hub_config.processes import adopt_orphans, die_with_parent
 from hub_config.settings import PYTHON, Settings, read_settings
 from hub_config.template import Template
@@ -38,6 +39,7 @@ def main(config: str, watch: int | None) -> int:
     pid_file = settings.home / "run.pid"
     write_pid(pid_file)
     template = Template(settings)
+    logs = Logs(settings.home / "logs" / "hub.log")
     hub, restarts = start_hub(config, settings), Restarts()
     try:
         while not asked:
@@ -46,6 +48,7 @@ def main(config: str, watch: int | None) -> int:
                     break
                 hub = start_hub(config, settings)
             template.keep()
+            logs.keep()
             readable, _, _ = select.select([watch] if watch is not None else [], [], [], 0.25)
             if readable and watch is not None and not os.read(watch, 1):
                 break

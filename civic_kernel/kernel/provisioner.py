@@ -56,6 +56,15 @@ class WarmProcess:
 class WarmProvisioner(LocalProvisioner):
     """Entry point `civic-warm` of jupyter_client's kernel provisioners."""
 
+    async def pre_launch(self, **kwargs: Any) -> dict[str, Any]:
+        """Encrypted, whatever the server was told: a kernel's ports are this machine's, and to whoever connects to the
+        one that publishes, it sends every cell and every output. Its key only keeps others from giving orders.
+
+        Sockets in the person's folder were tried first: their paths are longer than the system allows."""
+        if _arguments(self.kernel_spec.argv) is not None:
+            kwargs["transport_encryption"] = "required"
+        return await super().pre_launch(**kwargs)
+
     async def launch_kernel(self, cmd: list[str], **kwargs: Any) -> KernelConnectionInfo:
         socket = warm_socket()
         arguments = _arguments(cmd)

@@ -37,16 +37,18 @@ def live(
     uid: int | None,
     files: Sequence[int],
     follow: int | None,
+    above: int,
     ready: socket.socket,
     cgroups: Cgroups | None,
 ) -> int:
     """Become the child that `order` describes, open the letter (the first of `files`), run its program; its exit code.
 
     `uid` is None where there is no root to drop from. The other `files` become 1, 2 (and 3). `follow` is a pidfd:
-    this process ends with that one. One byte on `ready` says that the child is there and is who it should be.
+    this process ends with that one; `above` is the supervisor's. One byte on `ready` says that the child is there and
+    is who it should be.
     """
     os.setsid()
-    sealed = _take_files(files, [ready.fileno(), *([follow] if follow is not None else [])])
+    sealed = _take_files(files, [ready.fileno(), above, *([follow] if follow is not None else [])])
     resource.setrlimit(resource.RLIMIT_CORE, (0, 0))
     if cgroups is not None and uid is not None:
         cgroups.join(uid, os.getpid())
@@ -55,7 +57,7 @@ def live(
             most = order.limits.processes
             resource.setrlimit(resource.RLIMIT_NPROC, (most, most))
         _become(uid, order.groups)
-    _end_with_parent()
+    _end_with_parent(above)
     if follow is not None:
         threading.Thread(target=_end_with, args=(follow,), name="follow", daemon=True).start()
     ready.sendall(b"+")
@@ -112,9 +114,16 @@ def _prctl(option: int, value: int) -> None:
         raise OSError(ctypes.get_errno(), "prctl")
 
 
-def _end_with_parent() -> None:
-    """Tie to whoever adopts orphans here, once the process in between is gone; after the drop, which clears it."""
+def _end_with_parent(above: int) -> None:
+    """Tie to whoever adopts orphans here, once the process in between is gone; after the drop, which clears it.
+
+    A workspace that was killed before the tie was there tells nobody: the child would belong to the system, and keep
+    its port for ever. `above` is a pidfd of the workspace's supervisor, readable once that has ended."""
     _prctl(PR_SET_PDEATHSIG, signal.SIGKILL)
+    ended, _, _ = select.select([above], [], [], 0)
+    if ended:
+        os._exit(1)
+    os.close(above)
 
 
 def wait_for_adoption(between: int) -> None:

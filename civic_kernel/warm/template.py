@@ -86,11 +86,14 @@ class Template:
         self._selector = selectors.DefaultSelector()
         self._askers: dict[socket.socket, _Asker] = {}
         self._running: Counter[int] = Counter()
+        self._above = -1
         self._stopped = False
 
     def serve(self) -> None:
         """Blocks. Raises RuntimeError if this process has more than one thread."""
         wait_for_single_thread()
+        # Whoever started us is above all children too, who end with it and not with us.
+        self._above = os.pidfd_open(os.getppid())
         listener = self._bind()
         self._selector.register(listener, selectors.EVENT_READ, self._accept)
         for number in (signal.SIGTERM, signal.SIGINT):
@@ -219,7 +222,7 @@ class Template:
         ready.sendall(b"p%d" % os.getpid())
         status = 1
         try:
-            status = live(order, uid, asker.files, follow, ready, self._cgroups)
+            status = live(order, uid, asker.files, follow, self._above, ready, self._cgroups)
         except SystemExit as end:
             status = end.code if isinstance(end.code, int) else 0 if end.code is None else 1
         except BaseException:

@@ -22,6 +22,7 @@ from data_access.gateway.arrow import answer_response
 from data_access.gateway.bodies import StrictRoute
 from data_access.gateway.failures import add_failure_handlers
 from data_access.gateway.identity import ASK, READ, Caller, Identity, bearer
+from data_access.gateway.metrics import CONTENT_TYPE, READ_METRICS, Metrics
 from data_access.gateway.public import public_routes
 from data_access.gateway.shapes import (
     MOST_TWIN_ROWS,
@@ -66,6 +67,14 @@ def workspace_app(parts: Parts, identity: Identity, prefix: str = "/services/dat
     def health() -> dict[str, str]:
         with parts.database.reading():
             return {"status": "ok"}
+
+    metrics = Metrics(parts)
+    app.add_middleware(metrics.counting)
+
+    @app.get(f"{prefix}/metrics", include_in_schema=False)
+    def figures(who: Annotated[Caller, Depends(caller)]) -> Response:
+        who.check_any((READ_METRICS,))
+        return Response(metrics.text(), media_type=CONTENT_TYPE, headers={"Cache-Control": "no-store"})
 
     return app
 

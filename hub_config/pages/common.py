@@ -1,4 +1,5 @@
-"""What every page of the Hub has in common: the reader's language, the workspace's texts, look and warnings.
+"""What every page of the Hub has in common: the reader's language, the workspace's texts, look and warnings, and what
+a browser may do with it.
 
 JupyterHub has no translation and passes a template no request, so the page handlers themselves are given the
 language: each is mixed with `PageMixin` when the Hub builds its table of addresses (hub_config.hub).
@@ -7,14 +8,17 @@ language: each is mixed with `PageMixin` when the Hub builds its table of addres
 from __future__ import annotations
 
 import re
+import secrets
 from functools import cache, partial
 from pathlib import Path
 from typing import Any
+from urllib.parse import parse_qsl, urlencode
 
+from jinja2.ext import Extension
 from tornado import web
 
 from hub_config.roles import GATEWAY
-from hub_config.runtime import current_people, current_settings
+from hub_config.runtime import current_people, current_settings, current_workshops
 from hub_config.settings import PREFIX
 from hub_config.texts import (
     Language,
@@ -50,28 +54,71 @@ def make_stylesheet(tokens: Path | None = None) -> str:
     return ":root{" + "".join(f"{name}:{value};" for name, value in sorted(used.items())) + "}\n" + css
 
 
+class WithNonce(Extension):
+    """Gives each `<script>` and `<style>` that stands in a template's source the page's nonce.
+
+    In the source and not in what is sent: a tag that came in with a value gets none and is not run. Written by hand in
+    each template, the first one that lacked it would stand still without a word."""
+
+    def preprocess(self, source: str, name: str | None, filename: str | None = None) -> str:
+        return re.sub(r"<(script|style)(?=[\s>])", r'<\1 nonce="{{ nonce }}"', source)
+
+
 class PageMixin:
     """Mixed in front of a JupyterHub page handler.
 
     A seat's page has the same origin as the Hub's, and a notebook in it may be anybody's. JupyterHub lets it fetch any
     page of the Hub with its reader's cookie, and take from it the number with which forms are sent: a script in a
     notebook could then do at the Hub whatever she may. So a page is given to a browser that opens it as a page and to
-    one that knows the number already (Fetch Metadata), and in a group of windows of its own, where none reads it."""
+    one that knows the number already (Fetch Metadata, which browsers send on https and to this machine only), and in
+    a group of windows of its own, where none reads it."""
 
-    #: JupyterHub's own check, for these methods as well.
-    _xsrf_safe_methods: frozenset[str] = frozenset()
+    @property
+    def nonce(self) -> str:
+        """One for each request; an error page that replaces a half-made page keeps it."""
+        if not hasattr(self, "_nonce"):
+            self._nonce = secrets.token_urlsafe(16)
+        return self._nonce
 
-    def check_xsrf_cookie(self) -> None:
-        handler: Any = self
-        # JupyterHub lets these through, since another origin could not read the answer; a seat's page could.
-        if handler.request.headers.get("Sec-Fetch-Mode") == "no-cors":
-            raise web.HTTPError(403)
-        super().check_xsrf_cookie()  # type: ignore[misc]
+    @property
+    def content_security_policy(self) -> str:
+        """Runs and fetches nothing but what the page's own template holds or asks of this address."""
+        return "; ".join(
+            (
+                "default-src 'none'",
+                f"script-src 'nonce-{self.nonce}'",
+                f"style-src 'nonce-{self.nonce}'",
+                "img-src 'self' data:",
+                "connect-src 'self'",
+                "form-action 'self'",
+                "base-uri 'none'",
+                "frame-ancestors 'none'",
+            )
+        )
 
     def set_default_headers(self) -> None:
         super().set_default_headers()  # type: ignore[misc]
         handler: Any = self
         handler.set_header("Cross-Origin-Opener-Policy", "same-origin")
+        handler.set_header("Cross-Origin-Resource-Policy", "same-origin")
+        handler.set_header("X-Content-Type-Options", "nosniff")
+        handler.set_header("Referrer-Policy", "same-origin")
+        handler.set_header("Cache-Control", "no-store")  # the next person at this laptop may press Back
+
+    def render_template(self, name: str, sync: bool = False, **facts: Any) -> Any:
+        """JupyterHub's, but for a script that fetches. Error pages (`sync`) hold no number and go to everyone.
+
+        Not at the door of every address: what the Hub answers there to machines must reach them, such as the 424 by
+        which an open JupyterLab notices that its server was closed."""
+        handler: Any = self
+        mode = handler.request.headers.get("Sec-Fetch-Mode", "navigate")
+        if mode != "navigate" and not sync:
+            if (
+                mode == "no-cors"
+            ):  # JupyterHub's check lets it through: another origin could not read the answer
+                raise web.HTTPError(403)
+            handler.check_xsrf_cookie()
+        return super().render_template(name, sync=sync, **facts)  # type: ignore[misc]
 
     @property
     def language(self) -> Language:
@@ -96,17 +143,27 @@ class PageMixin:
             language=language,
             t=partial(text, language),
             has_text=lambda key: key in catalog(language),
+            nonce=self.nonce,
             stylesheet=make_stylesheet(),
             isolated=current_settings().isolated,
             account=account,
             rooms=current_people().rooms(account.teams) if account and not account.is_room else [],
-            # Only pages that were fetched can be fetched again in the other language.
-            language_link=handler.request.path if handler.request.method == "GET" else None,
+            language_link=self._language_link("en" if language == "ko" else "ko"),
+            known_workshops=current_workshops(),
             site_url=current_settings().site_url,
             # The gateway's pages, which know the reader as the Hub does and are told her language.
             pages_url=f"{handler.settings['base_url']}services/{GATEWAY}/",
         )
         return namespace
+
+    def _language_link(self, other: Language) -> str | None:
+        """This page in the other language, with what else its address says: where to go after signing in would be
+        lost with it. Only pages that were fetched can be fetched again."""
+        request = self.request  # type: ignore[attr-defined]
+        if request.method != "GET":
+            return None
+        rest = [pair for pair in parse_qsl(request.query, keep_blank_values=True) if pair[0] != "lang"]
+        return f"{request.path}?{urlencode([*rest, ('lang', other)])}"
 
 
 def with_pages(entry: tuple[Any, ...]) -> tuple[Any, ...]:

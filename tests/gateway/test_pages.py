@@ -488,7 +488,7 @@ def test_hostile_names_of_teams_and_persons_stay_text(site: Site, sign_in: Any) 
         browser = sign_in(name)
         for place in ("", "budget", f"budget?{urlencode({'team': HOSTILE})}", "questions", "approvals"):
             page = browser.get(f"{PREFIX}/{place}").text
-            shown = page[page.index("<body>") :]
+            shown = page[page.index("<body") :]
             assert "<img" not in shown and "</script>" not in shown and ">49" not in shown
     assert "&lt;img" in sign_in("steward").get(f"{PREFIX}/budget").text
 

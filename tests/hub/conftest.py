@@ -3,6 +3,7 @@ uid base of its own. Only the vault side's two programs are stood in for (stub_s
 
 import itertools
 import os
+import random
 import shutil
 import socket
 import tempfile
@@ -38,19 +39,34 @@ def _on_the_chosen_database(server):
     _SERVER = None
 
 
+#: Below the range from which the system takes a port for whoever does not care. A workspace opens its ports seconds
+#: after they were chosen, and looks at them again once it has ended: meanwhile any client's connection, in any process
+#: of the machine, could be given one, and a closed one keeps it for a minute.
+PORT_RANGE = range(12_000, 32_000)
+
+
+def is_free(port):
+    with socket.socket() as one:
+        try:
+            one.bind(("127.0.0.1", port))
+        except OSError:
+            return False
+    return True
+
+
 def free_ports(count):
-    with_sockets = [socket.socket() for _ in range(count)]
-    for one in with_sockets:
-        one.bind(("127.0.0.1", 0))
-    ports = [one.getsockname()[1] for one in with_sockets]
-    for one in with_sockets:
-        one.close()
-    return ports
+    found = []
+    while len(found) < count:
+        port = random.SystemRandom().choice(PORT_RANGE)
+        if port not in found and is_free(port):
+            found.append(port)
+    return found
 
 
 def make_settings(folder, **more):
-    # A uid base that no other test run uses at the same time, far from people's and from the default.
-    base = 1_000_000 + (os.getpid() % 2_000) * 800_000 + next(_COUNT) % 16 * 50_000
+    # A uid base that no other test run uses at the same time, far from people's and from the default; and none that
+    # this run had before, whose processes would be taken for this workspace's.
+    base = 1_000_000 + (os.getpid() % 500) * 3_200_000 + next(_COUNT) * 50_000
     ports = {name: str(port) for name, port in zip(PORTS, free_ports(len(PORTS)), strict=True)}
     where = {"CIVIC_HUB_DATABASE_URL": _SERVER.create()} if _SERVER else {}
     return read_settings({"CIVIC_HOME": str(folder), "CIVIC_UID_BASE": str(base), **ports, **where, **more})

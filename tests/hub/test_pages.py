@@ -113,10 +113,9 @@ def test_a_page_that_is_not_there_says_so_in_plain_words(hub, reader, locale, la
     assert_accessible(page)
     page.goto(make_link(hub.url, hub.secrets[OF_LANGUAGE[language]]))
     page.click("#enter")
-    page.goto(f"{hub.url}/hub/token")
-    expect(page.locator("h1")).to_have_text(text(language, "absent.title"))
-    page.goto(f"{hub.url}/hub/admin")
-    expect(page.locator("h1")).to_have_text(text(language, "error_page.403"))
+    for closed in ("token", "admin", "accept-share?code=1"):
+        assert page.goto(f"{hub.url}/hub/{closed}").status == 404
+        expect(page.locator("h1")).to_have_text(text(language, "absent.title"))
     assert_accessible(page)
 
 
@@ -129,8 +128,15 @@ def test_a_korean_opens_a_seat_and_sees_korean_then_closes_it(hub, reader):
     page.wait_for_url("**/user/outsider-yun/lab**", timeout=120_000)
     expect(page.locator(".lm-MenuBar-itemLabel").first).to_have_text("파일", timeout=90_000)
     page.goto(f"{hub.url}/hub/home")
+    example = page.get_by_role("link", name="examples/bike_routes")
+    assert example.get_attribute("href") == "/user/outsider-yun/lab/tree/examples/bike_routes.ipynb"
     page.click("#stop")
     expect(page.locator("#stop")).to_have_count(0, timeout=60_000)
+    # From a closed seat the same press opens it first.
+    assert "/hub/spawn/outsider-yun?next=" in example.get_attribute("href")
+    expect(page.locator("#start")).to_be_visible(timeout=30_000)
+    example.click()
+    page.wait_for_url("**/user/outsider-yun/lab/tree/examples/bike_routes.ipynb", timeout=120_000)
 
 
 @pytest.mark.slow

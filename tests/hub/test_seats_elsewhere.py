@@ -19,11 +19,10 @@ from jupyterhub.user import User
 from kubernetes_asyncio.client import ApiClient, models
 from traitlets.config import PyFileConfigLoader
 
-from hub_config import home, runtime
+from hub_config import db, home, runtime
 from hub_config.boxes import HOME
 from hub_config.containers import ContainerSpawner
 from hub_config.errors import SettingInvalid
-from hub_config.people import open_people
 from hub_config.roles import GATEWAY, SITE
 from hub_config.running import CONFIGS, start
 from hub_config.services import render_services
@@ -57,6 +56,12 @@ c.KubeSpawner.mem_limit = "1G"
 """
 
 
+def forget():
+    """What one Hub process keeps for good."""
+    for kept in vars(runtime).values():
+        getattr(kept, "cache_clear", lambda: None)()
+
+
 @pytest.fixture
 def configured(settings, monkeypatch):
     """Loads a settings file as the Hub does, with these CIVIC_ settings besides."""
@@ -64,14 +69,12 @@ def configured(settings, monkeypatch):
     def load(path, **more):
         for name, value in {**settings.environment(), **more}.items():
             monkeypatch.setenv(name, value)
-        runtime.current_settings.cache_clear()
-        runtime.current_people.cache_clear()
+        forget()
         return PyFileConfigLoader(str(path)).load_config()
 
     add_people(settings)
     yield load
-    runtime.current_settings.cache_clear()
-    runtime.current_people.cache_clear()
+    forget()
 
 
 def make_spawner(config, name):
@@ -214,7 +217,8 @@ def in_pods(configured, folder, monkeypatch):
     """The chart's configuration, then ours; the database is the file beside, since none is reached."""
     chart = folder / "chart.py"
     chart.write_text(f"c = get_config()\n{CHART}\n{values()['hub']['extraConfig']['civic']}")
-    monkeypatch.setattr(runtime, "open_people", lambda settings: open_people(make_file_of(settings)))
+    opened = db.open_database
+    monkeypatch.setattr(db, "open_database", lambda settings: opened(make_file_of(settings)))
     monkeypatch.setenv("KUBERNETES_SERVICE_HOST", "127.0.0.1")
     return configured(chart, **IN_PODS)
 
@@ -278,7 +282,7 @@ def test_two_pods_have_two_numbers_and_two_volumes(in_pods, monkeypatch):
 
 def test_in_a_cluster_the_chart_says_where_things_are_and_ours_who_may_do_what(in_pods):
     hub, proxy = in_pods.JupyterHub, in_pods.ConfigurableHTTPProxy
-    assert hub.hub_bind_url == "http://:8081" and hub.db_url.startswith("postgresql://")
+    assert hub.hub_bind_url == "http://:8081" and hub.db_url.startswith("postgresql+psycopg://")
     assert proxy.should_start is False and "auth_token" not in proxy and "command" not in proxy
     assert hub.authenticator_class.__module__.startswith("hub_config.")
     roles = [role["name"] for role in hub.load_roles]

@@ -33,7 +33,7 @@ def test_a_good_link_signs_in_with_the_persons_groups_and_display_name(hub):
     session = Session(hub.url, hub.secrets["expert-han"])
     me = session.api("GET", "user")
     assert me["name"] == "expert-han" and not me["admin"]
-    assert me["groups"] == ["role-expert", "team-river"]
+    assert me["groups"] == ["role-expert", "slot-01", "team-river"]
     assert me["user_info"]["display_name"] == "expert-han 님"
 
 

@@ -12,7 +12,7 @@ from pathlib import Path
 import pytest
 
 from civic_kernel import warm
-from hub_config.settings import PYTHON
+from hub_config.settings import PYTHON, checkout_path
 
 ROOT = Path(__file__).resolve().parents[2]
 #: The template's program with nothing preloaded: what is tested is who may become whom, not pandas.
@@ -37,10 +37,15 @@ class Running:
         self.folder = folder
         self.socket = str(folder / "s")
         self.process = subprocess.Popen(
-            # What is installed, and from no folder: a child may not be able to read the checkout.
+            # From no folder but a checkout that everybody may read; else what is installed.
             [PYTHON, "-P", "-c", BARE, self.socket, *arguments],
             cwd=folder,
-            env={"PATH": os.environ["PATH"], "SECRET_OF_THE_HUB": "x", "JUPYTERHUB_API_TOKEN": "x"},
+            env={
+                "PATH": os.environ["PATH"],
+                "SECRET_OF_THE_HUB": "x",
+                "JUPYTERHUB_API_TOKEN": "x",
+                **({"PYTHONPATH": str(checkout)} if (checkout := checkout_path()) else {}),
+            },
             stderr=subprocess.PIPE,
         )
         end = time.monotonic() + 30
@@ -106,11 +111,14 @@ class Running:
         return (self.home(uid) / "said").read_text()
 
 
-def start(folder):
+def arguments():
     if os.geteuid() != 0:
-        return Running(folder)
-    limits = ["--cgroup", f"civic-test-{FIRST}"]
-    return Running(folder, "--uids", str(FIRST), str(FIRST + 20), "--runs", str(RUN), *limits)
+        return []
+    return ["--uids", str(FIRST), str(FIRST + 20), "--runs", str(RUN), "--cgroup", f"civic-test-{FIRST}"]
+
+
+def start(folder):
+    return Running(folder, *arguments())
 
 
 @pytest.fixture

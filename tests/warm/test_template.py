@@ -17,7 +17,7 @@ from civic_kernel.warm.limits import find_cgroups
 from civic_kernel.warm.template import MOST_ASKERS, MOST_CHILDREN, Rules
 from civic_kernel.warm.wire import Kind, Letter, Limits, Malformed, Order, Peer, decode, encode, seal, unseal
 from hub_config.settings import PYTHON
-from tests.warm.conftest import ALICE, BOB, FIRST, ROOT, RUN, start
+from tests.warm.conftest import ALICE, BOB, FIRST, ROOT, RUN, Running, arguments, start
 
 as_root = pytest.mark.skipif(os.geteuid() != 0, reason="who may become whom needs root")
 ORDER = Order(Kind.KERNEL)
@@ -225,6 +225,40 @@ def test_a_child_that_follows_ends_with_the_one_who_asked(template):
     while warm.is_alive(pid, started):
         assert time.monotonic() < end
         time.sleep(0.02)
+
+
+SUPERVISOR = """
+import sys
+from pathlib import Path
+from tests.warm.conftest import Running
+running = Running(Path(sys.argv[1]), *sys.argv[2:])
+print(running.process.pid, flush=True)
+sys.stdin.read()
+"""
+
+
+def test_a_child_that_comes_after_its_supervisor_was_killed_is_not_left_alone(folder):
+    """Between the fork and the tie a child has nobody: killed just then, the workspace would leave it its port."""
+    above = subprocess.Popen(
+        [sys.executable, "-c", SUPERVISOR, str(folder), *arguments()],
+        cwd=ROOT,
+        stdin=subprocess.PIPE,
+        stdout=subprocess.PIPE,
+        text=True,
+    )
+    pid = int(above.stdout.readline())
+    template = Running.__new__(Running)
+    template.folder, template.socket = folder, str(folder / "s")
+    assert "with" in template.printed(ALICE, "print('with a supervisor')")
+    above.kill()
+    above.wait()
+    above.stdin.close()
+    above.stdout.close()
+    try:
+        with pytest.raises(warm.Refused, match="could not start"):
+            template.program(ALICE, "import time; time.sleep(600)")
+    finally:
+        os.kill(pid, signal.SIGKILL)
 
 
 def test_a_number_that_was_given_to_another_process_is_not_ours(template):

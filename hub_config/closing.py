@@ -1,0 +1,41 @@
+"""Servers of workshops that are over are stopped, whoever ended it: the facilitator, the command line or the clock."""
+
+from __future__ import annotations
+
+import asyncio
+from typing import Any
+
+from tornado.ioloop import PeriodicCallback
+
+from hub_config.runtime import current_workshops
+from hub_config.sessions import sign_out
+
+EVERY_MS = 20_000
+
+
+class Closing:
+    """`start()` looks now and then; `now()` at once. A server that is on its way up or down is taken next time."""
+
+    def __init__(self, app: Any) -> None:
+        self._app = app
+        self._task: asyncio.Task[None] | None = None
+
+    def start(self) -> None:
+        PeriodicCallback(self.now, EVERY_MS).start()
+
+    def now(self) -> None:
+        if self._task is None or self._task.done():
+            self._task = asyncio.create_task(self._close())
+
+    async def _close(self) -> None:
+        for name in current_workshops().over():
+            user = self._app.users.get(name)
+            if user is None or not user.spawner.ready:
+                continue
+            try:
+                await sign_out(self._app, name)
+                await user.stop()
+                await self._app.proxy.delete_user(user)
+            except Exception:
+                # One server that cannot be stopped must not keep the others; it is tried again.
+                self._app.log.exception("the server of %s could not be stopped", name)
