@@ -5,10 +5,10 @@ RUN = .venv/bin
 HUB_TESTS = $(addprefix tests/hub/test_,people.py sign_in.py seats_outlive_their_hub.py postgresql.py)
 
 .DEFAULT_GOAL := help
-.PHONY: help demo report test test-postgres test-spark fuzz pictures check fix docs clean
+.PHONY: help demo report test test-postgres test-spark fuzz coverage pictures check fix docs clean
 
 help: ## say what can be made
-	@for name in help demo report test test-postgres test-spark fuzz pictures check fix docs $(BENCHES) clean; do \
+	@for name in help demo report test test-postgres test-spark fuzz coverage pictures check fix docs $(BENCHES) clean; do \
 	  sed -n "s/^$$name:.*## \(.*\)/  make $$name|\1/p" Makefile; \
 	done | while IFS='|' read -r name text; do printf '%-22s %s\n' "  $$name" "$$text"; done
 
@@ -32,6 +32,10 @@ test-postgres: ## the tests of both sides' databases, with these on PostgreSQL i
 fuzz: ## many more bad requests than `make test` sends, others each time: make fuzz TIMES=50
 	@$(SETUP) test
 	@$(RUN)/python -m pytest -q tests/fuzz tests/ledger/test_damaged.py --fuzz $(or $(TIMES),20) $(ARGS)
+
+coverage: ## how often the reports' ranges hold the truth, over a thousand draws each
+	@$(SETUP) test
+	@$(RUN)/python -m pytest -q -s --draws $(or $(DRAWS),1000) tests/methods $(ARGS)
 
 pictures: ## the pictures of the workspace's pages in docs/pictures, made anew
 	@$(SETUP) test

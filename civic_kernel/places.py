@@ -15,10 +15,14 @@ _SEOUL = "11"
 
 
 def place_name(value: str, language: Language) -> str:
-    """`종로구` → `Jongno-gu` in English; `other` → "unknown"; a name without an entry stays as it is."""
+    """`종로구` → `Jongno-gu` in English; `other` → "unknown"; a name without an entry stays as it is.
+
+    Also what `civic_kernel.methods` calls its rows (`same-day` → "the same day"), since they are keys of tables too.
+    """
     if value == "other":
         return text(language, "kernel", "figure.other")
-    return text(language, "places", value) if value in keys(language, "places") else value
+    domain = next((d for d in ("places", "problems") if value in keys(language, d)), None)
+    return value if domain is None else text(language, domain, value)
 
 
 @cache

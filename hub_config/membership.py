@@ -7,11 +7,13 @@ that was open while a later one was seen) follows within a minute, when the auth
 
 from __future__ import annotations
 
+import asyncio
 from typing import Any
 
 from jupyterhub import orm
 from tornado.ioloop import PeriodicCallback
 
+from hub_config import sessions
 from hub_config.runtime import current_people, current_teams
 
 #: How long a change stays unseen at most. The question is one look at the end of a primary key.
@@ -26,6 +28,7 @@ class Membership:
         self._app = app
         newest = current_teams().changes(newest=1)
         self._seen = newest[0].id if newest else 0
+        self._leaving: set[asyncio.Task[None]] = set()
 
     def start(self) -> None:
         PeriodicCallback(self.follow, EVERY_MS).start()
@@ -39,6 +42,11 @@ class Membership:
                     self._copy(room)
             elif change.what in ("member", "observer", "removed"):
                 self._copy(change.subject)
+            if change.what in ("observer", "removed"):
+                for room in current_teams().find(change.team).rooms:
+                    leaving = asyncio.ensure_future(sessions.leave(self._app, room, change.subject))
+                    self._leaving.add(leaving)
+                    leaving.add_done_callback(self._leaving.discard)
 
     def _copy(self, name: str) -> None:
         account, user = current_people().find(name), orm.User.find(self._app.db, name)

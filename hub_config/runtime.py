@@ -16,6 +16,7 @@ from hub_config.home import read_card_key
 from hub_config.people import People
 from hub_config.settings import Settings, read_settings
 from hub_config.teams import Teams
+from hub_config.watching import Watching
 from hub_config.workshops import Workshops
 
 
@@ -48,3 +49,8 @@ def current_workshops() -> Workshops:
 @cache
 def current_teams() -> Teams:
     return Teams(current_engine(), current_settings())
+
+
+@cache
+def current_watching() -> Watching:
+    return Watching(current_settings())

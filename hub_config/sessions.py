@@ -34,6 +34,16 @@ async def sign_out(handler_or_app: Any, user_name: str) -> bool:
     return all(told)
 
 
+async def leave(app: Any, account: str, user_name: str) -> None:
+    """A person who may no longer enter the server of `account` (a room's): what it remembers of her is forgotten, and
+    her websockets there are closed. Her other sessions go on. After her rights have changed, not before: JupyterLab
+    asks again at once."""
+    found = orm.User.find(app.db, name=account)
+    for spawner in app.users[found].spawners.values() if found else ():
+        if spawner.active:
+            await _tell(app, spawner, user_name)
+
+
 async def move(handler_or_app: Any, seat: str, number: str | None = None) -> bool:
     """The facilitator lets the waiting browser in (`Cards.admit`) and the former one is signed out. False, and
     nothing changed, if none waits, or several do and `number` does not say which."""

@@ -69,8 +69,8 @@ def make_seat_arguments(settings: Settings, account: Account, home: Path) -> lis
         # Its default is worked out when the module is imported: in a fork that was in the template's home.
         f"--BaseFileIdManager.db_path={home / '.local/share/jupyter/file_id_manager.db'}",
         "--ServerApp.jpserver_extensions=civic_kernel.seat_sessions=True",
-        # How long it believes the Hub about a browser; JupyterHub's own 300 s would be how long a person who was taken
-        # out of a team still enters its room.
+        # How long it believes the Hub about a browser, where it could not be told that somebody has left a team;
+        # JupyterHub's own 300 s would be how long she still enters its room.
         "--HubOAuth.cache_max_age=20",
         "--LanguageServerManager.autodetect=False",  # none is installed; looking for twenty costs a core's 0.2 s
         "--ServerApp.jpserver_extensions=civic_kernel.lab=True",

@@ -76,6 +76,7 @@ def look(request: pytest.FixtureRequest) -> Look:
 def pytest_addoption(parser: pytest.Parser) -> None:
     parser.addoption("--database", choices=("sqlite", "postgresql"), default="sqlite")
     parser.addoption("--pictures", action="store_true", help="keep the pictures of pages in docs/pictures")
+    parser.addoption("--draws", type=int, default=40, metavar="N", help="how often intervals are drawn")
     parser.addoption("--fuzz", type=int, default=0, metavar="N", help="N times as many examples, new ones")
 
 

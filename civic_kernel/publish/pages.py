@@ -186,6 +186,9 @@ class _Release:
             # With no person in the records, a promise to each person would be one that nobody can keep.
             "persons": any(statements.kind(s) == "person" for s in self.statements),
             "noisy": self._noisy,
+            "estimated": any(
+                column["role"] == "low" for figure in self.figures for column in figure["table"]["columns"]
+            ),
             "sure": _per_dataset(
                 sorted(self.statements, key=statements.span_told), statements.sure, language
             ),

@@ -44,11 +44,15 @@ class Column(Closed):
     #: Of a decimal: how many decimals it has. The value is then kept exactly, and one with more refuses the file;
     #: without it, it is the nearest double. The open lane shows what the file says, and so needs it.
     places: int | None = Field(None, ge=0, le=9)
+    #: What stands between the thousands of a number (`230,850`), in all rows of the file or in some.
+    thousands: Literal[","] | None = None
 
     @model_validator(mode="after")
-    def _places_of_decimals(self) -> Column:
+    def _words_of_numbers(self) -> Column:
         if self.places is not None and self.type is not ColumnType.DECIMAL:
             raise ValueError("places are of a decimal column")
+        if self.thousands is not None and self.type not in (ColumnType.INTEGER, ColumnType.DECIMAL):
+            raise ValueError("thousands are of a number")
         return self
 
     @property
@@ -59,11 +63,12 @@ class Column(Closed):
         )
 
     @model_serializer(mode="wrap")
-    def _without_missing_places(self, default: SerializerFunctionWrapHandler) -> dict[str, Any]:
-        """What is not declared is not written: entries signed before there were places keep their hash."""
+    def _without_missing_words(self, default: SerializerFunctionWrapHandler) -> dict[str, Any]:
+        """What is not declared is not written: entries signed before there was the word keep their hash."""
         document: dict[str, Any] = default(self)
-        if self.places is None:
-            del document["places"]
+        for name in ("places", "thousands"):
+            if document[name] is None:
+                del document[name]
         return document
 
 

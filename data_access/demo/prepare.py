@@ -24,7 +24,7 @@ from data_access.parties.register import SIDES
 from data_access.vault import find_version
 
 HERE = Path(__file__).parent
-DATASETS = ("bike_rides", "accidents", "gu_facts", "weather_days")
+DATASETS = ("bike_rides", "accidents", "gu_facts", "weather_days", "air_days", "expressway_traffic")
 
 Progress = Callable[[str, float], None]
 
@@ -105,6 +105,8 @@ def _load(parts: Parts, dataset: str, city: CityFiles, progress: Progress) -> No
         "accidents": (city.accidents,),
         "gu_facts": (city.gu,),
         "weather_days": (city.weather,),
+        "air_days": (city.air,),
+        "expressway_traffic": (city.traffic,),
     }
     load(
         parts.vault,

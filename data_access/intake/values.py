@@ -26,6 +26,8 @@ _PATTERNS = {
     ColumnType.TIMESTAMP: r"^[0-9]",
 }
 
+#: A comma between thousands and nowhere else: `1,23` is no number, and neither is `12,345,6`.
+_THOUSANDS = r"^[+-]?[0-9]{1,3}(,[0-9]{3})+(\.[0-9]*)?$"
 #: Digits of a decimal with declared places: as a whole number of its last place it still is an int64.
 _DIGITS = 18
 _ARROW_TYPES = {
@@ -164,6 +166,9 @@ class Converter:
         texts = coded.values
         if not pa.types.is_string(texts.type):
             return typed(coded, column)
+        if column.thousands is not None:
+            grouped = pc.match_substring_regex(texts, _THOUSANDS)
+            texts = pc.if_else(grouped, pc.replace_substring(texts, column.thousands, ""), texts)
         pattern = _PATTERNS.get(column.type)
         good = pc.match_substring_regex(texts, pattern) if pattern else None
         if good is not None and not pc.all(good).as_py():

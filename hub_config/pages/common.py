@@ -82,7 +82,11 @@ class PageMixin:
 
     @property
     def content_security_policy(self) -> str:
-        """Runs and fetches nothing but what the page's own template holds or asks of this address."""
+        """Runs and fetches nothing but what the page's own template holds or asks of this address. A handler may have
+        another one, `own_policy`, with `{nonce}` for the page's."""
+        own = getattr(self, "own_policy", None)
+        if own is not None:
+            return str(own).format(nonce=self.nonce)
         return "; ".join(
             (
                 "default-src 'none'",
@@ -148,6 +152,7 @@ class PageMixin:
             isolated=current_settings().isolated,
             account=account,
             rooms=current_people().rooms(account.teams) if account and not account.is_room else [],
+            watched=current_people().rooms(account.watches) if account else [],
             language_link=self._language_link("en" if language == "ko" else "ko"),
             known_workshops=current_workshops(),
             site_url=current_settings().site_url,

@@ -9,6 +9,7 @@ from hub_config.pages.help import HelpHandler
 from hub_config.pages.home import AbsentPage, HomePage
 from hub_config.pages.sign_out import SignOutHandler
 from hub_config.pages.teams import TeamsHandler
+from hub_config.pages.watch import FrameHandler, VersionHandler, WatchHandler
 from hub_config.pages.workshops import CardsPage, LeadNow, LeadPage, WorkshopPage, WorkshopsPage
 
 #: (pattern, handler), as JupyterHub's own table has them. A handler derives from `jupyterhub.handlers.BaseHandler`, or
@@ -25,4 +26,7 @@ HANDLERS: list[tuple[str, Any]] = [
     (r"/workshops/([a-z0-9-]+)/now", LeadNow),
     (r"/workshops/([a-z0-9-]+)/cards", CardsPage),
     (r"/teams", TeamsHandler),
+    (r"/watch/([a-z0-9-]{1,40})", WatchHandler),
+    (r"/watch/([a-z0-9-]{1,40})/page", FrameHandler),
+    (r"/watch/([a-z0-9-]{1,40})/version", VersionHandler),
 ]

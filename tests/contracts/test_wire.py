@@ -91,7 +91,7 @@ def rides(client: Client) -> Dataset:
 
 def test_the_catalog_is_understood_with_every_dataset_open(client: Client) -> None:
     assert {row.id: row.open for row in client.catalog().datasets} == dict.fromkeys(
-        ("bike_rides", "accidents", "gu_facts", "weather_days"), True
+        ("bike_rides", "accidents", "gu_facts", "weather_days", "air_days", "expressway_traffic"), True
     )
 
 

@@ -7,6 +7,7 @@ import urllib.error
 import urllib.request
 
 import pytest
+import websocket
 from playwright.sync_api import expect
 
 from hub_config import db, home
@@ -145,6 +146,7 @@ def test_a_team_made_at_the_command_line_works_at_once_and_its_rights_end_at_onc
             with urllib.request.urlopen(request, timeout=10):
                 return True
         except urllib.error.HTTPError as refusal:
+            refusal.close()
             assert refusal.code == 403
             return False
 
@@ -152,11 +154,18 @@ def test_a_team_made_at_the_command_line_works_at_once_and_its_rights_end_at_onc
     code, warned = civic(hub, "remove", "lake", "outsider-yun")
     assert code == 0 and warned["done"] == "nothing" and "Outsider-Yun" in warned["would"]
     assert enters() and "slot-02" in groups(session), "nothing changes before --yes"
+    address = hub.url.replace("http:", "ws:")
+    events = websocket.create_connection(
+        f"{address}/user/room-02/api/events/subscribe", header=[f"Authorization: token {token}"], timeout=10
+    )
     assert civic(hub, "remove", "lake", "outsider-yun", "--yes")[1]["done"] == "removed"
     until(lambda: "slot-02" not in groups(session), 3)
     with pytest.raises(SignInRefused):
         session.token(["access:servers!user=room-02"], lifetime_s=60, note="test")
-    until(lambda: not enters(), 30)  # the room's server believed the Hub for 20 s
+    until(lambda: not enters(), 5)  # told: alone, the room's server would believe the Hub for 20 s
+    opcode, why = events.recv_data()
+    events.shutdown()
+    assert (opcode, int.from_bytes(why[:2], "big")) == (websocket.ABNF.OPCODE_CLOSE, 1008)
 
 
 @pytest.mark.hub

@@ -202,7 +202,7 @@ def test_a_page_of_open_rows_and_cells_says_what_it_is_and_checks(
     assert [column["role"] for column in about["columns"]] == ["key", "measure", "measure"]
     assert about["units"] == {"sensors": "open"}
     page = (folder / "en" / "index.html").read_text("utf-8")
-    assert "open data, exact figures" in page and "without chance" in page
+    assert "open data, used as published" in page and "without chance" in page
     assert "one person" not in page and "withheld where its figure" not in page
     method = (folder / "ko" / "method.html").read_text("utf-8")
     assert "5행 가운데 5행" in method and "dust = 합" in method and "no2 = 평균" in method

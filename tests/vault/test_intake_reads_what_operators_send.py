@@ -155,3 +155,34 @@ def test_what_does_not_declare_places_keeps_the_hash_that_it_had() -> None:
         Column.model_validate(
             {"source": "x", "type": "text", "label": {"ko": "글", "en": "Text"}, "places": 1}, strict=False
         )
+
+
+@pytest.mark.parametrize(
+    ("kind", "written", "kept"),
+    [
+        ("integer", "230,850", "230850"),
+        ("integer", "230850", "230850"),
+        ("integer", "-1,234,567", "-1234567"),
+        ("decimal", "99,877.5", "99877.5"),
+        ("decimal", "99877.5", "99877.5"),
+        ("integer", "23,0850", None),
+        ("integer", "2308,50", None),
+        ("integer", ",850", None),
+        ("integer", "1,234,56", None),
+        ("decimal", "1,5", None),
+    ],
+)
+def test_a_comma_between_thousands_is_one_only_where_it_is_declared_and_in_its_place(
+    kind: str, written: str, kept: str | None
+) -> None:
+    document = {"source": "x", "type": kind, "label": {"ko": "수", "en": "Number"}}
+    declared = Column.model_validate(document | {"thousands": ","}, strict=False)
+    plain = Column.model_validate(document, strict=False)
+    converter = Converter()
+    coded, wrong = converter.convert(code(pa.chunked_array([[written]]), ""), declared)
+    _, undeclared = converter.convert(code(pa.chunked_array([[written]]), ""), plain)
+    converter.close()
+    assert (wrong is None) is (kept is not None) and (undeclared is None) is ("," not in written)
+    if kept is not None:
+        assert [str(value) for value in coded.rows().to_pylist()] == [kept]
+    assert "thousands" not in plain.model_dump(mode="json")

@@ -97,6 +97,13 @@ def test_a_file_that_lost_bytes_is_refused_at_its_first_broken_line() -> None:
 
 def test_the_demo_catalog_is_whole() -> None:
     found = load_catalog(CHECKOUT / "data_access" / "demo" / "catalog")
-    assert set(found) == {"bike_rides", "accidents", "gu_facts", "weather_days"}
+    assert set(found) == {
+        "bike_rides",
+        "accidents",
+        "gu_facts",
+        "weather_days",
+        "air_days",
+        "expressway_traffic",
+    }
     assert found["bike_rides"].person_column == "member"
     assert found["accidents"].person_column is None

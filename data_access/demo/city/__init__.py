@@ -16,6 +16,7 @@ Imports nothing else of the workspace.
 from __future__ import annotations
 
 from .accidents import ACCIDENT_COLUMNS
+from .air import AIR_COLUMNS, TRAFFIC_COLUMNS
 from .build import DONG_COLUMNS, GU_COLUMNS, STATION_COLUMNS, WEATHER_COLUMNS, build_city
 from .city import City, Traces, make_city
 from .files import CityFiles, Form, encoding_of
@@ -24,12 +25,14 @@ from .truth import MONTHS, VERSION
 
 __all__ = [
     "ACCIDENT_COLUMNS",
+    "AIR_COLUMNS",
     "DONG_COLUMNS",
     "GU_COLUMNS",
     "MEMBER_COLUMN",
     "MONTHS",
     "PUBLIC_COLUMNS",
     "STATION_COLUMNS",
+    "TRAFFIC_COLUMNS",
     "VERSION",
     "WEATHER_COLUMNS",
     "City",

@@ -11,6 +11,7 @@ from typing import Any, Final
 import numpy as np
 
 from .accidents import ACCIDENT_COLUMNS, accident_rows, draw_accidents
+from .air import AIR_COLUMNS, TRAFFIC_COLUMNS, air_rows, make_traffic, traffic_rows
 from .city import City, MonthCount, Traces, check_size, figures_of, make_city
 from .files import CityFiles, CityWriter, Form, build_once
 from .truth import DEFAULT_RIDES, MONTHS
@@ -125,6 +126,10 @@ def _write_tables(writer: CityWriter, city: City) -> None:
         for d in range(len(days.date))
     ]
     writer.table(files.weather, WEATHER_COLUMNS, weather_rows, bom=False)
+    traffic = make_traffic(city.truth.seed)
+    writer.table(files.traffic, TRAFFIC_COLUMNS, traffic_rows(traffic), bom=True, end="\n")
+    rows = air_rows(geography.gu_names, days, traffic, city.truth.seed)
+    writer.table(files.air, AIR_COLUMNS, rows, bom=False, encoding="cp949")
     dong_rows = [
         (
             geography.dong_codes[d],

@@ -51,6 +51,8 @@ class CityFiles:
     stations: Path
     accidents: Path
     weather: Path
+    air: Path
+    traffic: Path
     dong: Path
     gu: Path
     truth: Path
@@ -68,6 +70,8 @@ class CityFiles:
             stations=root / "stations.csv",
             accidents=root / "accidents.csv",
             weather=root / "weather.csv",
+            air=root / "air.csv",
+            traffic=root / "traffic.csv",
             dong=root / "dong.csv",
             gu=root / "gu.csv",
             truth=root / "truth.json",
@@ -153,12 +157,13 @@ class CityWriter:
         *,
         bom: bool,
         end: str = "\r\n",
+        encoding: str = "utf-8",
     ) -> None:
-        """Write a small table of texts; no text of the city holds a comma, quote or line break."""
+        """Write a small table of texts. A text with a comma brings its own quotes; none holds a quote or line break."""
         lines = [",".join(header), *(",".join(row) for row in rows)]
         text = (_BOM if bom else "") + end.join(lines) + end
         with self._file(path) as write:
-            write(text.encode("utf-8"))
+            write(text.encode(encoding))
 
     def document(self, path: Path, content: dict[str, Any]) -> None:
         """Write a JSON document, readable by eye and the same for the same content."""

@@ -14,7 +14,7 @@ from typing import Any, Final
 import numpy as np
 import numpy.typing as npt
 
-VERSION: Final = 1
+VERSION: Final = 2
 """Raise it whenever the same seed and size would give other bytes: a finished folder of another
 version is built anew."""
 
@@ -100,6 +100,20 @@ RAIN_FLOOR: Final = 0.12
 LEISURE_WEEKEND: Final = 3.0
 """Leisure rides on a day off, as a multiple of those on a working day."""
 
+POLLUTANTS: Final = ("pm10", "pm25")
+ROADSIDE_EXCESS: Final = (6.0, 3.0)
+"""How much more µg/m³ of each pollutant the mean roadside station has than the mean background one on the same day,
+where traffic is that of the mean day."""
+ROADSIDE_SPREAD: Final = (1.5, 0.8)
+"""Standard deviation of the roadside stations' own excess around it."""
+TRAFFIC_EFFECT: Final = (1.5, 1.0)
+TRAFFIC_EFFECT_NEXT_DAY: Final = (0.6, 0.4)
+"""µg/m³ that 10 % more vehicles on the city's expressways add at the roadside: on the same day, and on the next."""
+WIND_EFFECT: Final = (-3.0, -2.0)
+"""µg/m³ everywhere for each m/s of wind."""
+RAIN_EFFECT: Final = (-6.0, -4.0)
+"""µg/m³ everywhere on a day of RAINY_MM or more."""
+
 
 def stream(seed: int, *names: str | int) -> np.random.Generator:
     """Give the random numbers of one part of the city.
@@ -179,6 +193,16 @@ class Truth:
                 "rain_damping_mm": RAIN_DAMPING_MM,
                 "rain_floor": RAIN_FLOOR,
                 "leisure_on_days_off": LEISURE_WEEKEND,
+            },
+            "air": {
+                name: {
+                    "roadside_excess": ROADSIDE_EXCESS[p],
+                    "roadside_spread": ROADSIDE_SPREAD[p],
+                    "ten_per_cent_more_traffic": [TRAFFIC_EFFECT[p], TRAFFIC_EFFECT_NEXT_DAY[p]],
+                    "wind_m_s": WIND_EFFECT[p],
+                    "rainy_day": RAIN_EFFECT[p],
+                }
+                for p, name in enumerate(POLLUTANTS)
             },
             "measured": measured,
         }
