@@ -46,6 +46,7 @@ c.Authenticator.allowed_users = set(SLOTS)  # makes their accounts; no link lead
 c.Authenticator.manage_groups = True  # copied from the workspace's tables; the Hub's interface cannot add any
 c.Authenticator.auth_refresh_age = 60
 c.Authenticator.refresh_pre_spawn = True
+c.Authenticator.auth_refresh_strict = True  # or a seat's own token would outlive its card
 
 c.JupyterHub.custom_scopes = render_custom_scopes()
 c.JupyterHub.load_roles = render_roles()

@@ -11,6 +11,7 @@ from functools import cache
 from sqlalchemy import Engine
 
 from hub_config import db
+from hub_config.accounts import Accounts
 from hub_config.cards import Cards
 from hub_config.home import read_card_key
 from hub_config.people import People
@@ -39,6 +40,11 @@ def current_people() -> People:
 @cache
 def current_cards() -> Cards:
     return Cards(current_engine(), read_card_key(current_settings()))
+
+
+@cache
+def current_accounts() -> Accounts:
+    return Accounts(current_engine())
 
 
 @cache

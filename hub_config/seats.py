@@ -1,114 +1,61 @@
-"""Signing in with a link: one authenticator of ours, and the page behind it.
+"""Who somebody is: one authenticator of ours for cards, links, passwords and a provider.
 
-A link is `http://HOST/hub/login#k=SECRET`. The secret stands after `#`, which a browser never sends: it is in
-no log, no proxy and no Referer. The page's script moves it into the form's field and takes it out of the
-address bar, and the person presses one button, so that a mail scanner which merely fetches the link does not
-sign in. Without script she types the code. A link works again and again until it expires or is revoked:
-a participant who comes back after lunch must not need another one.
+A card opens a seat (`hub_config.cards`), a link a person (`hub_config.people`); both are secrets that stand after `#`
+in an address, which a browser never sends: they are in no log, no proxy and no Referer. Standing accounts have a
+password or an identity at a provider (`hub_config.accounts`, `hub_config.oidc`). Names come from the workspace's
+tables alone. No way of signing in makes one, so no two of them can produce one name, and none changes a membership.
 """
 
 from __future__ import annotations
 
+import asyncio
 import time
-from collections import OrderedDict
-from collections.abc import Callable
 from typing import Any
 
 from jupyterhub import orm
 from jupyterhub.auth import Authenticator
-from jupyterhub.handlers.login import LoginHandler
 from sqlalchemy.orm import object_session
-from tornado import web
 
-from hub_config.runtime import current_people
-from hub_config.texts import text
+from hub_config.browser import make_browser, read_browser
+from hub_config.cards import CardRefused, looks_like_code
+from hub_config.oidc import Provider, ProviderFailed
+from hub_config.people import SECRET_LENGTH, normalize_secret
+from hub_config.runtime import current_accounts, current_cards, current_people, current_settings
+from hub_config.sign_in_limit import SignInLimit
 
-#: Tries at once, and tries a second afterwards. 130 random bits cannot be guessed, so this is about load and
-#: noise: generous enough for a workshop of 30 behind one address who all mistype.
-PER_ADDRESS = (60.0, 0.5)
-OVERALL = (600.0, 20.0)
-MAX_ADDRESSES = 10_000
-
-
-class TokenBucket:
-    """Allows `burst` takes at once and `rate` a second afterwards. `now` is a monotonic clock in seconds."""
-
-    def __init__(self, burst: float, rate: float, now: Callable[[], float]) -> None:
-        self._burst, self._rate, self._now = burst, rate, now
-        self._left, self._at = burst, now()
-
-    def take(self) -> bool:
-        now = self._now()
-        self._left = min(self._burst, self._left + (now - self._at) * self._rate)
-        self._at = now
-        if self._left < 1:
-            return False
-        self._left -= 1
-        return True
+#: Passwords hashed at once; each takes a core for 0.1 s and 64 MiB.
+HASHING = 2
 
 
-class SignInLimit:
-    """A bucket for each address and one for all. Addresses beyond MAX_ADDRESSES push out the oldest, so that
-    a flood from many addresses fills no memory; the overall bucket then still holds."""
-
-    def __init__(self, now: Callable[[], float] = time.monotonic) -> None:
-        self._now = now
-        self._overall = TokenBucket(*OVERALL, now)
-        self._addresses: OrderedDict[str, TokenBucket] = OrderedDict()
-
-    def can_try(self, address: str) -> bool:
-        """Counts one try; False means: refuse without looking."""
-        bucket = self._addresses.pop(address, None) or TokenBucket(*PER_ADDRESS, self._now)
-        self._addresses[address] = bucket
-        while len(self._addresses) > MAX_ADDRESSES:
-            self._addresses.popitem(last=False)
-        # The address first: one noisy address must not empty the bucket of all the others.
-        return bucket.take() and self._overall.take()
-
-
-class SeatLoginHandler(LoginHandler):  # type: ignore[misc]
-    """The sign-in page; what fails is one sentence in the reader's language, on the same page."""
-
-    async def post(self) -> None:
-        code = self.get_body_argument("code", default="")
-        if not self.authenticator.limit.can_try(self._address()):
-            await self._refuse(429, "sign_in.too_often")
-            return
-        user = await self.login_user({"code": code})
-        if user is None:
-            await self._refuse(403, "sign_in.refused")
-            return
-        self._jupyterhub_user = user
-        self.redirect(self.get_next_url(user))
-
-    async def _refuse(self, status: int, key: str) -> None:
-        self.set_status(status)
-        self.finish(await self._render(login_error=text(self.language, key)))
-
-    def check_xsrf_cookie(self) -> None:
-        try:
-            super().check_xsrf_cookie()
-        except web.HTTPError as refusal:
-            # JupyterHub's own sentence is English, and this happens to honest people: an old tab, no cookies.
-            raise web.HTTPError(refusal.status_code, text(self.language, "sign_in.expired_form")) from None
-
-    def _address(self) -> str:
-        """The last hop that our own proxy saw. Not `remote_ip`: that believes an X-Real-Ip header, which
-        anyone may send, and would give everyone as many buckets as she likes."""
-        forwarded = self.request.headers.get("X-Forwarded-For", "")
-        return forwarded.split(",")[-1].strip() or self.request.remote_ip or ""
+def is_seat(name: str) -> bool:
+    """Whether a person is a workshop's seat; the prefix is reserved for them."""
+    return name.startswith("seat-")
 
 
 class SeatAuthenticator(Authenticator):  # type: ignore[misc]
-    """Turns a link's secret into a person. Groups of the Hub are a copy of the workspace's tables, made new
-    whenever the Hub starts or looks at a person; nothing that a person does at sign-in can change it."""
+    """Groups of the Hub are a copy of the workspace's tables, made new whenever the Hub starts or looks at a person;
+    nothing that a person does at sign-in can change it."""
 
     def __init__(self, **kwargs: Any) -> None:
         super().__init__(**kwargs)
         self.limit = SignInLimit()
+        self.hashing = asyncio.Semaphore(HASHING)
+        self.provider: Provider | None = None
 
-    def get_handlers(self, app: object) -> list[tuple[str, type]]:
-        return [(r"/login", SeatLoginHandler)]
+    def get_handlers(self, app: Any) -> list[tuple[str, type]]:
+        from hub_config.pages import sign_in
+
+        handlers: list[tuple[str, type]] = [
+            (r"/login", sign_in.SignInHandler),
+            (r"/move", sign_in.MoveHandler),
+        ]
+        if current_settings().oidc_issuer:
+            self.provider = Provider(current_settings(), app.hub_prefix)
+            handlers += [
+                (r"/oidc_login", sign_in.ProviderLoginHandler),
+                (r"/oidc_callback", sign_in.ProviderCallbackHandler),
+            ]
+        return handlers
 
     def add_user(self, user: Any) -> None:
         """JupyterHub calls this for every account it knows before it listens: what a person lost while the
@@ -124,9 +71,67 @@ class SeatAuthenticator(Authenticator):  # type: ignore[misc]
         ]
         session.commit()
 
-    async def authenticate(self, handler: object, data: dict[str, str]) -> dict[str, Any] | None:
-        name = current_people().person_for_secret(data.get("code", ""))
+    # ------------------------------------------------------------------------------------------ who it is
+
+    async def authenticate(self, handler: Any, data: dict[str, str]) -> dict[str, Any] | None:
+        """`data` is one of {"code"}, {"name", "password"}, {"claim"} (a seat's name) and {"provider"}. Where it is
+        refused, `handler.refusal` is the key of the sentence; where a card's browser has to wait, `handler.seat` is
+        the seat."""
+        if "provider" in data:
+            name = await self._by_provider(handler)
+        elif "claim" in data:
+            name = self._by_claim(handler, data["claim"])
+        elif "password" in data:
+            name = await self._by_password(handler, data["name"], data["password"])
+        else:
+            name = self._by_code(handler, data.get("code", ""))
         return None if name is None else self._model(name)
+
+    def _by_code(self, handler: Any, typed: str) -> str | None:
+        """A link's secret, a card's token or its code: they differ in length and letters."""
+        if len(normalize_secret(typed)) == SECRET_LENGTH and "." not in typed:
+            handler.refusal = "sign_in.refused"
+            return current_people().person_for_secret(typed)
+        try:
+            seat = current_cards().seat_for(typed)
+        except CardRefused as refused:
+            # Typed with the Korean keyboard on: the commonest mistake at a laptop, and it looks like a bad card.
+            hangul = any("ㄱ" <= letter <= "힣" for letter in typed) and not looks_like_code(typed)
+            handler.refusal = "sign_in.hangul" if hangul else f"sign_in.card_{refused.reason}"
+            return None
+        if current_cards().enter(seat, make_browser(handler)) == "waiting":
+            handler.seat = seat
+            return None
+        return seat
+
+    def _by_claim(self, handler: Any, seat: str) -> str | None:
+        handler.refusal = "sign_in.card_again"
+        return seat if current_cards().claim(seat, make_browser(handler)) else None
+
+    async def _by_password(self, handler: Any, name: str, password: str) -> str | None:
+        handler.refusal = "sign_in.password_refused"
+        name = name.strip().lower()
+        if not self.limit.can_try_password(name[:40]):
+            handler.refusal = "sign_in.too_often"
+            return None
+        async with self.hashing:
+            good = await asyncio.to_thread(current_accounts().has_password, name, password)
+        return name if good else None
+
+    async def _by_provider(self, handler: Any) -> str | None:
+        handler.refusal = "sign_in.provider_failed"
+        if self.provider is None:
+            return None
+        try:
+            subject = await self.provider.subject(handler)
+        except ProviderFailed as fault:
+            self.log.warning("the provider of sign-in failed: %s", fault.what)
+            return None
+        name = current_accounts().person_for(self.provider.issuer, subject)
+        if name is None:
+            # Told to the person whom it names, who needs it to be linked by an administrator.
+            handler.refusal, handler.subject = "sign_in.provider_unknown", subject
+        return name
 
     def _model(self, name: str) -> dict[str, Any]:
         account = current_people().account(name)
@@ -141,12 +146,39 @@ class SeatAuthenticator(Authenticator):  # type: ignore[misc]
             "groups": account.groups,
         }
 
-    async def refresh_user(self, user: Any, handler: object = None) -> bool | dict[str, Any]:
-        """Ends the session of a person whose links are all expired or revoked; else copies her groups
-        anew."""
+    # ------------------------------------------------------------------------------------ may she stay
+
+    def can_stay(self, name: str) -> bool:
+        """Whether some way in which she could sign in is still good: nobody stays longer than she could come."""
+        return (
+            current_cards().can_stay(name)
+            if is_seat(name)
+            else current_people().can_stay(name) or current_accounts().can_stay(name)
+        )
+
+    async def refresh_user(self, user: Any, handler: Any = None) -> bool | dict[str, Any]:
+        """Ends the session of a person who could no longer sign in, or whose password has been changed since; else
+        copies her groups anew."""
         account = current_people().find(user.name)
         if account is None:
             return False
         if account.is_room:
             return {"name": user.name, "groups": account.groups}
-        return self._model(user.name) if current_people().can_stay(user.name) else False
+        if not self.can_stay(user.name) or not _may_this_browser(user.name, handler):
+            return False
+        return self._model(user.name)
+
+
+def _may_this_browser(name: str, handler: Any) -> bool:
+    """For a request with the Hub's cookie: whether it was given since the password was set, and of a seat, whether
+    this is the browser that is in. Requests with a token are none of a browser."""
+    cookie = handler.hub.cookie_name if handler is not None else ""
+    if not cookie or not handler.get_cookie(cookie):
+        return True
+    if is_seat(name):
+        browser = read_browser(handler)
+        return browser is not None and current_cards().standing(name, browser) == "in"
+    set_at = current_accounts().password_set_at(name)
+    # The cookie's own time is read by nothing but this argument.
+    age = (time.time() - set_at) / 86_400
+    return not set_at or handler.get_secure_cookie(cookie, max_age_days=age) is not None

@@ -6,7 +6,7 @@ import os
 
 from hub_config.home import VAULT_USER, read_token
 from hub_config.roles import GATEWAY, MONITOR, REPORTS, SCOPES, SITE
-from hub_config.settings import PREFIX, PROXY, PYTHON, SITE_SERVER, Settings
+from hub_config.settings import OIDC, PREFIX, PROXY, PYTHON, SITE_SERVER, Settings
 
 
 def tethered(command: list[str], uid: int | None = None) -> list[str]:
@@ -37,7 +37,7 @@ def _gateway_environment(settings: Settings) -> dict[str, str]:
     and whatever address people use, the gateway is reached through the proxy alone."""
     environment = {**settings.environment(), "CIVIC_BIND": "127.0.0.1"}
     del environment["CIVIC_HUB_DATABASE_URL"]
-    return {name: value for name, value in environment.items() if value}
+    return {name: value for name, value in environment.items() if value and name not in OIDC}
 
 
 def _site_environment(settings: Settings) -> dict[str, str]:

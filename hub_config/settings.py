@@ -42,6 +42,9 @@ PORTS = {
     "CIVIC_PUBLIC_GATEWAY_PORT": 8013,
 }
 
+#: A provider of sign-in: all or none.
+OIDC = ("CIVIC_OIDC_ISSUER", "CIVIC_OIDC_CLIENT", "CIVIC_OIDC_SECRET_FILE", "CIVIC_OIDC_NAME")
+
 
 @dataclass(frozen=True)
 class Settings:
@@ -74,6 +77,12 @@ class Settings:
     #: Megabytes that a seat's server and kernels may use together, and hundredths of a core; 0 is no limit.
     seat_memory: int
     seat_cpu: int
+    #: The provider of sign-in (OpenID Connect); an empty issuer: none. The secret is in a file, never in the
+    #: environment of the Hub's children.
+    oidc_issuer: str
+    oidc_client: str
+    oidc_secret_file: str
+    oidc_name: str
     language: Language
     is_root: bool
 
@@ -142,6 +151,10 @@ class Settings:
             "CIVIC_HUB_DATABASE_URL": self.hub_database_url,
             "CIVIC_SEAT_MEMORY": str(self.seat_memory),
             "CIVIC_SEAT_CPU": str(self.seat_cpu),
+            "CIVIC_OIDC_ISSUER": self.oidc_issuer,
+            "CIVIC_OIDC_CLIENT": self.oidc_client,
+            "CIVIC_OIDC_SECRET_FILE": self.oidc_secret_file,
+            "CIVIC_OIDC_NAME": self.oidc_name,
             "CIVIC_LANGUAGE": self.language,
         }
 
@@ -186,6 +199,24 @@ def _address(env: Mapping[str, str], name: str) -> str:
     ):
         raise SettingInvalid(setting=name, reason="address")
     return value
+
+
+def _oidc(env: Mapping[str, str]) -> dict[str, str]:
+    """All four settings or none: half of them is a provider that nobody could sign in with, or one without its
+    secret."""
+    found = {name.removeprefix("CIVIC_").lower(): env.get(name) or "" for name in OIDC}
+    if not any(found.values()):
+        return found
+    for name in OIDC:
+        if not env.get(name):
+            raise SettingInvalid(setting=name, reason="oidc")
+    # Over http anybody on the way could say who signs in; a provider on this machine is one of a test.
+    local = re.fullmatch(r"http://(127\.0\.0\.1|localhost)(:\d{1,5})?(/\S*)?", found["oidc_issuer"])
+    if not local and not re.fullmatch(r"https://[^\s?#]+", found["oidc_issuer"]):
+        raise SettingInvalid(setting="CIVIC_OIDC_ISSUER", reason="oidc_issuer")
+    if not Path(found["oidc_secret_file"]).is_absolute():
+        raise SettingInvalid(setting="CIVIC_OIDC_SECRET_FILE", reason="full_path")
+    return {**found, "oidc_issuer": found["oidc_issuer"].rstrip("/")}
 
 
 def _with_driver(url: str) -> str:
@@ -252,6 +283,7 @@ def read_settings(env: Mapping[str, str] | None = None) -> Settings:
         hub_database_url=_with_driver(env.get("CIVIC_HUB_DATABASE_URL") or ""),
         seat_memory=_number(env, "CIVIC_SEAT_MEMORY", 1024, 0, 2**20, "seat_limit"),
         seat_cpu=_number(env, "CIVIC_SEAT_CPU", 0, 0, 100_000, "seat_limit"),
+        **_oidc(env),
         language=_language(env),
         is_root=is_root,
     )

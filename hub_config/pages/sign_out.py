@@ -20,6 +20,12 @@ class SignOutHandler(LogoutHandler):  # type: ignore[misc]
         if user and browser:
             current_cards().leave(user.name, browser)
 
+    async def default_handle_logout(self) -> None:
+        """What is open in JupyterLab in this browser ends too."""
+        if self.current_user:
+            await sessions.sign_out_here(self, self.current_user.name)
+        await super().default_handle_logout()
+
     async def render_logout_page(self) -> None:
         self.finish(await self.render_template("logout.html", everywhere=self.request.method == "POST"))
 

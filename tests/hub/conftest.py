@@ -6,6 +6,7 @@ import os
 import random
 import shutil
 import socket
+import subprocess
 import tempfile
 from contextlib import contextmanager
 from pathlib import Path
@@ -14,11 +15,12 @@ import pytest
 
 from hub_config import home, running
 from hub_config.people import open_people
-from hub_config.settings import PORTS, read_settings
+from hub_config.settings import PORTS, PYTHON, read_settings
 
 HERE = Path(__file__).parent
 CONFIG = """
 load_subconfig({config!r})
+c.CivicHub.sweep_seconds = 1
 for service in c.JupyterHub.services:
     if service.get("command"):
         start = service["command"].index("-P", service["command"].index("--parent"))
@@ -142,9 +144,29 @@ class Running:
 
 
 @pytest.fixture(scope="package")
-def hub():
+def provider():
+    """The address of a provider of sign-in, which believes whatever name is typed there. A process of its own: its
+    libraries warn of each other, and a warning here is a failure."""
+    [port] = free_ports(1)
+    command = [PYTHON, "-m", "oidc_provider_mock", "--port", str(port), "--host", "127.0.0.1"]
+    process = subprocess.Popen(command, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
+    yield f"http://127.0.0.1:{port}"
+    process.terminate()
+    process.wait()
+
+
+@pytest.fixture(scope="package")
+def hub(provider):
     with temporary_folder() as folder:
-        settings = make_settings(folder / "home")
+        secret = folder / "oidc.secret"
+        secret.write_text("a secret of the provider\n")
+        settings = make_settings(
+            folder / "home",
+            CIVIC_OIDC_ISSUER=provider,
+            CIVIC_OIDC_CLIENT="civic",
+            CIVIC_OIDC_SECRET_FILE=str(secret),
+            CIVIC_OIDC_NAME="Seoul",
+        )
         secrets = add_people(settings)
         with running.start(settings, print, config=write_config(folder)) as workspace:
             yield Running(settings, workspace, secrets)

@@ -8,7 +8,7 @@ from hub_config import home, running
 from hub_config.client import Session
 from hub_config.errors import SignInRefused
 from hub_config.people import open_people
-from hub_config.seats import PER_ADDRESS, SignInLimit
+from hub_config.sign_in_limit import PER_ADDRESS, PER_NAME, SignInLimit
 from hub_config.texts import text
 from tests.hub.conftest import write_config
 
@@ -104,6 +104,15 @@ def test_tries_are_limited_by_address_and_come_back_with_time():
     clock[0] += 1 / PER_ADDRESS[1]
     assert limit.can_try("a")
     assert not limit.can_try("a")
+
+
+def test_passwords_of_one_name_are_limited_whoever_tries_them():
+    clock = [0.0]
+    limit = SignInLimit(lambda: clock[0])
+    assert sum(limit.can_try_password("steward") for _ in range(200)) == PER_NAME[0]
+    assert limit.can_try_password("another")
+    clock[0] += 1 / PER_NAME[1]
+    assert limit.can_try_password("steward")
 
 
 def test_many_addresses_together_are_limited_too():

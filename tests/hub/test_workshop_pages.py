@@ -13,7 +13,7 @@ from sqlalchemy import insert
 
 from hub_config import db
 from hub_config.cards import CardRefused, open_cards
-from hub_config.client import Session, make_link
+from hub_config.client import Session
 from hub_config.errors import SignInRefused
 from hub_config.people import find_person, find_team, open_people
 from hub_config.texts import text
@@ -43,13 +43,14 @@ def desk(hub):
 def signed_in(hub, desk, chromium):
     contexts = []
 
-    def enter(name, locale="ko-KR"):
+    def enter(name, locale="ko-KR", card=None):
         context = chromium.new_context(locale=locale, viewport={"width": 1280, "height": 900})
         contexts.append(context)
         page = context.new_page()
         page.faults = []
         page.on("pageerror", lambda fault: page.faults.append(str(fault)))
-        page.goto(make_link(hub.url, desk[0].add_link(name, lifetime_s=600)))
+        secret = f"s={card.token}" if card else f"k={desk[0].add_link(name, lifetime_s=600)}"
+        page.goto(f"{hub.url}/hub/login?next=%2Fhub%2Fhome#{secret}")
         page.click("#enter")
         page.wait_for_url("**/hub/home")
         return page
@@ -123,7 +124,7 @@ def test_a_facilitator_makes_a_workshop_and_prints_its_cards(hub, desk, signed_i
 
 
 def test_a_call_for_help_and_a_move_show_without_reload_and_are_one_press_each(hub, desk, signed_in, look):
-    people, _, cards = desk
+    _, _, cards = desk
     with workshop_of(desk, "Live") as (workshop, given):
         one, two, three = given
         page = signed_in("facilitator-mo")
@@ -132,12 +133,12 @@ def test_a_call_for_help_and_a_move_show_without_reload_and_are_one_press_each(h
         page.locator(f"#more-{three} summary").click()
         assert cards.enter(one, "laptop") == "in" and cards.enter(one, "another") == "waiting"
         # The seat's own token, as JupyterLab's button uses it, and nothing in the body that names a seat.
-        token = Session(hub.url, people.add_link(two, lifetime_s=600)).token([], lifetime_s=60, note="t")
+        token = Session(hub.url, given[two].code).token([], lifetime_s=60, note="t")
         assert api(hub, token, "civic/help", {"wanted": True, "seat": three})[1]["wanted"] is True
         expect(page.locator("#now-calls")).to_contain_text(text("ko", "lead.help", seat="02"))
         expect(page.locator("#now-calls")).to_contain_text(text("ko", "lead.move", seat="01"))
         expect(page.locator("#said")).to_contain_text(text("ko", "lead.said.help", seat="02"))
-        expect(page.locator("#now-summary")).to_have_text(text("ko", "lead.summary", count=3, here=1))
+        expect(page.locator("#now-summary")).to_have_text(text("ko", "lead.summary", count=3, here=2))
         assert page.locator(f"#more-{three}").get_attribute("open") is not None  # stayed as she left it
         number = cards.moves(workshop.slug)[0].number
         expect(page.locator("#now-calls")).to_contain_text(text("ko", "lead.move_hint", number=number))
@@ -155,8 +156,7 @@ def test_who_is_no_seat_cannot_ask_for_help_and_a_wrong_wish_is_refused(hub, des
     expert = Session(hub.url, hub.secrets["expert-han"]).token([], lifetime_s=60, note="t")
     assert api(hub, expert, "civic/help", {"wanted": True})[0] == 404
     with workshop_of(desk, "Wrong wish", seats=1) as (_, given):
-        link = desk[0].add_link(next(iter(given)), lifetime_s=600)
-        token = Session(hub.url, link).token([], lifetime_s=60, note="t")
+        token = Session(hub.url, next(iter(given.values())).code).token([], lifetime_s=60, note="t")
         for wrong in ({"wanted": "yes"}, {}, ["wanted"]):
             assert api(hub, token, "civic/help", wrong)[0] == 400
         assert api(hub, "not-a-token", "civic/help", {"wanted": True})[0] == 403
@@ -227,7 +227,7 @@ def test_a_form_that_cannot_be_met_says_why_and_keeps_what_was_typed(hub, desk, 
 @pytest.mark.slow
 def test_a_seats_day_from_the_notebook_to_the_end(hub, desk, signed_in, look):
     """The seat opens with the workshop's notebook, says that she needs help, is begun afresh, and closes at the end."""
-    people, workshops, _ = desk
+    _, workshops, cards = desk
     made = workshops.make(
         title="자리의 하루",
         team="river",
@@ -236,8 +236,8 @@ def test_a_seats_day_from_the_notebook_to_the_end(hub, desk, signed_in, look):
         notebook="bike_routes.ipynb",
     )
     name = workshops.seats(made.slug)[-1].name
-    link = people.add_link(name, lifetime_s=600)
-    page = signed_in(name)
+    card = cards.make(name, expires_at=made.homes_until)
+    page = signed_in(name, card=card)
     page.get_by_role("link", name="자리의 하루").click()
     look(page, "workshop")
     page.click("#help")
@@ -245,7 +245,8 @@ def test_a_seats_day_from_the_notebook_to_the_end(hub, desk, signed_in, look):
     assert workshops.seat(name).help_since
     page.click("#start")
     page.wait_for_url(f"**/user/{name}/lab/tree/examples/bike_routes.ipynb", timeout=90_000)
-    seat = Seat(hub.url, link)
+    cards.forget_browsers(name)  # another browser comes in without asking
+    seat = Seat(hub.url, card.code)
     told = seat.run("import os; print([os.environ.get(n) for n in ('CIVIC_WORKSHOP', 'CIVIC_START_ON')])")
     assert told == str([made.slug, "twin"])
     seat.run("open('mine.txt', 'w').write('x')")
@@ -260,7 +261,8 @@ def test_a_seats_day_from_the_notebook_to_the_end(hub, desk, signed_in, look):
     expect(lead.get_by_role("status").first).to_contain_text(text("ko", "lead.done.fresh", seat=name[-2:]))
     aside = list(home.parent.glob(f".{name}.*/mine.txt"))
     assert len(aside) == 1 and not home.exists()
-    again = Seat(hub.url, link)
+    cards.forget_browsers(name)
+    again = Seat(hub.url, card.code)
     assert (home / "examples/bike_routes.ipynb").exists() and not (home / "mine.txt").exists()
     lead.click("#end")
     lead.click("#sure")
