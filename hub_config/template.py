@@ -6,7 +6,7 @@ import os
 import subprocess
 import time
 
-from hub_config.home import REPORTS_USER, user_ids, warm_socket
+from hub_config.home import REPORTS_USER, gateway_socket, user_ids, warm_socket
 from hub_config.processes import MAX_PROCESSES, die_with_parent
 from hub_config.settings import END, PREFIX, PYTHON, RUNS, Settings, checkout_path
 from hub_config.space import MEGABYTE
@@ -74,6 +74,7 @@ def _arguments(settings: Settings) -> list[str]:
         *limits,
         f"--processes={MAX_PROCESSES}",
         *(("--cgroup", group_name(settings)) if settings.cgroups else ()),
+        *("--gateway", str(gateway_socket(settings))),
     ]
 
 

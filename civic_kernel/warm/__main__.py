@@ -1,5 +1,5 @@
 """`python -P -m civic_kernel.warm SOCKET --uids FIRST END --runs FIRST [--reports UID] [--cgroup NAME]
-[--processes MOST] [--file MOST_BYTES]`"""
+[--processes MOST] [--file MOST_BYTES] [--gateway SOCKET]`"""
 
 from __future__ import annotations
 
@@ -29,6 +29,7 @@ def main(argv: list[str]) -> int:
     parser.add_argument("--cgroup", default="")
     parser.add_argument("--processes", type=int, default=0)
     parser.add_argument("--file", type=int, default=0)
+    parser.add_argument("--gateway")
     told = parser.parse_args(argv)
     # Beside the socket, so that the next template finds the list of fonts, and a killed one leaves nothing behind.
     home = told.socket.parent / ".home"
@@ -38,7 +39,7 @@ def main(argv: list[str]) -> int:
     cgroups = find_cgroups(told.cgroup) if told.cgroup else None
     limits = Limits(processes=told.processes, file=told.file)
     rules = Rules(told.uids[0], told.uids[1], told.runs, told.reports, limits)
-    Template(told.socket, rules, cgroups).serve()
+    Template(told.socket, rules, cgroups, told.gateway).serve()
     return 0
 
 
