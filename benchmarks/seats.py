@@ -38,7 +38,7 @@ FIRST_CELL = "import pandas, geopandas, folium\nprint(pandas.DataFrame({'rides':
 OURS = """
 load_subconfig({config!r})
 for service in c.JupyterHub.services:
-    if service.get("command"):
+    if service["name"] in ("data", "site"):
         start = service["command"].index("-P", service["command"].index("--parent"))
         service["command"] = [*service["command"][:start], {stub!r}, service["name"]]
 c.JupyterHub.concurrent_spawn_limit = 100
