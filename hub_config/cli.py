@@ -141,11 +141,12 @@ def links(settings: Settings, names: tuple[str, ...], days: float, revoke: bool,
     from hub_config.client import make_link
     from hub_config.home import prepare
     from hub_config.people import open_people
+    from hub_config.roles import is_seat
 
     prepare(settings)
     people = open_people(settings)
     try:
-        chosen = list(names) or people.names()
+        chosen = list(names) or [name for name in people.names() if not is_seat(name)]
         accounts = [people.account(name) for name in chosen]  # all must exist before one link is made
         if revoke:
             ended = {name: people.revoke_links(name) for name in chosen}
