@@ -26,6 +26,9 @@ c.JupyterHub.upgrade_db = True
 if settings.public_url:
     # With the last hop's protocol it would take every request for HTTP, and send cookies without `Secure`.
     c.JupyterHub.public_url = f"{settings.public_url}/"
+if settings.public_url.startswith("https:"):
+    # It marks its own cookies by the address above, the one against forged requests it does not.
+    c.JupyterHub.tornado_settings = {"xsrf_cookie_kwargs": {"secure": True}}
 c.JupyterHub.cookie_secret_file = str(hub / "cookie_secret")
 c.JupyterHub.cookie_max_age_days = 1
 c.JupyterHub.template_paths = [str(shared_folder("templates") / "workspace")]
