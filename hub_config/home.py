@@ -40,6 +40,7 @@ FOLDERS: dict[str, tuple[str, int]] = {
     "public": (SITE_USER, 0o755),
     "lab": ("root", 0o755),
     "warm": ("root", 0o711),
+    "gateway": (VAULT_USER, 0o711),
 }
 
 #: JupyterLab's locale for a language of ours; its own default is English.
@@ -52,6 +53,11 @@ AUTOSAVE = 30
 def warm_socket(settings: Settings) -> Path:
     """Where the warm template listens; short, since a socket's path has 108 bytes at most."""
     return settings.home / "warm" / "s"
+
+
+def gateway_socket(settings: Settings) -> Path:
+    """Where the gateway listens for report runs, which have no network. The gateway has the same rule for itself."""
+    return settings.home / "gateway" / "s"
 
 
 def user_ids(user: str) -> tuple[int, int]:
@@ -136,14 +142,19 @@ def _write_lab_settings(folder: Path, locale: str) -> None:
     os.chmod(path, 0o644)
 
 
+def home_folder(settings: Settings, name: str, *, is_room: bool) -> Path:
+    """Where the home of a person or room is, or will be."""
+    return settings.home / ("rooms" if is_room else "homes") / name
+
+
 def make_home(settings: Settings, name: str, uid: int, *, is_room: bool) -> Path:
     """The folder of a person or room, made with the example notebooks the first time; 0700, the account's
     own.
 
     Built under another name and renamed when complete, so that root never writes into a folder that a person
     already owns and could have filled with links."""
-    parent = settings.home / ("rooms" if is_room else "homes")
-    home = parent / name
+    home = home_folder(settings, name, is_room=is_room)
+    parent = home.parent
     if home.is_dir() and not home.is_symlink():
         return home
     new = parent / f".{name}.new"
