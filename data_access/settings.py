@@ -33,6 +33,11 @@ class Settings(BaseModel):
     isolated: bool
 
     @property
+    def run_socket(self) -> Path:
+        """Where report runs reach the gateway, which have no network. Short: a socket's path has 108 bytes at most."""
+        return self.home / "gateway" / "s"
+
+    @property
     def vault_folder(self) -> Path:
         return self.home / "vault"
 

@@ -21,7 +21,7 @@ import click
 from hub_config.cli import _refusals as refusals
 from hub_config.client import make_link
 from hub_config.errors import StepFailed
-from hub_config.home import REPORTS_USER, SITE_USER, prepare, user_ids
+from hub_config.home import REPORTS_USER, SITE_USER, prepare, user_ids, warm_socket
 from hub_config.people import People, open_people
 from hub_config.running import Workspace, find_running, start
 from hub_config.settings import PREFIX, PYTHON, Settings, checkout_path
@@ -119,6 +119,7 @@ def publish(workspace: Workspace, runner: Runner) -> Path:
     extra = {
         "CIVIC_GATEWAY_URL": settings.gateway_url,
         "CIVIC_TOKEN_FILE": str(home / "reports.token"),
+        "CIVIC_WARM_SOCKET": str(warm_socket(settings)),
         "CIVIC_TEAM": "site",
         "CIVIC_PURPOSE": "published_report",
         "HOME": str(home / "runs"),

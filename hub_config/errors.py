@@ -8,6 +8,7 @@ WorkspaceError            1
 ├── PersonRefused         5  a name, role or team that cannot be
 ├── WorkshopRefused       5  a workshop or seat that cannot be, or is over
 ├── SignInRefused         7  a link or a right was not accepted by the running Hub
+├── BackupRefused        10  a backup that cannot be made, is damaged, or would not fit
 └── StepFailed            8  a step of the demonstration was refused; its own sentence says why
 
 The sentence of a class is the text `error.<code>` of the domain `workspace`. Facts are names of settings,
@@ -110,3 +111,15 @@ class StepFailed(WorkspaceError):
 
     code = "step_failed"
     exit_code = 8
+
+
+class BackupRefused(WorkspaceError):
+    """Facts: `reason` (a key of `backup.refused.<reason>`), `file` (a name inside the backup, where one is meant)."""
+
+    code = "backup_refused"
+    exit_code = 10
+
+    def sentence(self, language: Language) -> str:
+        file = self.facts.get("file", "")
+        reason = text(language, f"backup.refused.{self.facts['reason']}", file=file)
+        return text(language, "error.backup_refused", reason=reason)

@@ -40,6 +40,7 @@ FOLDERS: dict[str, tuple[str, int]] = {
     "public": (SITE_USER, 0o755),
     "lab": ("root", 0o755),
     "warm": ("root", 0o711),
+    "gateway": (VAULT_USER, 0o711),
 }
 
 #: JupyterLab's locale for a language of ours; its own default is English.
@@ -52,6 +53,11 @@ AUTOSAVE = 30
 def warm_socket(settings: Settings) -> Path:
     """Where the warm template listens; short, since a socket's path has 108 bytes at most."""
     return settings.home / "warm" / "s"
+
+
+def gateway_socket(settings: Settings) -> Path:
+    """Where the gateway listens for report runs, which have no network. The gateway has the same rule for itself."""
+    return settings.home / "gateway" / "s"
 
 
 def user_ids(user: str) -> tuple[int, int]:

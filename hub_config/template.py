@@ -6,7 +6,7 @@ import os
 import subprocess
 import time
 
-from hub_config.home import REPORTS_USER, user_ids, warm_socket
+from hub_config.home import REPORTS_USER, gateway_socket, user_ids, warm_socket
 from hub_config.processes import die_with_parent
 from hub_config.settings import END, PREFIX, PYTHON, RUNS, Settings, checkout_path
 
@@ -65,6 +65,7 @@ def _arguments(settings: Settings) -> list[str]:
         *("--runs", str(base + RUNS)),
         *("--reports", str(user_ids(REPORTS_USER)[0])),
         *("--cgroup", f"civic-{base}"),
+        *("--gateway", str(gateway_socket(settings))),
     ]
 
 

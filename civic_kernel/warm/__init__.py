@@ -6,6 +6,7 @@ report runs are forked from it.
 
     template.py  the process: one thread, a unix socket, requests in, children out
     child.py     what a forked child does between the fork and the first line of its own program
+    sandbox.py   the room of a report run: no network, no files
     limits.py    memory, processor and process limits (cgroups of either version)
     wire.py      order, letter and reply on the socket
     asking.py    the other end: ask for a child, see whether it still runs
@@ -14,7 +15,7 @@ Children outlive the template: each is handed to the nearest process that adopts
 supervisor), so a template that dies is replaced while people go on working.
 """
 
-from civic_kernel.warm.asking import Child, NoTemplate, Refused, ask, is_alive, send_signal
+from civic_kernel.warm.asking import Child, NoTemplate, Refused, ask, end_run, is_alive, send_signal
 from civic_kernel.warm.wire import Kind, Letter, Limits, Order
 
 __all__ = [
@@ -26,6 +27,7 @@ __all__ = [
     "Order",
     "Refused",
     "ask",
+    "end_run",
     "is_alive",
     "send_signal",
 ]

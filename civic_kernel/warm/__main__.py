@@ -1,4 +1,5 @@
-"""`python -P -m civic_kernel.warm SOCKET --uids FIRST END --runs FIRST [--reports UID] [--cgroup NAME]`"""
+"""`python -P -m civic_kernel.warm SOCKET --uids FIRST END --runs FIRST [--reports UID] [--cgroup NAME]
+[--gateway SOCKET]`"""
 
 from __future__ import annotations
 
@@ -25,6 +26,7 @@ def main(argv: list[str]) -> int:
     parser.add_argument("--runs", type=int, default=2**31 - 1)
     parser.add_argument("--reports", type=int, default=-1)
     parser.add_argument("--cgroup", default="")
+    parser.add_argument("--gateway")
     told = parser.parse_args(argv)
     # Beside the socket, so that the next template finds the list of fonts, and a killed one leaves nothing behind.
     home = told.socket.parent / ".home"
@@ -33,7 +35,7 @@ def main(argv: list[str]) -> int:
     preload()
     cgroups = find_cgroups(told.cgroup) if told.cgroup else None
     rules = Rules(told.uids[0], told.uids[1], told.runs, told.reports)
-    Template(told.socket, rules, cgroups).serve()
+    Template(told.socket, rules, cgroups, told.gateway).serve()
     return 0
 
 

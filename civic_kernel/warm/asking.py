@@ -9,7 +9,7 @@ import signal
 import socket
 from dataclasses import dataclass
 
-from civic_kernel.warm.wire import Letter, Order, encode, seal
+from civic_kernel.warm.wire import Kind, Letter, Order, encode, seal
 
 #: Thirty requests at once are served one after the other, each in milliseconds.
 PATIENCE_SECONDS = 30.0
@@ -30,6 +30,8 @@ class Child:
 
     pid: int
     started: int
+    #: Who it is.
+    uid: int
 
     def is_alive(self) -> bool:
         return is_alive(self.pid, self.started)
@@ -53,7 +55,21 @@ def ask(path: str, order: Order, letter: Letter, files: tuple[int, ...] = ()) ->
         os.close(sealed)
     if "refused" in told:
         raise Refused(str(told["refused"]))
-    return Child(int(told["pid"]), int(told["started"]))
+    return Child(int(told["pid"]), int(told["started"]), int(told["uid"]))
+
+
+def end_run(path: str, uid: int) -> None:
+    """End everything that the run's user `uid` runs. Raises NoTemplate and Refused."""
+    try:
+        with socket.socket(socket.AF_UNIX, socket.SOCK_STREAM) as connection:
+            connection.settimeout(PATIENCE_SECONDS)
+            connection.connect(path)
+            connection.sendall(encode(Order(Kind.END, uid=uid)))
+            told = json.loads(_line(connection))
+    except (OSError, ValueError):
+        raise NoTemplate() from None
+    if "refused" in told:
+        raise Refused(str(told["refused"]))
 
 
 def _line(connection: socket.socket) -> bytes:

@@ -22,6 +22,7 @@ import threading
 import time
 from collections.abc import Sequence
 
+from civic_kernel.warm import sandbox
 from civic_kernel.warm.limits import Cgroups
 from civic_kernel.warm.wire import Kind, Letter, Order, unseal
 
@@ -40,12 +41,13 @@ def live(
     above: int,
     ready: socket.socket,
     cgroups: Cgroups | None,
+    gateway: str | None = None,
 ) -> int:
     """Become the child that `order` describes, open the letter (the first of `files`), run its program; its exit code.
 
-    `uid` is None where there is no root to drop from. The other `files` become 1, 2 (and 3). `follow` is a pidfd:
-    this process ends with that one; `above` is the supervisor's. One byte on `ready` says that the child is there and
-    is who it should be.
+    `uid` is None where there is no root to drop from; a run is then in no sandbox. The other `files` become 1, 2 (and
+    3). `follow` is a pidfd: this process ends with that one; `above` is the supervisor's. `gateway` is the one
+    socket of ours that a run may connect to. One byte on `ready` says that the child is there and is who it should be.
     """
     os.setsid()
     sealed = _take_files(files, [ready.fileno(), above, *([follow] if follow is not None else [])])
@@ -53,6 +55,8 @@ def live(
     if cgroups is not None and uid is not None:
         cgroups.join(uid, os.getpid())
     if uid is not None:
+        if order.kind is Kind.RUN:
+            sandbox.enter(uid, gateway)
         if order.limits.processes:
             most = order.limits.processes
             resource.setrlimit(resource.RLIMIT_NPROC, (most, most))
@@ -174,4 +178,9 @@ def _kernel(argv: list[str]) -> int:
     return 0
 
 
-_PROGRAMS = {Kind.SEAT: _seat, Kind.KERNEL: _kernel}
+def _run(argv: list[str]) -> int:
+    module = importlib.import_module("civic_kernel.reports.inside")
+    return int(module.main(3))
+
+
+_PROGRAMS = {Kind.SEAT: _seat, Kind.KERNEL: _kernel, Kind.RUN: _run}

@@ -24,6 +24,7 @@ def preload() -> None:
         warnings.simplefilter("ignore")
         _import_server()
         _import_kernel()
+        _import_run()
 
 
 def _import_server() -> None:
@@ -47,6 +48,12 @@ def _import_kernel() -> None:
     import civic_kernel.methods.combine
     import civic_kernel.methods.rates
     import civic_kernel.queries  # noqa: F401
+
+
+def _import_run() -> None:
+
+    import civic_kernel.publish.blocks
+    import civic_kernel.reports.inside  # noqa: F401
 
 
 def prepare_environment(home: str) -> None:

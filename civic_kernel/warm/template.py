@@ -27,7 +27,17 @@ from pathlib import Path
 from civic_kernel.warm.asking import start_time
 from civic_kernel.warm.child import live, wait_for_adoption
 from civic_kernel.warm.limits import Cgroups
-from civic_kernel.warm.wire import MOST_BYTES, MOST_FILES, Malformed, Order, Peer, decode, peer_of, reply
+from civic_kernel.warm.wire import (
+    MOST_BYTES,
+    MOST_FILES,
+    Kind,
+    Malformed,
+    Order,
+    Peer,
+    decode,
+    peer_of,
+    reply,
+)
 
 #: Children of one uid that run at once: a seat's server, its kernels, and room to restart them.
 MOST_CHILDREN = 24
@@ -47,23 +57,30 @@ class Rules:
     reports: int = -1
 
     def reason_against(self, peer: Peer, order: Order) -> str | None:
-        """Why `peer` may not have this child; None where it may."""
-        uid = order.uid if order.uid != -1 else peer.uid
+        """Why `peer` may not have this; None where it may."""
         if os.geteuid() != 0:
-            if peer.uid != os.geteuid() or uid != peer.uid or order.groups:
+            if peer.uid != os.geteuid() or order.uid not in (-1, peer.uid) or order.groups:
                 return "not yours"
             return None
-        if uid == 0 or not self.first_uid <= uid < self.end_uid:
+        if order.kind is Kind.RUN or order.kind is Kind.END:
+            return self._reason_against_run(peer, order)
+        uid = order.uid if order.uid != -1 else peer.uid
+        if uid == 0 or not self.first_uid <= uid < min(self.end_uid, self.first_run):
             return "no such user"
         if peer.uid == 0:
             return None
         if any((order.limits.memory, order.limits.cpu, order.limits.processes)):
             return "limits are the workspace's"
-        if peer.uid == self.reports:
-            return None if uid >= self.first_run and not order.groups else "not yours"
         if uid != peer.uid or not set(order.groups) <= peer.groups:
             return "not yours"
         return None
+
+    def _reason_against_run(self, peer: Peer, order: Order) -> str | None:
+        """A run's user is chosen here (`uid` -1) and does nothing else; only a run that there is can be ended."""
+        if peer.uid not in (0, self.reports) or order.groups:
+            return "not yours"
+        is_named = self.first_run <= order.uid < self.end_uid
+        return None if (is_named if order.kind is Kind.END else order.uid == -1) else "no such user"
 
 
 @dataclass
@@ -77,15 +94,17 @@ class _Asker:
 
 
 class Template:
-    """Serves on `path` until SIGTERM; `cgroups` where limits can be set."""
+    """Serves on `path` until SIGTERM; `cgroups` where limits can be set; `gateway` is the socket for runs."""
 
-    def __init__(self, path: Path, rules: Rules, cgroups: Cgroups | None) -> None:
+    def __init__(self, path: Path, rules: Rules, cgroups: Cgroups | None, gateway: str | None = None) -> None:
         self._path = path
+        self._gateway = gateway
         self._rules = rules
         self._cgroups = cgroups
         self._selector = selectors.DefaultSelector()
         self._askers: dict[socket.socket, _Asker] = {}
         self._running: Counter[int] = Counter()
+        self._next_run = rules.first_run
         self._above = -1
         self._stopped = False
 
@@ -162,29 +181,43 @@ class Template:
         except Malformed as fault:
             return {"refused": str(fault)}
         reason = self._rules.reason_against(asker.peer, order)
+        if reason is None and order.kind is Kind.END:
+            return {"ended": end_all(order.uid)}
         if reason is None and not asker.files:
             reason = "no letter"
-        uid = asker.peer.uid if order.uid == -1 else order.uid
+        uid = self._uid_for(asker.peer, order) if reason is None else -1
         if reason is None and self._running[uid] >= MOST_CHILDREN:
             reason = "too many"
         if reason is not None:
             return {"refused": reason}
         try:
             pid, child = self._fork(asker, order, uid)
-        except OSError:
+        except OSError:  # a limit, or no sandbox for a run
             return {"refused": "could not start"}
         self._running[uid] += 1
         self._selector.register(child, selectors.EVENT_READ, lambda child: self._ended(child, uid))
         try:
-            return {"pid": pid, "started": start_time(pid)}
+            return {"pid": pid, "started": start_time(pid), "uid": uid}
         except OSError:  # it has ended already
             return {"refused": "could not start"}
+
+    def _uid_for(self, peer: Peer, order: Order) -> int:
+        """Whom the child becomes. A run gets the user that has rested longest: the next number of the range that
+        nothing runs under."""
+        if order.kind is not Kind.RUN or os.geteuid() != 0:
+            return peer.uid if order.uid == -1 else order.uid
+        first, end = self._rules.first_run, self._rules.end_uid
+        for _ in range(end - first):
+            uid, self._next_run = self._next_run, max(first, (self._next_run + 1) % end)
+            if not self._running[uid]:
+                return uid
+        return first
 
     def _fork(self, asker: _Asker, order: Order, uid: int) -> tuple[int, int]:
         """The child's pid and a pidfd. It is a grandchild: its parent ends at once, so that it is adopted by the
         workspace's supervisor and does not end with this template. Raises OSError."""
         as_root = os.geteuid() == 0
-        if as_root and self._cgroups is not None and asker.peer.uid == 0:
+        if as_root and self._cgroups is not None and asker.peer.uid in (0, self._rules.reports):
             self._cgroups.make(uid, order.limits)
         follow = os.pidfd_open(asker.peer.pid) if order.follows else None
         ours, theirs = socket.socketpair()
@@ -222,7 +255,7 @@ class Template:
         ready.sendall(b"p%d" % os.getpid())
         status = 1
         try:
-            status = live(order, uid, asker.files, follow, self._above, ready, self._cgroups)
+            status = live(order, uid, asker.files, follow, self._above, ready, self._cgroups, self._gateway)
         except SystemExit as end:
             status = end.code if isinstance(end.code, int) else 0 if end.code is None else 1
         except BaseException:
@@ -239,6 +272,9 @@ class Template:
         self._running[uid] -= 1
         if self._running[uid] == 0:
             del self._running[uid]
+            if os.geteuid() == 0 and uid >= self._rules.first_run:
+                # What a run has left behind must not be there when its user's number is used again.
+                end_all(uid)
             if self._cgroups is not None:
                 self._cgroups.remove(uid)
 
@@ -247,6 +283,33 @@ class Template:
             os.close(descriptor)
         self._selector.unregister(connected)
         connected.close()
+
+
+def end_all(uid: int) -> int:
+    """SIGKILL for every process of `uid`, until there is none; how many there were. `uid` is a run's: a number that
+    nobody else ever has. As root; without, there are no runs' users."""
+    ended = 0
+    if uid <= 0 or os.geteuid() != 0:
+        return ended
+    for _ in range(1_000):  # one that forks without end is stopped by its limit of processes, and so here
+        found = [int(name) for name in os.listdir("/proc") if name.isdigit() and _owner(name) == uid]
+        if not found:
+            break
+        for pid in found:
+            with contextlib.suppress(ProcessLookupError):
+                os.kill(pid, signal.SIGKILL)
+        ended += len(found)
+        time.sleep(0.001)
+    return ended
+
+
+def _owner(pid: str) -> int:
+    try:
+        with open(f"/proc/{pid}/stat", "rb") as file:
+            state = file.read().rpartition(b")")[2].split()[0]
+        return -1 if state in (b"Z", b"X") else os.stat(f"/proc/{pid}").st_uid
+    except OSError:
+        return -1
 
 
 def wait_for_single_thread(patience: float = 10.0) -> None:

@@ -32,6 +32,10 @@ class Kind(StrEnum):
 
     SEAT = "seat"
     KERNEL = "kernel"
+    #: A report run, in a sandbox where the template is root.
+    RUN = "run"
+    #: No child: end whatever a run's user still runs. Whoever asked for a run cannot signal another user's processes.
+    END = "end"
 
 
 @dataclass(frozen=True)
@@ -56,7 +60,7 @@ class Letter:
 
 @dataclass(frozen=True)
 class Order:
-    """What the template reads. `uid` -1: stay who you are."""
+    """What the template reads. `uid` -1: stay who you are; for a run, whichever of the runs' users is free."""
 
     kind: Kind
     uid: int = -1

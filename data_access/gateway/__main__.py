@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import sys
+from pathlib import Path
 
 import uvicorn
 
@@ -35,6 +36,7 @@ def main() -> int:
         asyncio.run(
             _serve(
                 _server(workspace, settings.bind, settings.gateway_port),
+                *_for_runs(workspace, settings.run_socket),
                 _server(public_app(parts), settings.bind, settings.public_port),
             )
         )
@@ -56,6 +58,22 @@ def _server(app: object, host: str, port: int) -> uvicorn.Server:
         timeout_graceful_shutdown=5,
     )
     return uvicorn.Server(config)
+
+
+def _for_runs(app: object, path: Path) -> list[uvicorn.Server]:
+    """The workspace's app once more, on a socket that report runs may connect to: whoever comes by it shows the same
+    token as by the proxy. Not where its folder has not been made, as beside a gateway in a container."""
+    if not path.parent.is_dir():
+        return []
+    config = uvicorn.Config(
+        app,  # type: ignore[arg-type]
+        uds=str(path),
+        lifespan="off",  # the app's own beginning and end are the other server's
+        access_log=False,
+        log_level="warning",
+        timeout_graceful_shutdown=5,
+    )
+    return [uvicorn.Server(config)]
 
 
 async def _serve(*servers: uvicorn.Server) -> None:

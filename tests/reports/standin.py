@@ -347,14 +347,20 @@ def _rho(body: dict[str, Any]) -> int:
 
 
 @contextmanager
-def serving(gateway: Gateway) -> Iterator[str]:
-    """The gateway on a free port; yields its address."""
-    with socket.socket() as listener:
+def serving(gateway: Gateway, path: Path | None = None) -> Iterator[str]:
+    """The gateway on a free port, and on the socket `path` where one is given; yields its address."""
+    with socket.socket() as listener, socket.socket(socket.AF_UNIX) as beside:
         listener.bind(("127.0.0.1", 0))
         listener.listen(64)
         port = listener.getsockname()[1]
+        sockets = [listener]
+        if path is not None:
+            beside.bind(str(path))
+            path.chmod(0o666)
+            beside.listen(64)
+            sockets.append(beside)
         server = uvicorn.Server(uvicorn.Config(gateway.app, log_level="critical", lifespan="off"))
-        thread = threading.Thread(target=server.run, kwargs={"sockets": [listener]}, daemon=True)
+        thread = threading.Thread(target=server.run, kwargs={"sockets": sockets}, daemon=True)
         thread.start()
         while not server.started:
             time.sleep(0.01)

@@ -25,8 +25,9 @@ rides.by(rides.start_gu).agg(rides=civic.count()).ask({"rho": "0.01"}, quiet=Tru
 
 
 @pytest.fixture(autouse=True)
-def temp(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
+def temp(monkeypatch: pytest.MonkeyPatch, tmp_path_factory: pytest.TempPathFactory) -> Iterator[None]:
     """A folder for temporary files that no other test writes to at the same time."""
+    tmp_path_factory.getbasetemp()  # made now: it outlives this folder
     with tempfile.TemporaryDirectory(prefix="civic-run-test-") as folder:
         Path(folder).chmod(0o711)
         monkeypatch.setattr(tempfile, "tempdir", folder)
@@ -74,7 +75,7 @@ def test_a_failing_cell_is_named_without_its_words(write: Write, settings: Setti
         run_report(Request(notebook, {}), tmp_path / "run", settings)
     assert "step 2" in str(caught.value)
     assert "Minji" not in str(caught.value) and "Traceback" not in str(caught.value)
-    assert caught.value.__cause__ is None and caught.value.__suppress_context__
+    assert caught.value.__cause__ is None and caught.value.__context__ is None
     left = {path.name for path in tmp_path.iterdir()}
     assert left == {"small.ipynb", "small.schema.json"} and folders_in_temp() == before
 

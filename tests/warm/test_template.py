@@ -54,14 +54,6 @@ def test_root_becomes_anybody_of_the_workspace_but_never_root_or_a_system_user()
 
 
 @as_root
-def test_the_reports_service_becomes_run_users_only():
-    assert asked_by(900, uid=RUN) is None
-    assert asked_by(900, uid=RUN, groups=(40_001,))
-    assert asked_by(900, uid=ALICE)
-    assert asked_by(900)
-
-
-@as_root
 def test_limits_are_the_workspaces_to_set():
     assert asked_by(ALICE, limits=Limits(memory=2**40 - 1))
     assert asked_by(0, uid=ALICE, limits=Limits(memory=2**30)) is None
