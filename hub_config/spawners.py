@@ -96,9 +96,11 @@ def make_seat_arguments(settings: Settings, account: Account, home: Path) -> lis
     if account.is_room:
         state = home / ".collaboration"
         arguments += [
-            f"--SQLiteYStore.db_path={state / 'ystore.db'}",
-            "--SQLiteYStore.squash_after_inactivity_of=600",
+            f"--BoundedStore.db_path={state / 'ystore.db'}",
+            "--YDocExtension.ystore_class=civic_kernel.rooms.store.BoundedStore",
             f"--YDocExtension.session_store_path={state / 'sessions.json'}",
+            "--ServerApp.kernel_websocket_connection_class=civic_kernel.rooms.attribution.Attributed",
+            "--ServerApp.jpserver_extensions=civic_kernel.rooms=True",
         ]
     else:
         arguments.append("--YDocExtension.disable_rtc=True")

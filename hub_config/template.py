@@ -71,10 +71,10 @@ def _arguments(settings: Settings) -> list[str]:
         *("--uids", str(base), str(base + END)),
         *("--runs", str(base + RUNS)),
         *("--reports", str(user_ids(REPORTS_USER)[0])),
+        *("--gateway", str(gateway_socket(settings))),
         *limits,
         f"--processes={MAX_PROCESSES}",
         *(("--cgroup", group_name(settings)) if settings.cgroups else ()),
-        *("--gateway", str(gateway_socket(settings))),
     ]
 
 

@@ -1,5 +1,5 @@
 """`python -P -m civic_kernel.warm SOCKET --uids FIRST END --runs FIRST [--reports UID] [--cgroup NAME]
-[--processes MOST] [--file MOST_BYTES] [--gateway SOCKET]`"""
+[--gateway SOCKET] [--processes MOST] [--file MOST_BYTES]`"""
 
 from __future__ import annotations
 
@@ -27,9 +27,9 @@ def main(argv: list[str]) -> int:
     parser.add_argument("--runs", type=int, default=2**31 - 1)
     parser.add_argument("--reports", type=int, default=-1)
     parser.add_argument("--cgroup", default="")
+    parser.add_argument("--gateway")
     parser.add_argument("--processes", type=int, default=0)
     parser.add_argument("--file", type=int, default=0)
-    parser.add_argument("--gateway")
     told = parser.parse_args(argv)
     # Beside the socket, so that the next template finds the list of fonts, and a killed one leaves nothing behind.
     home = told.socket.parent / ".home"
