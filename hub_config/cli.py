@@ -124,6 +124,26 @@ def down(settings: Settings, as_json: bool) -> None:
 
 
 @click.command()
+@json_option
+@_refusals
+def renew(settings: Settings, as_json: bool) -> None:
+    """Replace Hub, gateway and template by what is installed now, while everybody works on.
+
+    For an upgrade: seats and kernels that run keep the old code until they are closed, whoever starts next has the
+    new.
+    Exit codes: 0 also if none runs, 4 a part did not start.
+    """
+    from hub_config.running import find_running
+
+    workspace = find_running(settings)
+    if workspace:
+        workspace.renew()
+    state = "done" if workspace else "none"
+    key = "renew.done" if workspace else "down.none"
+    click.echo(json.dumps({"state": state}) if as_json else text(settings.language, key))
+
+
+@click.command()
 @click.argument("names", nargs=-1)
 @click.option("--days", type=click.FloatRange(min=0.01, max=366), default=1.0, show_default=True)
 @click.option(

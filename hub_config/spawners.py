@@ -81,6 +81,7 @@ def make_seat_arguments(settings: Settings, account: Account, home: Path) -> lis
         "--HubOAuth.cache_max_age=20",
         "--LanguageServerManager.autodetect=False",  # none is installed; looking for twenty costs a core's 0.2 s
         "--ServerApp.jpserver_extensions=civic_kernel.lab=True",
+        "--ServerApp.contents_manager_class=civic_kernel.seat_files.SeatFiles",
     ]
     if settings.seat_idle:
         # For the kernels of a server that is in use itself. Ending one counts as use of its server, which would stay

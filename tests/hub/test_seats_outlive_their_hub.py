@@ -1,6 +1,7 @@
 """A killed Hub comes back and finds its seats; a killed template is replaced and nobody notices."""
 
 import contextlib
+import json
 import os
 import signal
 import time
@@ -76,6 +77,14 @@ def test_seats_go_on_while_hub_and_template_are_killed_and_replaced(civic):  # n
     wait_for(lambda: (cells(room, "together.ipynb") or [{}])[0].get("source") == "a = 1 + 1 + 2")
     back = Seat(civic.settings.workspace_url, secrets["expert-han"])
     assert back.started_in < 5 and server.is_running()
+    before = [hub_of(civic.settings).pid, template_of(civic.settings).pid]
+    code, out, _ = civic.run("renew", "--json")  # an upgrade
+    assert (code, json.loads(out)) == (0, {"state": "done"})
+    assert hub_of(civic.settings).pid != before[0]
+    assert wait_for(lambda: template_of(civic.settings)).pid != before[1]
+    assert wait_for(answers, within=60) == "42" and server.is_running()
+    newcomer = Seat(civic.settings.workspace_url, secrets["analyst-lee"])
+    assert newcomer.run("print('with the new')") == "with the new"
     seat.session.api("DELETE", f"users/{seat.owner}/server")
     end = time.monotonic() + 20
     while server.is_running() and server.status() != psutil.STATUS_ZOMBIE:
