@@ -24,7 +24,10 @@ from data_access.parties.register import SIDES
 from data_access.vault import find_version
 
 HERE = Path(__file__).parent
-DATASETS = ("bike_rides", "accidents", "gu_facts", "weather_days", "air_days", "expressway_traffic")
+DATASETS = (
+    *("bike_rides", "accidents", "gu_facts", "weather_days", "air_days", "expressway_traffic"),
+    *("meal_card_uses", "meal_merchants"),
+)
 
 Progress = Callable[[str, float], None]
 
@@ -107,6 +110,8 @@ def _load(parts: Parts, dataset: str, city: CityFiles, progress: Progress) -> No
         "weather_days": (city.weather,),
         "air_days": (city.air,),
         "expressway_traffic": (city.traffic,),
+        "meal_card_uses": (city.meal_uses,),
+        "meal_merchants": (city.meal_merchants,),
     }
     load(
         parts.vault,

@@ -95,6 +95,18 @@ def test_a_file_that_lost_bytes_is_refused_at_its_first_broken_line() -> None:
     assert caught.value.facts["line"] == 2
 
 
+@needs_real_files
+def test_4593_merchants_of_another_city_are_read_with_the_demonstrations_layout() -> None:
+    """The national layout: commas in names, blank phones, addresses that end in the dong."""
+    file = SHARED / "mealcard" / "chuncheon_child_mealcard_merchants_20250714.csv"
+    of = _dataset("meal_merchants")
+    found = [row for table in read_files(of, [file], tables=BIKE) for row in table.to_pylist()]
+    assert len(found) == 4593
+    assert {row["gu"] for row in found} == {"춘천시"} and all(row["name"] for row in found)
+    bracketed = sum(str(row["address"]).rstrip().endswith(")") for row in found)
+    assert bracketed > 1000
+
+
 def test_the_demo_catalog_is_whole() -> None:
     found = load_catalog(CHECKOUT / "data_access" / "demo" / "catalog")
     assert set(found) == {
@@ -104,6 +116,8 @@ def test_the_demo_catalog_is_whole() -> None:
         "weather_days",
         "air_days",
         "expressway_traffic",
+        "meal_card_uses",
+        "meal_merchants",
     }
     assert found["bike_rides"].person_column == "member"
     assert found["accidents"].person_column is None

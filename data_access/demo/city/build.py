@@ -14,6 +14,17 @@ from .accidents import ACCIDENT_COLUMNS, accident_rows, draw_accidents
 from .air import AIR_COLUMNS, TRAFFIC_COLUMNS, air_rows, make_traffic, traffic_rows
 from .city import City, MonthCount, Traces, check_size, figures_of, make_city
 from .files import CityFiles, CityWriter, Form, build_once
+from .geography import Geography
+from .meals import (
+    DISTANCE_COLUMNS,
+    MERCHANT_COLUMNS,
+    USE_COLUMNS,
+    Meals,
+    distance_rows,
+    make_meals,
+    merchant_rows,
+    use_rows,
+)
 from .truth import DEFAULT_RIDES, MONTHS
 
 STATION_COLUMNS: Final = (
@@ -130,6 +141,13 @@ def _write_tables(writer: CityWriter, city: City) -> None:
     writer.table(files.traffic, TRAFFIC_COLUMNS, traffic_rows(traffic), bom=True, end="\n")
     rows = air_rows(geography.gu_names, days, traffic, city.truth.seed)
     writer.table(files.air, AIR_COLUMNS, rows, bom=False, encoding="cp949")
+    meals = make_meals(geography, city.truth.seed)
+    writer.table(
+        files.meal_merchants, MERCHANT_COLUMNS, merchant_rows(meals, geography, city.truth.seed), bom=True
+    )
+    writer.table(files.meal_distances, DISTANCE_COLUMNS, distance_rows(meals, geography), bom=False)
+    uses = use_rows(meals, geography, days, city.truth.seed)
+    writer.table(files.meal_uses, USE_COLUMNS, uses, bom=True)
     dong_rows = [
         (
             geography.dong_codes[d],
@@ -152,9 +170,24 @@ def _write_tables(writer: CityWriter, city: City) -> None:
     writer.table(files.gu, GU_COLUMNS, gu_rows, bom=True)
 
 
+def _deserts(geography: Geography, meals: Meals) -> list[dict[str, Any]]:
+    """Name the dong without a proper meal near them, with their children."""
+    return [
+        {
+            "code": geography.dong_codes[d],
+            "gu": geography.gu_names[geography.gu_of[d]],
+            "name": geography.dong_names[d],
+            "children": int((meals.home == d).sum()),
+            "km": round(float(meals.km[d]), 3),
+        }
+        for d in meals.deserts
+    ]
+
+
 def _write_truth(writer: CityWriter, city: City, measured: dict[str, Any]) -> None:
     """Write the truth with the places' names and codes."""
     geography, truth = city.geography, city.truth
+    measured |= {"meal_deserts": _deserts(geography, make_meals(geography, truth.seed))}
     gu = [{"code": geography.gu_codes[g], "name": geography.gu_names[g]} for g in truth.unsafe_gu]
     dong = [
         {

@@ -53,6 +53,9 @@ class CityFiles:
     weather: Path
     air: Path
     traffic: Path
+    meal_uses: Path
+    meal_merchants: Path
+    meal_distances: Path
     dong: Path
     gu: Path
     truth: Path
@@ -72,6 +75,9 @@ class CityFiles:
             weather=root / "weather.csv",
             air=root / "air.csv",
             traffic=root / "traffic.csv",
+            meal_uses=root / "meal_uses.csv",
+            meal_merchants=root / "meal_merchants.csv",
+            meal_distances=root / "meal_distances.csv",
             dong=root / "dong.csv",
             gu=root / "gu.csv",
             truth=root / "truth.json",

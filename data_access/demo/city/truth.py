@@ -114,6 +114,17 @@ WIND_EFFECT: Final = (-3.0, -2.0)
 RAIN_EFFECT: Final = (-6.0, -4.0)
 """µg/m³ everywhere on a day of RAINY_MM or more."""
 
+MEAL_CHILDREN: Final = 4_000
+MEAL_USES_A_MONTH: Final = 2.0
+"""Of a child's meal card, on average; the same in every size of the city."""
+MEAL_DESERTS: Final = 4
+"""Dong with many such children and no proper meal within FAR_KM."""
+FAR_KM: Final = 1.0
+MEAL_CONVENIENCE: Final = (0.40, 0.70)
+"""Part of the uses that is at a convenience store: of children within FAR_KM of a proper meal, and of others."""
+MEAL_LATE_HOURS: Final = 1.8
+"""From 18 o'clock on, uses at a convenience store are this many times as frequent as elsewhere."""
+
 
 def stream(seed: int, *names: str | int) -> np.random.Generator:
     """Give the random numbers of one part of the city.
@@ -203,6 +214,13 @@ class Truth:
                     "rainy_day": RAIN_EFFECT[p],
                 }
                 for p, name in enumerate(POLLUTANTS)
+            },
+            "meals": {
+                "children": MEAL_CHILDREN,
+                "uses_a_month": MEAL_USES_A_MONTH,
+                "far_km": FAR_KM,
+                "convenience_share": dict(zip(("near", "far"), MEAL_CONVENIENCE, strict=True)),
+                "late_hours": MEAL_LATE_HOURS,
             },
             "measured": measured,
         }
