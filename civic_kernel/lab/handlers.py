@@ -120,10 +120,10 @@ class RestoreHandler(Handler):
         self.show("notebooks", {}, notebooks=found, failed=self.keeper.failed)
 
     def _versions(self, path: str) -> None:
+        if not self.keeper.history.versions(path):
+            raise web.HTTPError(404)  # and nothing is opened under a name that only an address gave
         self.keeper.look_at(path)
         versions = self.keeper.history.versions(path)
-        if not versions:
-            raise web.HTTPError(404)
         now = time.time()
         shown = versions if self.get_argument("all", "") else pages.few(versions)
         self.show(
