@@ -20,6 +20,7 @@ from sqlalchemy.exc import IntegrityError
 from hub_config import db
 from hub_config.errors import PersonRefused
 from hub_config.people import find_person
+from hub_config.roles import is_seat
 
 #: Characters. The longest keeps a hash from being asked of a megabyte.
 SHORTEST, LONGEST = 12, 256
@@ -40,6 +41,7 @@ class Accounts:
     def set_password(self, name: str, password: str) -> None:
         """Sessions from before it end within a minute. Raises PersonRefused: no such person, or a weak one."""
         check_password(name, password)
+        _check_standing(name)
         values = {"hash": self._hasher.hash(_normal(password)), "set_at": int(self._now())}
         with self._engine.begin() as connection:
             person = find_person(connection, name)
@@ -100,6 +102,7 @@ class Accounts:
     def add_identity(self, name: str, issuer: str, subject: str) -> None:
         """Whoever `issuer` calls `subject` signs in as `name`. Raises PersonRefused: no such person, or the identity
         is somebody's already."""
+        _check_standing(name)
         if not 0 < len(subject) <= 200 or not 0 < len(issuer) <= 200:
             raise PersonRefused(name=name[:40], reason="identity_malformed")
         try:
@@ -143,7 +146,8 @@ class Accounts:
         return False
 
     def ways(self) -> list[tuple[str, bool, int]]:
-        """(name, has a password, number of identities) of every person, in the order in which they came."""
+        """(name, has a password, number of identities) of every person but the seats, in the order in which they
+        came."""
         with self._engine.connect() as connection:
             names = {
                 row.id: row.name
@@ -153,7 +157,11 @@ class Accounts:
             }
             having = set(connection.execute(select(db.passwords.c.person_id)).scalars())
             linked = list(connection.execute(select(db.identities.c.person_id)).scalars())
-        return [(name, person in having, linked.count(person)) for person, name in names.items()]
+        return [
+            (name, person in having, linked.count(person))
+            for person, name in names.items()
+            if not is_seat(name)
+        ]
 
 
 def check_password(name: str, password: str) -> None:
@@ -163,6 +171,11 @@ def check_password(name: str, password: str) -> None:
         raise PersonRefused(name=name[:40], reason="password_length")
     if len(set(normal)) < FEWEST_DIFFERENT or name.casefold() in normal.casefold():
         raise PersonRefused(name=name[:40], reason="password_weak")
+
+
+def _check_standing(name: str) -> None:
+    if is_seat(name):
+        raise PersonRefused(name=name[:40], reason="seat_has_card")
 
 
 def _normal(password: str) -> str:

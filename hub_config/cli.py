@@ -124,6 +124,26 @@ def down(settings: Settings, as_json: bool) -> None:
 
 
 @click.command()
+@json_option
+@_refusals
+def renew(settings: Settings, as_json: bool) -> None:
+    """Replace Hub, gateway and template by what is installed now, while everybody works on.
+
+    For an upgrade: seats and kernels that run keep the old code until they are closed, whoever starts next has the
+    new.
+    Exit codes: 0 also if none runs, 4 a part did not start.
+    """
+    from hub_config.running import find_running
+
+    workspace = find_running(settings)
+    if workspace:
+        workspace.renew()
+    state = "done" if workspace else "none"
+    key = "renew.done" if workspace else "down.none"
+    click.echo(json.dumps({"state": state}) if as_json else text(settings.language, key))
+
+
+@click.command()
 @click.argument("names", nargs=-1)
 @click.option("--days", type=click.FloatRange(min=0.01, max=366), default=1.0, show_default=True)
 @click.option(
@@ -141,11 +161,12 @@ def links(settings: Settings, names: tuple[str, ...], days: float, revoke: bool,
     from hub_config.client import make_link
     from hub_config.home import prepare
     from hub_config.people import open_people
+    from hub_config.roles import is_seat
 
     prepare(settings)
     people = open_people(settings)
     try:
-        chosen = list(names) or people.names()
+        chosen = list(names) or [name for name in people.names() if not is_seat(name)]
         accounts = [people.account(name) for name in chosen]  # all must exist before one link is made
         if revoke:
             ended = {name: people.revoke_links(name) for name in chosen}

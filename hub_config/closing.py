@@ -7,8 +7,8 @@ from typing import Any
 
 from tornado.ioloop import PeriodicCallback
 
+from hub_config.roles import is_seat
 from hub_config.runtime import current_workshops
-from hub_config.seats import is_seat
 from hub_config.sessions import sign_out
 
 EVERY_MS = 20_000

@@ -19,12 +19,16 @@ c.JupyterHub.bind_url = (
 )
 c.JupyterHub.hub_bind_url = f"http://127.0.0.1:{settings.hub_port}"
 c.JupyterHub.db_url = settings.hub_database_url or f"sqlite:///{hub / 'jupyterhub.sqlite'}"
-c.JupyterHub.db_kwargs = {
-    "hide_parameters": True
-}  # what a failed statement carried was logged: a cookie, a token
-c.JupyterHub.upgrade_db = (
-    True  # an older workspace's tables are brought on, after a copy where they are a file
-)
+# What a failed statement carried was logged: a cookie, a token.
+c.JupyterHub.db_kwargs = {"hide_parameters": True}
+# An older workspace's tables are brought on, after a copy where they are a file.
+c.JupyterHub.upgrade_db = True
+if settings.public_url:
+    # With the last hop's protocol it would take every request for HTTP, and send cookies without `Secure`.
+    c.JupyterHub.public_url = f"{settings.public_url}/"
+if settings.public_url.startswith("https:"):
+    # It marks its own cookies by the address above, the one against forged requests it does not.
+    c.JupyterHub.tornado_settings = {"xsrf_cookie_kwargs": {"secure": True}}
 c.JupyterHub.cookie_secret_file = str(hub / "cookie_secret")
 c.JupyterHub.cookie_max_age_days = 1
 c.JupyterHub.template_paths = [str(shared_folder("templates") / "workspace")]
@@ -32,7 +36,7 @@ c.JupyterHub.jinja_environment_options = {"extensions": [WithNonce]}
 c.JupyterHub.cleanup_servers = True
 c.JupyterHub.cleanup_proxy = True
 c.JupyterHub.redirect_to_server = False  # home first: a steward needs no server
-c.JupyterHub.concurrent_spawn_limit = 8
+c.JupyterHub.concurrent_spawn_limit = 0  # nobody is refused for coming together: they wait (hub_config.line)
 
 c.ConfigurableHTTPProxy.command = proxy_command(settings)
 c.ConfigurableHTTPProxy.api_url = f"http://127.0.0.1:{settings.proxy_api_port}"

@@ -28,6 +28,7 @@ from hub_config.roles import (
     check_person_name,
     check_roles,
     check_slug,
+    is_seat,
     role_group,
     room_of_group,
     scopes_of,
@@ -180,7 +181,10 @@ class People:
     def add_link(self, name: str, *, lifetime_s: float) -> str:
         """A new secret for `name`, good for `lifetime_s` seconds and any number of sign-ins until then.
 
-        The secret is returned here once and kept nowhere; the database has its SHA-256."""
+        The secret is returned here once and kept nowhere; the database has its SHA-256. Raises PersonRefused for an
+        unknown name and for a seat."""
+        if is_seat(name):
+            raise PersonRefused(name=name[:40], reason="seat_has_card")
         secret = base64.b32encode(secrets.token_bytes(20)).decode("ascii").lower()[:SECRET_LENGTH]
         now = int(self._now())
         with self._engine.begin() as connection:

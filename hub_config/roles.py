@@ -268,3 +268,9 @@ def check_person_name(name: str) -> None:
     check_slug(name)
     if _RESERVED.fullmatch(name):
         raise PersonRefused(name=name, reason="name_reserved")
+
+
+def is_seat(name: str) -> bool:
+    """Whether a person is a workshop's seat; the prefix is reserved for them. A seat is entered with its card alone:
+    a link or a password would know nothing of the workshop's end."""
+    return name.startswith("seat-")

@@ -46,6 +46,16 @@ class Workspace:
     def is_running(self) -> bool:
         return self._child.poll() is None if self._child else running_pid(self.settings) == self.pid
 
+    def renew(self) -> None:
+        """Has Hub, proxy, services and template replaced from what is installed now; seats and kernels go on. Returns
+        when the new Hub answers. Raises StartFailed."""
+        before = _hub_pids(self.pid)
+        os.kill(self.pid, signal.SIGUSR1)
+        end = time.monotonic() + STOP_TIMEOUT
+        while _hub_pids(self.pid) & before and time.monotonic() < end:
+            time.sleep(0.05)
+        _wait_until_ready(self)
+
     def stop(self) -> None:
         """Ends every process of the workspace; returns when no port is held any more."""
         with contextlib.suppress(ProcessLookupError):
@@ -73,6 +83,15 @@ class Workspace:
         trace: TracebackType | None,
     ) -> None:
         self.stop()
+
+
+def _hub_pids(supervisor: int) -> set[int]:
+    found = set()
+    for child in psutil.Process(supervisor).children():
+        with contextlib.suppress(psutil.NoSuchProcess):  # ended just now
+            if "hub_config.hub" in child.cmdline():
+                found.add(child.pid)
+    return found
 
 
 def running_pid(settings: Settings) -> int | None:

@@ -20,16 +20,12 @@ from hub_config.browser import make_browser, read_browser
 from hub_config.cards import CardRefused, looks_like_code
 from hub_config.oidc import Provider, ProviderFailed
 from hub_config.people import SECRET_LENGTH, normalize_secret
+from hub_config.roles import is_seat
 from hub_config.runtime import current_accounts, current_cards, current_people, current_settings
 from hub_config.sign_in_limit import SignInLimit
 
 #: Passwords hashed at once; each takes a core for 0.1 s and 64 MiB.
 HASHING = 2
-
-
-def is_seat(name: str) -> bool:
-    """Whether a person is a workshop's seat; the prefix is reserved for them."""
-    return name.startswith("seat-")
 
 
 class SeatAuthenticator(Authenticator):  # type: ignore[misc]
@@ -91,7 +87,8 @@ class SeatAuthenticator(Authenticator):  # type: ignore[misc]
         """A link's secret, a card's token or its code: they differ in length and letters."""
         if len(normalize_secret(typed)) == SECRET_LENGTH and "." not in typed:
             handler.refusal = "sign_in.refused"
-            return current_people().person_for_secret(typed)
+            name = current_people().person_for_secret(typed)
+            return None if name is None or is_seat(name) else name
         try:
             seat = current_cards().seat_for(typed)
         except CardRefused as refused:

@@ -4,6 +4,7 @@ It is the parent of last resort of everything the workspace starts, kernels and 
 processes included, so that a stop can find and end them all. It ends when it is asked to (SIGTERM, SIGINT),
 when the Hub ends by itself, or when the other end of FD closes: whoever started the workspace in the foreground
 is gone. A Hub that was killed is started again. Meanwhile it keeps a template running and the log bounded.
+SIGUSR1 (`civic renew`) has template and Hub replaced by new ones, from what is installed by then; seats go on.
 """
 
 from __future__ import annotations
@@ -36,6 +37,8 @@ def main(config: str, watch: int | None) -> int:
     asked: list[int] = []
     for number in (signal.SIGTERM, signal.SIGINT, signal.SIGHUP):
         signal.signal(number, lambda received, _frame: asked.append(received))
+    renewals: list[int] = []
+    signal.signal(signal.SIGUSR1, lambda received, _frame: renewals.append(received))
     adopt_orphans()
     pid_file = settings.home / "run.pid"
     write_pid(pid_file)
@@ -49,6 +52,9 @@ def main(config: str, watch: int | None) -> int:
                 if not restarts.may(hub):
                     break
                 hub = start_hub(config, settings)
+            if renewals:
+                renewals.clear()
+                renew(hub, template)
             template.keep()
             watcher.look(spared=(hub.pid, template.pid))
             logs.keep()
@@ -65,6 +71,14 @@ def main(config: str, watch: int | None) -> int:
     finally:
         end_descendants(hub, template)
         pid_file.unlink(missing_ok=True)
+
+
+def renew(hub: subprocess.Popen[bytes], template: Template) -> None:
+    """Ends the template and the Hub; the loop starts others. The Hub is killed: asked to end, it would first end every
+    seat. The new one finds them, as after any other death."""
+    if template.pid:
+        os.kill(template.pid, signal.SIGTERM)
+    hub.kill()
 
 
 def start_hub(config: str, settings: Settings) -> subprocess.Popen[bytes]:

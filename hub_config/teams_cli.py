@@ -6,6 +6,7 @@ import json
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import asdict
+from pathlib import Path
 from typing import Any
 
 import click
@@ -13,6 +14,7 @@ import click
 from hub_config import db
 from hub_config.cli import _refusals as refusals
 from hub_config.cli import json_option
+from hub_config.errors import PersonRefused
 from hub_config.home import prepare
 from hub_config.people import People
 from hub_config.settings import Settings
@@ -139,6 +141,23 @@ def _warn(
         return
     click.echo(sentence)
     click.echo(text(language, "teams.cli.sure"))
+
+
+@team.command()
+@click.argument("slug")
+@click.argument("notebook", type=click.Path(path_type=Path))
+@json_option
+@refusals
+def give(settings: Settings, slug: str, notebook: Path, as_json: bool) -> None:
+    """Put NOTEBOOK, which a run has written, into the team's room to be read; nobody there can change it."""
+    from hub_config.results import give as put
+
+    with _tables(settings) as (teams, people):
+        rooms = teams.find(slug).rooms
+        if not rooms:
+            raise PersonRefused(name=slug, reason="no_room")
+        place = put(settings, people.account(rooms[0]), notebook)
+    _say(settings, as_json, "given", team=slug, place=place)
 
 
 @team.command("list")

@@ -153,6 +153,7 @@ def _open(file: Path) -> sqlite3.Connection:
             sha256 BLOB NOT NULL
         );
         CREATE INDEX IF NOT EXISTS version_path ON version (path, id);
+        CREATE INDEX IF NOT EXISTS version_content ON version (sha256);
         """
     )
     file.chmod(0o600)

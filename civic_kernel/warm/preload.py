@@ -33,7 +33,8 @@ def _import_server() -> None:
     import notebook_shim.nbserver  # noqa: F401
 
     import civic_kernel.kernel.provisioner
-    import civic_kernel.lab.extension  # noqa: F401
+    import civic_kernel.lab.extension
+    import civic_kernel.seat_files  # noqa: F401
 
 
 def _import_kernel() -> None:

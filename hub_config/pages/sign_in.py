@@ -16,8 +16,8 @@ from hub_config import sessions
 from hub_config.browser import read_browser
 from hub_config.cards import number_of
 from hub_config.oidc import ProviderFailed
+from hub_config.roles import is_seat
 from hub_config.runtime import current_cards, current_settings
-from hub_config.seats import is_seat
 from hub_config.texts import text
 
 #: An attempt at a provider: long enough for a second factor.

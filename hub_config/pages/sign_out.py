@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from http import HTTPStatus
+
 from jupyterhub.handlers.login import LogoutHandler
 from tornado import web
 
@@ -12,6 +14,12 @@ from hub_config.runtime import current_cards
 
 class SignOutHandler(LogoutHandler):  # type: ignore[misc]
     """POST ends every browser's session, for a person who left one open somewhere. Servers go on."""
+
+    async def get(self) -> None:
+        # A picture in somebody's notebook may have this address.
+        if self.request.headers.get("Sec-Fetch-Mode", "navigate") != "navigate":
+            raise web.HTTPError(HTTPStatus.FORBIDDEN)
+        await super().get()
 
     async def handle_logout(self) -> None:
         """A participant who signs out herself may go on at another laptop without asking anybody."""

@@ -21,7 +21,7 @@ from hub_config.workshops import open_workshops
 pytestmark = [pytest.mark.hub, pytest.mark.browser, pytest.mark.root]
 
 TITLE = "자전거길, 마포"
-NOTEBOOK = "bike_routes.ipynb"
+NOTEBOOK = "workshop_bike.ipynb"
 CODE = re.compile(r"[0-9A-Z]{4}-[0-9A-Z]{4}-[0-9A-Z]{4}")
 #: JupyterLab is large, and the machine may be busy with thirty of them.
 SLOW = 90_000
@@ -134,7 +134,7 @@ def test_one_press_leads_from_the_printed_card_to_korean_jupyterlab_and_the_work
     assert [url for url in participant.foreign if not url.startswith(own)] == []
 
 
-def test_reload_another_tab_and_bad_wifi_come_back_to_the_same_server(demonstration, participant):
+def test_reload_another_tab_and_bad_wifi_come_back_to_the_same_server(demonstration, participant, look):
     began = started(demonstration, participant)
     participant.reload()
     participant.locator(".jp-NotebookPanel .jp-Cell").first.wait_for(timeout=SLOW)
@@ -144,6 +144,7 @@ def test_reload_another_tab_and_bad_wifi_come_back_to_the_same_server(demonstrat
         participant.goto(demonstration.url)
     participant.context.set_offline(False)
     participant.goto(demonstration.url)  # the short address again
+    look(participant, "start-participant")
     participant.get_by_role("link", name=text("ko", "home.open")).click()
     participant.wait_for_url("**/lab**", timeout=SLOW)
     assert started(demonstration, participant) == began
@@ -164,6 +165,28 @@ def test_one_button_switches_from_practice_data_to_the_real_ones(participant):
     expect(dialog).to_contain_text(text_of_lab("switch.to_real"))
     dialog.get_by_role("button", name=text_of_lab("switch.switch"), exact=True).click()
     expect(participant.locator(".civic-data").first).to_contain_text(text_of_lab("button.real"), timeout=SLOW)
+
+
+def test_lost_work_is_back_in_three_clicks(demonstration, participant, look):
+    lab = f"{demonstration.url}/user/{seat_of(participant)}/lab/tree/examples/{NOTEBOOK}"
+    participant.goto(lab)
+    cell = participant.locator(".jp-NotebookPanel .jp-CodeCell .cm-content").first
+    unsaved = participant.locator(".lm-TabBar-tab.jp-mod-dirty").filter(has_text=NOTEBOOK)
+    cell.wait_for(timeout=SLOW)
+    for words in ("an_hour_of_work = 1", "gone = 1"):
+        cell.click()
+        cell.fill(words)
+        expect(unsaved).to_have_count(1, timeout=SLOW)
+        participant.keyboard.press("Control+s")
+        expect(unsaved).to_have_count(0, timeout=SLOW)
+    participant.goto(f"{demonstration.url}/hub/home")
+    participant.click("#restore")
+    participant.get_by_role("link", name=NOTEBOOK).click()
+    look(participant, "restore")
+    participant.get_by_role("button", name=re.compile(text_of_lab("restore.put_back"))).first.click()
+    expect(participant.locator("main")).to_contain_text(text_of_lab("restore.done"))
+    participant.goto(lab)
+    expect(cell).to_contain_text("an_hour_of_work", timeout=SLOW)
 
 
 def test_scanning_on_a_telephone_takes_no_seat_and_shows_what_to_type(

@@ -3,8 +3,10 @@
 import json
 import subprocess
 import time
+import unicodedata
 
 import pytest
+from argon2 import PasswordHasher
 from click.testing import CliRunner
 
 from hub_config import db, home
@@ -54,8 +56,6 @@ def test_a_password_is_the_persons_alone_and_in_no_file(accounts, settings):
 
 
 def test_a_password_typed_on_another_system_is_the_same(accounts):
-    import unicodedata
-
     accounts.set_password("kim", unicodedata.normalize("NFD", GOOD))
     assert accounts.has_password("kim", unicodedata.normalize("NFC", GOOD))
 
@@ -78,6 +78,22 @@ def test_a_weak_password_is_refused_and_the_old_one_stays(accounts, password, re
     assert accounts.has_password("kim", GOOD)
 
 
+def test_a_hash_of_weaker_settings_is_made_anew_at_the_next_sign_in(accounts, settings):
+    weak = PasswordHasher(time_cost=1, memory_cost=1024).hash(GOOD)
+    accounts.set_password("kim", GOOD)
+    engine = db.open_database(settings)
+    with engine.begin() as connection:
+        connection.execute(db.passwords.update().values(hash=weak))
+    assert not accounts.has_password("kim", GOOD + "!") and _hash(engine) == weak
+    assert accounts.has_password("kim", GOOD) and "m=65536" in _hash(engine)
+    engine.dispose()
+
+
+def _hash(engine):
+    with engine.connect() as connection:
+        return connection.execute(db.passwords.select()).one().hash
+
+
 def test_an_identity_belongs_to_one_person_and_counts_only_at_its_provider(accounts):
     accounts.add_identity("kim", "https://id.example.org/", "4711")
     assert accounts.person_for("https://id.example.org", "4711") == "kim"
@@ -89,7 +105,7 @@ def test_an_identity_belongs_to_one_person_and_counts_only_at_its_provider(accou
     assert accounts.person_for("https://id.example.org", "4711") is None
 
 
-@pytest.mark.parametrize("name", ["../vault", "room-01", "nobody-here", ""])
+@pytest.mark.parametrize("name", ["../vault", "room-01", "seat-mapo-01", "nobody-here", ""])
 def test_nobody_but_a_person_gets_a_way_to_sign_in(accounts, name):
     with pytest.raises(PersonRefused):
         accounts.set_password(name, GOOD)

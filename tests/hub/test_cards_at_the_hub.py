@@ -3,13 +3,16 @@
 import html
 import time
 import urllib.parse
+from concurrent.futures import ThreadPoolExecutor
 
 import pytest
 from sqlalchemy import func, select
 
 from hub_config import db
 from hub_config.cards import Cards, number_of
+from hub_config.errors import PersonRefused
 from hub_config.home import read_card_key
+from hub_config.people import People, find_person, hash_secret
 from hub_config.texts import text
 from tests.hub.places import DAY, add_seat, add_workshop, end
 from tests.hub.visitor import Visitor
@@ -74,6 +77,38 @@ def test_a_card_opens_its_seat_by_token_and_by_code_with_the_teams_groups(hub, c
     assert (
         comes_in(visitor, card.code.lower().replace("-", " ")).status == 200
     )  # and again: a reload, another tab
+
+
+def test_a_hall_behind_one_address_signs_in_at_once_though_everybody_mistypes_first(
+    hub, engine, cards, numbers
+):
+    """Sixty-four tries are more than an address may fail: who succeeded is not counted."""
+    hall = [make(cards, add_seat(engine, "mapo", next(numbers))) for _ in range(32)]
+
+    def one(card):
+        visitor = Visitor(hub.url, address="127.9.9.9")
+        return comes_in(visitor, f"0{card.code[1:]}x").status, comes_in(visitor, card.code).status
+
+    with ThreadPoolExecutor(8) as together:
+        assert set(together.map(one, hall)) == {(403, 200)}
+
+
+def test_a_link_of_a_seat_opens_nothing(hub, engine, seat):
+    """Made by hand in the table: no verb makes one."""
+    people = People(engine, hub.settings)
+    with pytest.raises(PersonRefused):
+        people.add_link(seat, lifetime_s=60)
+    with engine.begin() as connection:
+        connection.execute(
+            db.links.insert().values(
+                person_id=find_person(connection, seat),
+                secret_sha256=hash_secret("c" * 26),
+                created_at=0,
+                expires_at=2**40,
+            )
+        )
+    visitor = Visitor(hub.url)
+    assert comes_in(visitor, "c" * 26).status == 403 and visitor.name() is None
 
 
 def test_looking_at_the_page_claims_nothing(hub, engine, card, seat):
@@ -194,6 +229,16 @@ def test_the_browsers_word_goes_to_the_hub_alone(hub, card):
     [word] = [cookie for cookie in visitor.cookies() if cookie.name == "civic_browser"]
     assert word.path == "/hub/" and word.has_nonstandard_attr("HttpOnly")
     assert number_of("x") != number_of("y") and len(number_of("x")) == 2
+
+
+def test_a_picture_in_a_notebook_signs_nobody_out(hub, card, seat):
+    visitor = Visitor(hub.url)
+    comes_in(visitor, card.token)
+    as_picture = {"Sec-Fetch-Mode": "no-cors", "Sec-Fetch-Site": "same-origin", "Sec-Fetch-Dest": "image"}
+    assert visitor.get("/hub/logout", **as_picture).status == 403
+    assert visitor.name() == seat
+    visitor.get("/hub/logout")
+    assert visitor.name() is None
 
 
 @pytest.mark.parametrize(

@@ -96,13 +96,13 @@ def cookies(session):
     return "; ".join(f"{cookie.name}={cookie.value}" for cookie in session._jar)
 
 
-def enter_room(page, hub, path):
-    page.goto(f"{hub.url}/hub/spawn/room-01")
-    page.wait_for_url(lambda url: "oauth2/authorize" in url or "/user/room-01/" in url, timeout=60_000)
+def open_notebook(page, hub, owner, path):
+    page.goto(f"{hub.url}/hub/spawn/{owner}")
+    page.wait_for_url(lambda url: "oauth2/authorize" in url or f"/user/{owner}/" in url, timeout=60_000)
     if "oauth2/authorize" in page.url:
         page.click("#enter")
-    page.wait_for_url("**/user/room-01/**", timeout=60_000)
-    page.goto(f"{hub.url}/user/room-01/lab/tree/{path}?reset")
+    page.wait_for_url(f"**/user/{owner}/**", timeout=60_000)
+    page.goto(f"{hub.url}/user/{owner}/lab/tree/{path}?reset")
     expect(page.locator(".jp-Notebook .jp-Cell").first).to_be_visible(timeout=60_000)
 
 
@@ -115,7 +115,7 @@ def test_two_people_write_in_one_notebook_and_see_each_other_by_name(hub, seat, 
     make_notebook(seat, "together.ipynb", "", "print('second')")
     han, lee = signed_in("expert-han"), signed_in("analyst-lee", "en-GB")
     for page in (han, lee):
-        enter_room(page, hub, "together.ipynb")
+        open_notebook(page, hub, "room-01", "together.ipynb")
     editor(han, 0).click()
     han.keyboard.type("rides = 9800")
     expect(editor(lee, 0)).to_contain_text("rides = 9800", timeout=15_000)

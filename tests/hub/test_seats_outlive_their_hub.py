@@ -1,6 +1,7 @@
 """A killed Hub comes back and finds its seats; a killed template is replaced and nobody notices."""
 
 import contextlib
+import json
 import os
 import signal
 import time
@@ -11,7 +12,9 @@ import pytest
 from hub_config import home
 from hub_config.running import running_pid
 from tests.hub.seat import Seat
+from tests.hub.test_rooms import cells, make_notebook
 from tests.hub.test_running import Civic, add_people, civic, hub_of, wait_for  # noqa: F401
+from tests.rooms.typist import Typist
 
 pytestmark = [
     pytest.mark.hub,
@@ -43,6 +46,10 @@ def test_seats_go_on_while_hub_and_template_are_killed_and_replaced(civic):  # n
     uid = int(seat.run("import os; kept = 41; print(os.getuid())"))
     server = server_of(civic.settings, uid)
     assert "civic_kernel.warm" in " ".join(server.cmdline())  # forked, not started
+    room = Seat(civic.settings.workspace_url, secrets["analyst-lee"], owner="room-01")
+    make_notebook(room, "together.ipynb", "a = 1")
+    typist = Typist(f"{civic.settings.workspace_url}/user/room-01/", room.token, "together.ipynb")
+    typist.type(" + 1")
 
     template = template_of(civic.settings)
     template.kill()
@@ -56,6 +63,7 @@ def test_seats_go_on_while_hub_and_template_are_killed_and_replaced(civic):  # n
     wait_for(lambda: not any(psutil.pid_exists(pid) for pid in proxies))  # what it managed ends with it
     wait_for(lambda: (found := hub_of(civic.settings)) and found.pid != hub.pid)
     assert server.is_running() and server.status() != psutil.STATUS_ZOMBIE
+    typist.type(" + 2", away=True)  # the proxy is gone, and with it everybody's connection
 
     def answers():
         try:
@@ -64,8 +72,19 @@ def test_seats_go_on_while_hub_and_template_are_killed_and_replaced(civic):  # n
             return None
 
     assert wait_for(answers, within=60) == "42"
+    typist.connect()
+    typist.sleep()
+    wait_for(lambda: (cells(room, "together.ipynb") or [{}])[0].get("source") == "a = 1 + 1 + 2")
     back = Seat(civic.settings.workspace_url, secrets["expert-han"])
     assert back.started_in < 5 and server.is_running()
+    before = [hub_of(civic.settings).pid, template_of(civic.settings).pid]
+    code, out, _ = civic.run("renew", "--json")  # an upgrade
+    assert (code, json.loads(out)) == (0, {"state": "done"})
+    assert hub_of(civic.settings).pid != before[0]
+    assert wait_for(lambda: template_of(civic.settings)).pid != before[1]
+    assert wait_for(answers, within=60) == "42" and server.is_running()
+    newcomer = Seat(civic.settings.workspace_url, secrets["analyst-lee"])
+    assert newcomer.run("print('with the new')") == "with the new"
     seat.session.api("DELETE", f"users/{seat.owner}/server")
     end = time.monotonic() + 20
     while server.is_running() and server.status() != psutil.STATUS_ZOMBIE:

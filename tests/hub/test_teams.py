@@ -1,6 +1,7 @@
 """Teams while everybody works: what stewards and the command line change, and what it changes for whom."""
 
 import json
+import os
 import subprocess
 import time
 import urllib.error
@@ -14,6 +15,7 @@ from hub_config import db, home
 from hub_config.client import Session, make_link
 from hub_config.errors import PersonRefused, SignInRefused
 from hub_config.people import People
+from hub_config.results import give
 from hub_config.roles import SLOTS
 from hub_config.settings import PYTHON
 from hub_config.teams import CONSOLE, Teams
@@ -98,6 +100,49 @@ def test_the_forty_first_team_is_refused_and_none_gets_a_used_room(tables):
     with pytest.raises(PersonRefused) as refused:
         teams.make("one-more", "팀", "Team", by="gu")
     assert refused.value.facts["reason"] == "rooms_used_up"
+
+
+def test_a_run_given_to_a_room_is_there_to_be_read_and_cannot_be_changed_there(tables, settings, tmp_path):
+    teams, people = tables
+    room = people.account(teams.make("river", "강 모임", "River group", by="gu"))
+    run = tmp_path / "bike.ipynb"
+    run.write_text("{}")
+    assert [give(settings, room, run) for _ in range(2)] == ["results/bike.ipynb", "results/bike-2.ipynb"]
+    folder = settings.home / "rooms" / "room-01"
+    assert sorted(f.name for f in (folder / "results").iterdir()) == ["bike-2.ipynb", "bike.ipynb"]
+    assert (folder / "results/bike.ipynb").stat().st_mode & 0o777 == 0o444
+    try_all = (
+        "import os\nfor act in (lambda: open('results/bike.ipynb').read(), lambda: open('results/bike.ipynb', 'a'),"
+        " lambda: os.remove('results/bike.ipynb'), lambda: os.rename('examples', 'results/x')):\n"
+        "    try:\n        act(); print('done')\n    except OSError as e: print(type(e).__name__)"
+    )
+    if settings.is_root:
+        as_room = {"user": room.uid, "group": room.uid, "extra_groups": []}
+        done = subprocess.run([PYTHON, "-c", try_all], cwd=folder, capture_output=True, text=True, **as_room)
+        assert done.stdout.split() == ["done", *["PermissionError"] * 3]
+
+
+@pytest.mark.skipif(os.geteuid() != 0, reason="without root, room and workspace are one user")
+def test_a_folder_or_link_of_the_rooms_own_is_not_written_into(tables, settings, tmp_path):
+    teams, people = tables
+    room = people.account(teams.make("river", "강 모임", "River group", by="gu"))
+    run, elsewhere = tmp_path / "bike.ipynb", tmp_path / "elsewhere"
+    run.write_text("{}")
+    elsewhere.mkdir()
+    folder = home.make_home(settings, "room-01", room.uid, is_room=True)
+    results = folder / "results"
+
+    def refused():
+        with pytest.raises(PersonRefused) as refusal:
+            give(settings, room, run)
+        return refusal.value.facts["reason"] == "results_taken"
+
+    results.symlink_to(elsewhere)
+    assert refused() and not list(elsewhere.iterdir())
+    results.unlink()
+    results.mkdir()
+    os.chown(results, room.uid, room.uid)
+    assert refused() and not list(results.iterdir())
 
 
 # -------------------------------------------------------------------------------------- with a running Hub

@@ -23,9 +23,9 @@ _ADDRESSES = (f"127.{a}.{b}.{c}" for a in range(1, 200) for b in range(256) for 
 
 
 class Computer(urllib.request.HTTPHandler):
-    def __init__(self):
+    def __init__(self, address):
         super().__init__()
-        self.address = next(_ADDRESSES)
+        self.address = address or next(_ADDRESSES)
 
     def http_open(self, request):
         return self.do_open(http.client.HTTPConnection, request, source_address=(self.address, 0))
@@ -37,11 +37,11 @@ class Standing(urllib.request.HTTPRedirectHandler):
 
 
 class Visitor:
-    def __init__(self, hub_url, language="ko", follow=True):
+    def __init__(self, hub_url, language="ko", follow=True, address=None):
         self.hub_url = hub_url
         self.headers = {"Accept-Language": language, "Sec-Fetch-Mode": "navigate"}
         self._jar = CookieJar()
-        handlers = [Computer(), urllib.request.HTTPCookieProcessor(self._jar)]
+        handlers = [Computer(address), urllib.request.HTTPCookieProcessor(self._jar)]
         handlers += [] if follow else [Standing]
         self._opener = urllib.request.build_opener(*handlers)
 
