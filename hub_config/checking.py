@@ -83,10 +83,12 @@ def _dates(workshop: Workshop, seats: list[Seat], cards: Cards) -> Finding:
 
 
 def _room(settings: Settings, seats: int) -> list[Finding]:
-    """Disk and memory, for all seats at once."""
+    """Places, disk and memory, for all seats at once."""
+    most = settings.most_seats
     disk = shutil.disk_usage(settings.home).free // 2**20
     memory = psutil.virtual_memory().available // 2**20
     return [
+        *([Finding("places", False, {"count": seats, "most": most})] if 0 < most < seats else []),
         Finding("disk", disk >= seats * SEAT_DISK_MB, {"free": disk, "needed": seats * SEAT_DISK_MB}),
         Finding(
             "memory", memory >= seats * SEAT_MEMORY_MB, {"free": memory, "needed": seats * SEAT_MEMORY_MB}

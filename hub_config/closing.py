@@ -20,13 +20,21 @@ class Closing:
     def __init__(self, app: Any) -> None:
         self._app = app
         self._task: asyncio.Task[None] | None = None
+        self._asked = False
 
     def start(self) -> None:
         PeriodicCallback(self.now, EVERY_MS).start()
 
     def now(self) -> None:
+        # Whoever asks while servers are being stopped is heard afterwards, not at the next round.
+        self._asked = True
         if self._task is None or self._task.done():
-            self._task = asyncio.create_task(self._close())
+            self._task = asyncio.create_task(self._work())
+
+    async def _work(self) -> None:
+        while self._asked:
+            self._asked = False
+            await self._close()
 
     async def _close(self) -> None:
         # Of the few that run: the table of those that are over only grows.

@@ -125,6 +125,8 @@ def print_(
     say = "seats.made" if made else "seats.again"
     click.echo(text(settings.language, say, name=found.slug, count=len(places)))
     click.echo(text(settings.language, "seats.sheet", path=written))
+    if settings.address == settings.workspace_url and settings.bind in ("127.0.0.1", "::1", "0.0.0.0", "::"):
+        click.echo(text(settings.language, "check.address.bad", address=settings.address), err=True)
     click.echo(text(settings.language, "seats.next", name=found.slug))
 
 

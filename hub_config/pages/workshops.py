@@ -6,6 +6,7 @@ here its waiting is seen, and ended with one press.
 
 from __future__ import annotations
 
+import hashlib
 import time
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
@@ -269,13 +270,18 @@ _DONE = frozenset(_ACTS) | {"made"}
 
 
 class LeadNow(_Page):
-    """What the facilitator's page asks every few seconds: its living part, and a sentence for each call."""
+    """What the facilitator's page asks every few seconds: its living part, and a sentence for each call; nothing but
+    the version where that is `known`."""
 
     @web.authenticated
     async def get(self, slug: str) -> None:
         workshop = self._workshop(slug)
         rows = make_rows(self, workshop, self.language)
         work = show(preparing().of(workshop), self.language)
+        version = hashlib.sha256(repr((rows, work)).encode()).hexdigest()[:16]
+        if version == self.get_query_argument("known", ""):
+            self.finish({"version": version})
+            return
         html: Any = await self.render_template(
             "workshop_now.html",
             workshop=workshop,
@@ -283,7 +289,7 @@ class LeadNow(_Page):
             rows=rows,
             work=work,
         )
-        self.finish({"html": html, "calls": calls(rows, self.language)})
+        self.finish({"version": version, "html": html, "calls": calls(rows, self.language)})
 
 
 def make_rows(handler: Any, workshop: Workshop, language: Language) -> list[Row]:
@@ -291,6 +297,8 @@ def make_rows(handler: Any, workshop: Workshop, language: Language) -> list[Row]
     waiting: dict[str, list[str]] = {}
     for one in current_cards().moves(workshop.slug):
         waiting.setdefault(one.seat, []).append(one.number)
+    # All whose server runs are among these; asked for one by one, each would be a query, every few seconds.
+    spawners = {user.name: user.spawner for user in handler.app.users.values()}
     rows = []
     for seat in current_workshops().seats(workshop.slug):
         since = seat.help_since
@@ -298,7 +306,7 @@ def make_rows(handler: Any, workshop: Workshop, language: Language) -> list[Row]
             Row(
                 name=seat.name,
                 number=f"{seat.number:02d}",
-                state=_state(handler, seat, seat.name in entered, language),
+                state=_state(spawners.get(seat.name), seat.name in entered, language),
                 here=seat.name in entered,
                 help="" if since is None else _ago(time.time() - since, language),
                 moves=tuple(waiting.get(seat.name, ())),
@@ -307,9 +315,7 @@ def make_rows(handler: Any, workshop: Workshop, language: Language) -> list[Row]
     return rows
 
 
-def _state(handler: Any, seat: Seat, entered: bool, language: Language) -> str:
-    user = handler.find_user(seat.name)
-    spawner = None if user is None else user.spawner
+def _state(spawner: Any, entered: bool, language: Language) -> str:
     if spawner is not None and spawner.pending:
         return text(language, "lead.state.opening" if spawner.pending == "spawn" else "lead.state.closing")
     if spawner is not None and spawner.ready:

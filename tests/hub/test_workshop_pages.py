@@ -312,7 +312,7 @@ def test_a_seats_day_from_the_notebook_to_the_end(hub, desk, signed_in, look):
     lead.click("#end")
     lead.click("#sure")
     expect(lead.get_by_role("status").first).to_contain_text(text("ko", "lead.done.end"))
-    until = time.monotonic() + 30
+    until = time.monotonic() + 60
     while _runs(again):
         assert time.monotonic() < until
         time.sleep(0.3)
