@@ -58,9 +58,9 @@ def stack(
     opening), `near` (0 or 1), `metres`, `level` (log sales).
 
     `sales` has `area`, `quarter` (`20241`), `sales` (won; rows of one area and quarter are added up); `areas` has
-    `area`, `x`, `y`; `openings` has `park`, `x`, `y`, `opened` (quarter), metres on the same grid. An area is kept
-    in an event where it has sales in every quarter of the window; a comparison area that lies near another opening of the same
-    years is left out of it. Raises FrameUnsuitable.
+    `area`, `x`, `y`; `openings` has `park`, `x`, `y`, `opened` (quarter), metres on the same grid. An area is kept in
+    an event where it has sales in every quarter of the window; a comparison area that lies near another opening of the
+    same years is left out of it. Raises FrameUnsuitable.
     """
     check_columns(sales, "area", "quarter", "sales")
     check_columns(areas, "area", "x", "y")
