@@ -10,14 +10,15 @@ CivicError
 ├── NotSignedIn
 ├── Forbidden             NotAllowed, TeamNotYours, ApprovalNotYours
 ├── Absent                UnknownDataset, UnknownAnswer, UnknownRelease, UnknownApproval, NotFound
-├── Conflict              BudgetExhausted, KeyReused, AnswerInProgress, ApprovalInvalid,
+├── Conflict              BackupBehind, VaultInUse, BudgetExhausted, KeyReused, AnswerInProgress, ApprovalInvalid,
 │                         ApprovalByAuthor, ApprovalEnded, WaitingFull, WitnessInvalid, WitnessTooOften
 │   └── (here only)       QuestionWaits, QuestionRefused
 ├── DatasetClosed         PolicyMissing, PolicyMalformed, PolicyHalfSigned, PolicyEdited, PolicyExpired,
 │                         PolicyRolledBack, PolicyLineageChanged, PolicyLaneRefused, PolicyCatalogChanged,
 │                         PolicyDemoKey, RegisterInvalid, IsolationMissing, NoData
 ├── LoadRefused           LoadHeader, LoadValue, LoadEncoding, LoadTruncated, LoadEmpty, LoadFileMissing
-├── Unavailable           HubUnavailable, LedgerUnavailable, AuditBroken, VaultKeyWrong, VaultDamaged
+├── Unavailable           HubUnavailable, LedgerUnavailable, AuditBroken, VaultKeyWrong, VaultDamaged,
+│                         BackupInvalid
 │   └── (here only)       GatewayUnreachable, BadAnswer, VendorMissing, RecordsUnreadable
 ├── InternalFault
 └── ReportFailed (here only)
@@ -220,6 +221,14 @@ class Conflict(CivicError):
     exit_code = 5
 
 
+class BackupBehind(Conflict):
+    code = "backup_behind"
+
+
+class VaultInUse(Conflict):
+    code = "vault_in_use"
+
+
 class BudgetExhausted(Conflict):
     code = "budget_exhausted"
 
@@ -362,6 +371,10 @@ class VaultKeyWrong(Unavailable):
 
 class VaultDamaged(Unavailable):
     code = "vault_damaged"
+
+
+class BackupInvalid(Unavailable):
+    code = "backup_invalid"
 
 
 class InternalFault(CivicError):

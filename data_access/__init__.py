@@ -3,5 +3,5 @@
 Layers, each importing only to its left (tests/contracts/test_layers.py fails on a crossing):
 
     errors, clock, canonical, texts <- documents <- catalog, parties <- privacy, query <- policy <- pricing <- db
-    <- audit <- ledger, vault, answers <- intake, commons <- flows <- compose <- gateway, jobs, demo <- cli
+    <- audit <- ledger, vault, answers <- intake, commons <- flows <- compose <- gateway, jobs, demo <- cli <- vault_cli
 """

@@ -8,7 +8,7 @@ CivicError
 ├── NotSignedIn           401
 ├── Forbidden             403  NotAllowed, TeamNotYours, ApprovalNotYours
 ├── Absent                404  UnknownDataset, UnknownAnswer, UnknownRelease, UnknownApproval, NotFound
-├── Conflict              409  BudgetExhausted, KeyReused, AnswerInProgress, ApprovalInvalid,
+├── Conflict              409  BackupBehind, VaultInUse, BudgetExhausted, KeyReused, AnswerInProgress, ApprovalInvalid,
 │                              ApprovalByAuthor, ApprovalEnded, WaitingFull, WitnessInvalid,
 │                              WitnessTooOften
 ├── DatasetClosed         423  PolicyMissing, PolicyMalformed, PolicyHalfSigned, PolicyEdited, PolicyExpired,
@@ -16,7 +16,7 @@ CivicError
 │                              PolicyCatalogChanged, PolicyDemoKey, RegisterInvalid, IsolationMissing, NoData
 ├── LoadRefused           422  LoadHeader, LoadValue, LoadEncoding, LoadTruncated, LoadEmpty, LoadFileMissing
 └── Unavailable           503  HubUnavailable, LedgerUnavailable, AuditBroken, VaultKeyWrong, VaultDamaged,
-                               InternalFault (500)
+                               BackupInvalid, InternalFault (500)
 
 A code is a promise: it never changes its meaning, and `civic_kernel.errors` has exactly one class for each
 (tests/contracts/test_errors.py). Facts put into a message are public names (a dataset, a column, a line
@@ -239,6 +239,18 @@ class Conflict(CivicError):
     exit_code = 5
 
 
+class BackupBehind(Conflict):
+    """A restore would lose charges. Facts: `has` and `kept` (places in the chain)."""
+
+    code = "backup_behind"
+
+
+class VaultInUse(Conflict):
+    """The gateway answers: nothing is put in its place while it works."""
+
+    code = "vault_in_use"
+
+
 class BudgetExhausted(Conflict):
     """Facts: `period`, `requested`, `remaining` (ρ as text), `whose` (`dataset` or `team`)."""
 
@@ -448,6 +460,12 @@ class VaultDamaged(Unavailable):
     """A data file is missing or cannot be read. Facts: none (a path is not for a reader)."""
 
     code = "vault_damaged"
+
+
+class BackupInvalid(Unavailable):
+    """Damaged, not ours, or its passphrase is wrong. Facts: `part` (the name of a file of the backup)."""
+
+    code = "backup_invalid"
 
 
 class InternalFault(CivicError):

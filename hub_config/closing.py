@@ -8,6 +8,7 @@ from typing import Any
 from tornado.ioloop import PeriodicCallback
 
 from hub_config.runtime import current_workshops
+from hub_config.seats import is_seat
 from hub_config.sessions import sign_out
 
 EVERY_MS = 20_000
@@ -28,14 +29,16 @@ class Closing:
             self._task = asyncio.create_task(self._close())
 
     async def _close(self) -> None:
-        for name in current_workshops().over():
-            user = self._app.users.get(name)
-            if user is None or not user.spawner.ready:
+        # Of the few that run: the table of those that are over only grows.
+        running = [user for user in self._app.users.values() if is_seat(user.name) and user.spawner.ready]
+        over = set(current_workshops().over()) if running else set()
+        for user in running:
+            if user.name not in over:
                 continue
             try:
-                await sign_out(self._app, name)
+                await sign_out(self._app, user.name)
                 await user.stop()
                 await self._app.proxy.delete_user(user)
             except Exception:
                 # One server that cannot be stopped must not keep the others; it is tried again.
-                self._app.log.exception("the server of %s could not be stopped", name)
+                self._app.log.exception("the server of %s could not be stopped", user.name)

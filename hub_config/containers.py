@@ -9,8 +9,8 @@ from dockerspawner import DockerSpawner
 from hub_config.boxes import HOME, make_box_arguments, make_box_environment
 from hub_config.home import make_home
 from hub_config.people import Account
+from hub_config.processes import MAX_PROCESSES
 from hub_config.runtime import current_people, current_settings
-from hub_config.spawners import MAX_PROCESSES
 
 
 class ContainerSpawner(DockerSpawner):  # type: ignore[misc]  # dockerspawner ships no types

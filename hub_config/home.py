@@ -142,14 +142,19 @@ def _write_lab_settings(folder: Path, locale: str) -> None:
     os.chmod(path, 0o644)
 
 
+def home_folder(settings: Settings, name: str, *, is_room: bool) -> Path:
+    """Where the home of a person or room is, or will be."""
+    return settings.home / ("rooms" if is_room else "homes") / name
+
+
 def make_home(settings: Settings, name: str, uid: int, *, is_room: bool) -> Path:
     """The folder of a person or room, made with the example notebooks the first time; 0700, the account's
     own.
 
     Built under another name and renamed when complete, so that root never writes into a folder that a person
     already owns and could have filled with links."""
-    parent = settings.home / ("rooms" if is_room else "homes")
-    home = parent / name
+    home = home_folder(settings, name, is_room=is_room)
+    parent = home.parent
     if home.is_dir() and not home.is_symlink():
         return home
     new = parent / f".{name}.new"

@@ -34,7 +34,7 @@ from hub_config.roles import (
     slot_group,
     team_group,
 )
-from hub_config.settings import ROOMS, SITE_SERVER, Settings
+from hub_config.settings import CULLER_USER, ROOMS, Settings
 from hub_config.texts import Language, known_language
 
 #: 26 characters of base32: 130 bits, the length of every id of the workspace.
@@ -342,7 +342,7 @@ def insert_person(
     PersonRefused when no uid is left, IntegrityError for a name that is taken."""
     last = connection.execute(select(func.max(db.persons.c.uid_offset))).scalar_one()
     offset = (last or 0) + 1
-    if offset >= SITE_SERVER:
+    if offset >= CULLER_USER:
         raise PersonRefused(name=name, reason="uids_used_up")
     return int(
         connection.execute(

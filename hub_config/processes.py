@@ -16,6 +16,8 @@ import signal
 import sys
 from collections.abc import Callable
 
+from civic_kernel import warm
+
 PR_SET_PDEATHSIG = 1
 PR_SET_CHILD_SUBREAPER = 36
 PR_SET_NO_NEW_PRIVS = 38
@@ -52,7 +54,13 @@ def become(uid: int) -> None:
     _prctl(PR_SET_NO_NEW_PRIVS, 1)
 
 
-def make_seat_preexec(home: str, log: str, uid: int | None, max_processes: int) -> Callable[[], None]:
+#: Threads count, and a kernel with BLAS on many cores has dozens; a runaway fork has thousands.
+MAX_PROCESSES = 1024
+
+
+def make_seat_preexec(
+    home: str, log: str, uid: int | None, limits: warm.Limits, groups: warm.Cgroups | None
+) -> Callable[[], None]:
     """What a seat's process does before exec; `uid` None: stay who we are (no root).
 
     No passwd entry is looked up: persons have uids, not system accounts. The log is opened after the drop,
@@ -62,10 +70,14 @@ def make_seat_preexec(home: str, log: str, uid: int | None, max_processes: int) 
     def preexec() -> None:
         os.umask(0o077)
         resource.setrlimit(resource.RLIMIT_CORE, (0, 0))
+        if limits.file:
+            resource.setrlimit(resource.RLIMIT_FSIZE, (limits.file, limits.file))
+        if groups is not None and uid is not None:
+            groups.join(uid, os.getpid())
         if uid is not None:
             # Counted per uid, so only with a uid of one's own. No RLIMIT_AS: mappings of the data libraries
             # are many times what they use.
-            resource.setrlimit(resource.RLIMIT_NPROC, (max_processes, max_processes))
+            resource.setrlimit(resource.RLIMIT_NPROC, (limits.processes, limits.processes))
             become(uid)
         os.chdir(home)
         out = os.open(log, os.O_WRONLY | os.O_CREAT | os.O_TRUNC | os.O_NOFOLLOW, 0o600)

@@ -17,6 +17,7 @@ from hub_config.errors import PersonRefused
 GATEWAY = "data"
 REPORTS = "reports"
 SITE = "site"
+CULLER = "culler"
 MONITOR = "monitor"
 ROOMS_GROUP = "rooms"
 #: The rooms' accounts. All stand ready when the Hub starts, since JupyterHub gives a group its role only then.
@@ -233,6 +234,12 @@ def render_roles() -> list[dict[str, object]]:
             "services": [REPORTS],
         },
         {
+            "name": "culler",
+            "description": "쓰지 않는 자리를 닫는다 / Close seats that nobody uses",
+            "scopes": ["list:users", "read:users:activity", "read:servers", "delete:servers"],
+            "services": [CULLER],
+        },
+        {
             "name": "monitoring",
             "description": "운영 수치를 읽는다 / Read figures of operation",
             "scopes": ["read:metrics", USE_GATEWAY],
@@ -245,7 +252,7 @@ def render_roles() -> list[dict[str, object]]:
 _NAME = re.compile(r"[a-z](?:[a-z0-9]|-(?=[a-z0-9])){1,30}")
 _RESERVED = re.compile(
     r"(?:room|slot|seat|team|role|civic|service|person)-.*"
-    r"|rooms|root|admin|hub|data|reports|site|monitor|api|user|nobody"
+    r"|rooms|root|admin|hub|data|reports|site|culler|monitor|api|user|nobody"
 )
 
 

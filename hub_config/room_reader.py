@@ -13,6 +13,7 @@ import os
 import re
 import resource
 import sys
+import time
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -24,6 +25,8 @@ MOST, LONGEST_TEXT, MOST_CELLS, MOST_OUTPUTS = 10_000_000, 20_000, 500, 30
 #: Folders below the room's own, files looked at, and notebooks listed.
 DEPTH, MOST_FILES, MOST_LISTED = 4, 20_000, 100
 MEMORY, SECONDS = 1 << 30, 10
+#: Times that a notebook is read which is being written.
+PATIENCE = 5
 IMAGES = ("image/png", "image/jpeg", "image/gif", "image/svg+xml")
 _ANSI = re.compile(r"\x1b\[[0-9;?]*[A-Za-z]|[\x00-\x08\x0b-\x1f\x7f]")
 
@@ -76,6 +79,18 @@ def read_notebook(file: Path) -> list[Piece]:
     if len(pieces) < len(document["cells"]):
         pieces.append({"kind": "more"})
     return pieces
+
+
+def _read_patiently(file: Path) -> list[Piece]:
+    """A server writes into the file itself, so that for a moment it is empty or half there."""
+    for _ in range(PATIENCE):
+        try:
+            return read_notebook(file)
+        except json.JSONDecodeError:
+            if time.time() - file.lstat().st_mtime > 2:
+                break
+            time.sleep(0.2)
+    return read_notebook(file)
 
 
 def _piece(cell: dict[str, Any]) -> Piece:
@@ -169,7 +184,7 @@ def look(folder: Path, path: str, version: str) -> dict[str, Any]:
         found["version"] = f"{state.st_mtime_ns:x}-{state.st_size:x}"
         if found["version"] == version:
             return found
-        return {**found, "pieces": read_notebook(folder / shown)}
+        return {**found, "pieces": _read_patiently(folder / shown)}
     except (OSError, ValueError, RecursionError, MemoryError) as fault:
         reason = str(fault) if str(fault) in ("too_big", "no_notebook") else "no_notebook"
         return {**found, "pieces": [], "fault": reason}

@@ -172,8 +172,11 @@ class SeatAuthenticator(Authenticator):  # type: ignore[misc]
 def _may_this_browser(name: str, handler: Any) -> bool:
     """For a request with the Hub's cookie: whether it was given since the password was set, and of a seat, whether
     this is the browser that is in. Requests with a token are none of a browser."""
-    cookie = handler.hub.cookie_name if handler is not None else ""
-    if not cookie or not handler.get_cookie(cookie):
+    asking = getattr(handler, "_jupyterhub_user", None)
+    if asking is None or asking.name != name:
+        return True  # a facilitator starts a seat: the browser is hers
+    cookie = handler.hub.cookie_name
+    if not handler.get_cookie(cookie):
         return True
     if is_seat(name):
         browser = read_browser(handler)

@@ -25,6 +25,7 @@ if TYPE_CHECKING:
 
 #: Whom the table of changes names for what was done here.
 BY = "(console)"
+EXIT_RED = 9
 
 
 @contextmanager
@@ -264,6 +265,41 @@ def card(settings: Settings, seat: str, out: Path | None, as_json: bool) -> None
         click.echo(json.dumps({"seat": seat, "sheet": str(written)}, ensure_ascii=False))
     else:
         click.echo(text(settings.language, "seats.sheet", path=written))
+
+
+@seats.command()
+@click.argument("name")
+@json_option
+@refusals
+def check(settings: Settings, name: str, as_json: bool) -> None:
+    """Whether all is ready for a workshop: cards, disk, memory, address, a seat, its notebook, the team's budget.
+
+    Needs the running workspace. Exit codes: 0 all is green, 9 something is red, 5 there is no such workshop.
+    """
+    from hub_config import checking
+    from hub_config.people import open_people
+
+    language = settings.language
+    lines: list[checking.Finding] = []
+
+    def tell(line: checking.Finding) -> None:
+        lines.append(line)
+        if not as_json:
+            mark = click.style(text(language, "check.good"), fg="green") if line.good else None
+            mark = mark or click.style(text(language, "check.bad"), fg="red", bold=True)
+            click.echo(f"{mark}  {line.sentence(language)}")
+
+    with _opened(settings) as (workshops, cards):
+        people = open_people(settings)
+        try:
+            good = checking.check(settings, people, workshops, cards, workshops.get(name), tell)
+        finally:
+            people.close()
+    if as_json:
+        found = [{"what": one.what, "good": one.good, "says": one.sentence(language)} for one in lines]
+        click.echo(json.dumps({"good": good, "findings": found}, ensure_ascii=False))
+    if not good:
+        raise SystemExit(EXIT_RED)
 
 
 @seats.command()

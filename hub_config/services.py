@@ -1,12 +1,15 @@
-"""Entries for `c.JupyterHub.services`: the data gateway, the reports service, the citizen site."""
+"""Entries for `c.JupyterHub.services`: the data gateway, the reports service, the citizen site, the culler."""
 
 from __future__ import annotations
 
 import os
 
 from hub_config.home import VAULT_USER, read_token
-from hub_config.roles import GATEWAY, MONITOR, REPORTS, SCOPES, SITE
-from hub_config.settings import OIDC, PREFIX, PROXY, PYTHON, SITE_SERVER, Settings
+from hub_config.roles import CULLER, GATEWAY, MONITOR, REPORTS, SCOPES, SITE
+from hub_config.settings import CULLER_USER, OIDC, PREFIX, PROXY, PYTHON, SITE_SERVER, Settings
+
+#: Seconds between two looks for seats that nobody uses.
+CULL_EVERY_S = 60
 
 
 def tethered(command: list[str], uid: int | None = None) -> list[str]:
@@ -46,6 +49,14 @@ def _site_environment(settings: Settings) -> dict[str, str]:
     return {name: settings.environment()[name] for name in names}
 
 
+def _culler_command(settings: Settings) -> list[str]:
+    """The Hub's own culler. It ends servers, and kernels end with theirs; the servers end kernels that nobody uses
+    while they are in use themselves (spawners.py), later than this: ending one counts as use."""
+    options = [f"--timeout={60 * settings.seat_idle}", f"--cull-every={CULL_EVERY_S}"]
+    uid = settings.uid_base + CULLER_USER if settings.is_root else None
+    return tethered([PYTHON, "-P", "-m", "jupyterhub_idle_culler", *options], uid)
+
+
 def render_services(settings: Settings) -> list[dict[str, object]]:
     """The services. `reports` and `monitor` (Prometheus, which runs elsewhere) have a token and no process; `site` has
     a process and no place in the proxy, because the citizen site is another origin."""
@@ -65,8 +76,12 @@ def render_services(settings: Settings) -> list[dict[str, object]]:
     if settings.is_root:
         gateway["user"] = VAULT_USER
     site_uid = settings.uid_base + SITE_SERVER if settings.is_root else None
+    culler: dict[str, object] = {"name": CULLER, "display": False}
+    if settings.seat_idle:
+        culler |= {"command": _culler_command(settings), "cwd": "/"}
     return [
         gateway,
+        culler,
         {"name": REPORTS, "api_token": read_token(settings, "reports"), "display": False},
         {"name": MONITOR, "api_token": read_token(settings, "monitor"), "display": False},
         {

@@ -24,11 +24,14 @@ PREFIX = Path(sys.prefix).resolve()
 #: The interpreter of that place, which every process of the workspace is started with.
 PYTHON = str(PREFIX / "bin" / "python")
 
+#: Minutes. A seat tells the Hub every five that it is in use; with less patience than a few of those, a seat would be
+#: closed while somebody works in it.
+LEAST_IDLE = 15
 #: Offsets from CIVIC_UID_BASE (docs/design.md, "Places and identities").
 ROOMS, TEAMS, RUNS, END = 10_000, 20_000, 30_000, 40_000
 #: The last two of the persons' uids: the proxy and the citizen site face the network and need nobody's files,
-#: so each is a user of its own that owns nothing.
-PROXY, SITE_SERVER = ROOMS - 1, ROOMS - 2
+#: so each is a user of its own that owns nothing; so is the one who closes seats that nobody uses.
+PROXY, SITE_SERVER, CULLER_USER = ROOMS - 1, ROOMS - 2, ROOMS - 3
 
 Seats = Literal["here", "containers", "pods"]
 SEATS: tuple[Seats, ...] = ("here", "containers", "pods")
@@ -77,6 +80,13 @@ class Settings:
     #: Megabytes that a seat's server and kernels may use together, and hundredths of a core; 0 is no limit.
     seat_memory: int
     seat_cpu: int
+    #: Whether control groups hold these limits where the machine has them; else a watcher does.
+    cgroups: bool
+    #: Minutes without use after which a seat is closed; megabytes that a home may hold; seats that may run at once.
+    #: 0 is no limit.
+    seat_idle: int
+    home_quota: int
+    most_seats: int
     #: The provider of sign-in (OpenID Connect); an empty issuer: none. The secret is in a file, never in the
     #: environment of the Hub's children.
     oidc_issuer: str
@@ -151,6 +161,10 @@ class Settings:
             "CIVIC_HUB_DATABASE_URL": self.hub_database_url,
             "CIVIC_SEAT_MEMORY": str(self.seat_memory),
             "CIVIC_SEAT_CPU": str(self.seat_cpu),
+            "CIVIC_CGROUPS": "auto" if self.cgroups else "off",
+            "CIVIC_SEAT_IDLE": str(self.seat_idle),
+            "CIVIC_HOME_QUOTA": str(self.home_quota),
+            "CIVIC_MOST_SEATS": str(self.most_seats),
             "CIVIC_OIDC_ISSUER": self.oidc_issuer,
             "CIVIC_OIDC_CLIENT": self.oidc_client,
             "CIVIC_OIDC_SECRET_FILE": self.oidc_secret_file,
@@ -190,6 +204,20 @@ def _number(env: Mapping[str, str], name: str, default: int, low: int, high: int
     if not low <= value <= high:
         raise SettingInvalid(setting=name, reason=reason)
     return value
+
+
+def _idle(env: Mapping[str, str]) -> int:
+    minutes = _number(env, "CIVIC_SEAT_IDLE", 120, 0, 60 * 24 * 30, "seat_limit")
+    if 0 < minutes < LEAST_IDLE:
+        raise SettingInvalid(setting="CIVIC_SEAT_IDLE", reason="seat_idle")
+    return minutes
+
+
+def _cgroups(env: Mapping[str, str]) -> bool:
+    chosen = env.get("CIVIC_CGROUPS") or "auto"
+    if chosen not in ("auto", "off"):
+        raise SettingInvalid(setting="CIVIC_CGROUPS", reason="cgroups")
+    return chosen == "auto"
 
 
 def _address(env: Mapping[str, str], name: str) -> str:
@@ -283,6 +311,10 @@ def read_settings(env: Mapping[str, str] | None = None) -> Settings:
         hub_database_url=_with_driver(env.get("CIVIC_HUB_DATABASE_URL") or ""),
         seat_memory=_number(env, "CIVIC_SEAT_MEMORY", 1024, 0, 2**20, "seat_limit"),
         seat_cpu=_number(env, "CIVIC_SEAT_CPU", 0, 0, 100_000, "seat_limit"),
+        cgroups=_cgroups(env),
+        seat_idle=_idle(env),
+        home_quota=_number(env, "CIVIC_HOME_QUOTA", 2048, 0, 2**20, "seat_limit"),
+        most_seats=_number(env, "CIVIC_MOST_SEATS", 100, 0, 5_000, "seat_limit"),
         **_oidc(env),
         language=_language(env),
         is_root=is_root,

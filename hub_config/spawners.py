@@ -4,23 +4,25 @@ from __future__ import annotations
 
 import asyncio
 import os
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 from urllib.parse import quote
 
-from jupyterhub.spawner import LocalProcessSpawner
-from jupyterhub.utils import random_port
+from jupyterhub.spawner import LocalProcessSpawner, SpawnException
+from jupyterhub.utils import maybe_future, random_port
 
 from civic_kernel import warm
 from hub_config.home import add_example, make_home, warm_socket
 from hub_config.people import Account
+from hub_config.processes import MAX_PROCESSES, make_seat_preexec
 from hub_config.runtime import current_people, current_settings, current_workshops
+from hub_config.services import CULL_EVERY_S
 from hub_config.settings import PREFIX, Settings, checkout_path
+from hub_config.space import MEGABYTE, is_full
 from hub_config.texts import text
+from hub_config.watcher import find_groups
 from hub_config.workshops import Workshop
-
-#: Threads count, and a kernel with BLAS on many cores has dozens; a runaway fork has thousands.
-MAX_PROCESSES = 1024
 
 #: In each home, made anew at each start: they are the person's to delete.
 FOLDERS = (".tmp", ".local/share/jupyter")
@@ -75,15 +77,25 @@ def make_seat_arguments(settings: Settings, account: Account, home: Path) -> lis
         "--LanguageServerManager.autodetect=False",  # none is installed; looking for twenty costs a core's 0.2 s
         "--ServerApp.jpserver_extensions=civic_kernel.lab=True",
     ]
+    if settings.seat_idle:
+        # For the kernels of a server that is in use itself. Ending one counts as use of its server, which would stay
+        # twice as long if this came before the culler's turn.
+        arguments += [
+            f"--MappingKernelManager.cull_idle_timeout={60 * settings.seat_idle + 3 * CULL_EVERY_S}",
+            f"--MappingKernelManager.cull_interval={CULL_EVERY_S}",
+            "--MappingKernelManager.cull_connected=True",
+        ]
     checkout = checkout_path()
     if checkout is not None:  # installed, its buttons lie where JupyterLab looks for them
         arguments.append(f"--LabApp.extra_labextensions_path={checkout / 'civic_kernel/lab/labextension'}")
     if account.is_room:
         state = home / ".collaboration"
         arguments += [
-            f"--SQLiteYStore.db_path={state / 'ystore.db'}",
-            "--SQLiteYStore.squash_after_inactivity_of=600",
+            f"--BoundedStore.db_path={state / 'ystore.db'}",
+            "--YDocExtension.ystore_class=civic_kernel.rooms.store.BoundedStore",
             f"--YDocExtension.session_store_path={state / 'sessions.json'}",
+            "--ServerApp.kernel_websocket_connection_class=civic_kernel.rooms.attribution.Attributed",
+            "--ServerApp.jpserver_extensions=civic_kernel.rooms=True",
         ]
     else:
         arguments.append("--YDocExtension.disable_rtc=True")
@@ -106,6 +118,9 @@ class SeatSpawner(LocalProcessSpawner):  # type: ignore[misc]  # jupyterhub ship
 
     Servers end with the workspace (`die_with_parent`): one that outlived its Hub would hold a port and a
     token that nobody looks after."""
+
+    #: The last start was refused because the home holds too much; the home page says so.
+    is_home_full = False
 
     def _account(self) -> Account:
         return current_people().account(self.user.name)
@@ -132,20 +147,37 @@ class SeatSpawner(LocalProcessSpawner):  # type: ignore[misc]  # jupyterhub ship
         account = self._account()
         return make_seat_arguments(current_settings(), account, self._home(account))
 
+    async def run_pre_spawn_hook(self) -> None:
+        """Refuses a start that could not go well. Raises SpawnException; the page says why in the reader's words."""
+        settings, account = current_settings(), self._account()
+        self.is_home_full = await asyncio.to_thread(is_full, settings, self._home(account), account.uid)
+        if self.is_home_full:
+            sentence = text(account.language, "limits.full", megabytes=settings.home_quota)
+            raise SpawnException(sentence, reason="home_full", status_code=507, log_message="home is full")
+        await maybe_future(super().run_pre_spawn_hook())
+
+    def _limits(self) -> warm.Limits:
+        return warm.Limits(
+            memory=int(self.mem_limit or 0),
+            cpu=int((self.cpu_limit or 0) * 100),
+            processes=MAX_PROCESSES,
+            file=current_settings().home_quota * MEGABYTE,
+        )
+
     def make_preexec_fn(self, name: str) -> object:
         account = self._account()
         settings = current_settings()
         home = str(self._home(account))
         uid = account.uid if settings.is_root else None
+        groups = find_groups(settings)
+        if groups is not None:
+            groups.make(account.uid, self._limits())
+        prepare = make_seat_preexec(home, os.path.join(home, ".server.log"), uid, self._limits(), groups)
         notice = None if settings.isolated else text(account.language, "banner.shared")
-        return _seat_preexec(home, uid, notice, account.is_room)
+        return _seat_preexec(prepare, notice, account.is_room)
 
 
-def _seat_preexec(home: str, uid: int | None, notice: str | None, is_room: bool) -> object:
-    from hub_config.processes import make_seat_preexec
-
-    log = os.path.join(home, ".server.log")
-    prepare = make_seat_preexec(home, log, uid, MAX_PROCESSES)
+def _seat_preexec(prepare: Callable[[], None], notice: str | None, is_room: bool) -> object:
 
     def preexec() -> None:
         prepare()
@@ -197,11 +229,8 @@ class WarmSpawner(SeatSpawner):
         notice = None if settings.isolated else text(account.language, "banner.shared")
         if notice is not None:
             _write_banner(home, notice)
-        limits = warm.Limits(
-            memory=int(self.mem_limit or 0), cpu=int((self.cpu_limit or 0) * 100), processes=MAX_PROCESSES
-        )
         order = (
-            warm.Order(warm.Kind.SEAT, uid=account.uid, limits=limits)
+            warm.Order(warm.Kind.SEAT, uid=account.uid, limits=self._limits())
             if settings.is_root
             else warm.Order(warm.Kind.SEAT)
         )

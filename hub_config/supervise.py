@@ -23,6 +23,7 @@ from hub_config.logs import Logs
 from hub_config.processes import adopt_orphans, die_with_parent
 from hub_config.settings import PYTHON, Settings, read_settings
 from hub_config.template import Template
+from hub_config.watcher import Watcher
 
 #: Seconds: the Hub stops servers (up to 8), services and proxy; past that, everything is killed.
 GRACE = 20.0
@@ -39,6 +40,7 @@ def main(config: str, watch: int | None) -> int:
     pid_file = settings.home / "run.pid"
     write_pid(pid_file)
     template = Template(settings)
+    watcher = Watcher(settings)
     logs = Logs(settings.home / "logs" / "hub.log")
     hub, restarts = start_hub(config, settings), Restarts()
     try:
@@ -48,6 +50,7 @@ def main(config: str, watch: int | None) -> int:
                     break
                 hub = start_hub(config, settings)
             template.keep()
+            watcher.look(spared=(hub.pid, template.pid))
             logs.keep()
             readable, _, _ = select.select([watch] if watch is not None else [], [], [], 0.25)
             if readable and watch is not None and not os.read(watch, 1):

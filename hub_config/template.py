@@ -7,8 +7,9 @@ import subprocess
 import time
 
 from hub_config.home import REPORTS_USER, gateway_socket, user_ids, warm_socket
-from hub_config.processes import die_with_parent
+from hub_config.processes import MAX_PROCESSES, die_with_parent
 from hub_config.settings import END, PREFIX, PYTHON, RUNS, Settings, checkout_path
+from hub_config.space import MEGABYTE
 
 #: Seconds before a template that ended is started again: one that cannot start must not keep a core busy.
 PAUSE = 2.0
@@ -56,16 +57,24 @@ class Template:
         )
 
 
+def group_name(settings: Settings) -> str:
+    """The control group in which each person's is made."""
+    return f"civic-{settings.uid_base}"
+
+
 def _arguments(settings: Settings) -> list[str]:
+    limits = [f"--file={settings.home_quota * MEGABYTE}"]
     if not settings.is_root:
-        return []
+        return limits
     base = settings.uid_base
     return [
         *("--uids", str(base), str(base + END)),
         *("--runs", str(base + RUNS)),
         *("--reports", str(user_ids(REPORTS_USER)[0])),
-        *("--cgroup", f"civic-{base}"),
         *("--gateway", str(gateway_socket(settings))),
+        *limits,
+        f"--processes={MAX_PROCESSES}",
+        *(("--cgroup", group_name(settings)) if settings.cgroups else ()),
     ]
 
 

@@ -16,9 +16,11 @@ supervisor), so a template that dies is replaced while people go on working.
 """
 
 from civic_kernel.warm.asking import Child, NoTemplate, Refused, ask, end_run, is_alive, send_signal
+from civic_kernel.warm.limits import Cgroups, find_cgroups
 from civic_kernel.warm.wire import Kind, Letter, Limits, Order
 
 __all__ = [
+    "Cgroups",
     "Child",
     "Kind",
     "Letter",
@@ -28,6 +30,7 @@ __all__ = [
     "Refused",
     "ask",
     "end_run",
+    "find_cgroups",
     "is_alive",
     "send_signal",
 ]

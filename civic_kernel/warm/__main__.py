@@ -1,5 +1,5 @@
 """`python -P -m civic_kernel.warm SOCKET --uids FIRST END --runs FIRST [--reports UID] [--cgroup NAME]
-[--gateway SOCKET]`"""
+[--gateway SOCKET] [--processes MOST] [--file MOST_BYTES]`"""
 
 from __future__ import annotations
 
@@ -11,6 +11,7 @@ from pathlib import Path
 from civic_kernel.warm.limits import find_cgroups
 from civic_kernel.warm.preload import preload, prepare_environment
 from civic_kernel.warm.template import Rules, Template
+from civic_kernel.warm.wire import Limits
 
 #: /proc/<pid>/environ of every child shows the environment that this program was started with.
 KEPT = {"PATH", "LANG", "LC_CTYPE", "PYTHONPATH"}  # LC_CTYPE: set by Python itself where LANG is C
@@ -27,6 +28,8 @@ def main(argv: list[str]) -> int:
     parser.add_argument("--reports", type=int, default=-1)
     parser.add_argument("--cgroup", default="")
     parser.add_argument("--gateway")
+    parser.add_argument("--processes", type=int, default=0)
+    parser.add_argument("--file", type=int, default=0)
     told = parser.parse_args(argv)
     # Beside the socket, so that the next template finds the list of fonts, and a killed one leaves nothing behind.
     home = told.socket.parent / ".home"
@@ -34,7 +37,8 @@ def main(argv: list[str]) -> int:
     prepare_environment(str(home))
     preload()
     cgroups = find_cgroups(told.cgroup) if told.cgroup else None
-    rules = Rules(told.uids[0], told.uids[1], told.runs, told.reports)
+    limits = Limits(processes=told.processes, file=told.file)
+    rules = Rules(told.uids[0], told.uids[1], told.runs, told.reports, limits)
     Template(told.socket, rules, cgroups, told.gateway).serve()
     return 0
 

@@ -54,6 +54,9 @@ def live(
     resource.setrlimit(resource.RLIMIT_CORE, (0, 0))
     if cgroups is not None and uid is not None:
         cgroups.join(uid, os.getpid())
+    if order.limits.file:
+        # Python ignores the signal: whoever writes beyond it gets an error.
+        resource.setrlimit(resource.RLIMIT_FSIZE, (order.limits.file, order.limits.file))
     if uid is not None:
         if order.kind is Kind.RUN:
             sandbox.enter(uid, gateway)

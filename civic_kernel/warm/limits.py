@@ -2,7 +2,7 @@
 
 A group is named after the uid, so that the kernels of a seat, which ask for themselves, fall into the group
 that the Hub made for the seat. Where there is no cgroup that may be written, nothing here limits: the Hub then
-says so on its pages and watches memory instead (hub_config.spawners).
+says so on its pages and watches memory instead (hub_config.watcher).
 """
 
 from __future__ import annotations
@@ -40,6 +40,18 @@ class Cgroups:
             group = folder / str(uid)
             if group.is_dir():
                 _write(group / "cgroup.procs", str(pid))
+
+    def kills(self) -> dict[int, int]:
+        """How many processes of each uid the system has ended because their group was full."""
+        found = {}
+        folder = self.folders["memory"]
+        name = "memory.events" if self.version == 2 else "memory.oom_control"
+        for group in folder.iterdir():
+            if group.name.isdecimal():
+                with contextlib.suppress(OSError):
+                    counts = dict(line.split() for line in (group / name).read_text("ascii").splitlines())
+                    found[int(group.name)] = int(counts.get("oom_kill", 0))
+        return found
 
     def remove(self, uid: int) -> None:
         """Forget the group; one that still has processes stays."""

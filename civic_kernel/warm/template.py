@@ -21,7 +21,7 @@ import socket
 import sys
 import time
 from collections import Counter
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 
 from civic_kernel.warm.asking import start_time
@@ -31,6 +31,7 @@ from civic_kernel.warm.wire import (
     MOST_BYTES,
     MOST_FILES,
     Kind,
+    Limits,
     Malformed,
     Order,
     Peer,
@@ -55,6 +56,9 @@ class Rules:
     end_uid: int
     first_run: int
     reports: int = -1
+    #: What holds for children that ask for themselves, as a seat's kernels do: these two each process carries itself,
+    #: while memory and processor are counted in the group that the Hub made for the seat.
+    limits: Limits = field(default_factory=Limits)
 
     def reason_against(self, peer: Peer, order: Order) -> str | None:
         """Why `peer` may not have this; None where it may."""
@@ -69,7 +73,7 @@ class Rules:
             return "no such user"
         if peer.uid == 0:
             return None
-        if any((order.limits.memory, order.limits.cpu, order.limits.processes)):
+        if order.limits != Limits():
             return "limits are the workspace's"
         if uid != peer.uid or not set(order.groups) <= peer.groups:
             return "not yours"
@@ -247,6 +251,8 @@ class Template:
         self, asker: _Asker, order: Order, uid: int | None, follow: int | None, ready: socket.socket
     ) -> int:
         """In the process between template and child: forks and ends. Returns in this process only."""
+        if order.limits == Limits():
+            order = replace(order, limits=self._rules.limits)
         me = os.getpid()
         child = os.fork()
         if child != 0:

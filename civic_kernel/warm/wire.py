@@ -40,11 +40,13 @@ class Kind(StrEnum):
 
 @dataclass(frozen=True)
 class Limits:
-    """Bytes of memory, processor share in hundredths of a core, processes and threads; 0 is no limit."""
+    """Bytes of memory, processor share in hundredths of a core, processes and threads, bytes of a single file; 0 is no
+    limit."""
 
     memory: int = 0
     cpu: int = 0
     processes: int = 0
+    file: int = 0
 
 
 @dataclass(frozen=True)
@@ -97,7 +99,7 @@ def decode(line: bytes) -> Order:
         order = Order(**raw)
     except (ValueError, TypeError, KeyError, AttributeError, RecursionError):
         raise Malformed("not a request") from None
-    numbers = (order.uid, *order.groups, limits.memory, limits.cpu, limits.processes)
+    numbers = (order.uid, *order.groups, limits.memory, limits.cpu, limits.processes, limits.file)
     if not all(type(number) is int and -1 <= number < 2**40 for number in numbers):
         raise Malformed("not a request")
     if not isinstance(order.follows, bool):

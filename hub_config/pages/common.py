@@ -9,14 +9,18 @@ from __future__ import annotations
 
 import re
 import secrets
+import time
+from datetime import datetime
 from functools import cache, partial
 from pathlib import Path
 from typing import Any
 from urllib.parse import parse_qsl, urlencode
+from zoneinfo import ZoneInfo
 
 from jinja2.ext import Extension
 from tornado import web
 
+from hub_config.people import Account
 from hub_config.roles import GATEWAY
 from hub_config.runtime import current_people, current_settings, current_workshops
 from hub_config.settings import PREFIX
@@ -28,8 +32,12 @@ from hub_config.texts import (
     shared_folder,
     text,
 )
+from hub_config.watcher import last_ended
 
 COOKIE = "civic_lang"
+SEOUL = ZoneInfo("Asia/Seoul")
+#: Seconds for which the pages tell a person that a program of hers was ended.
+TELL_S = 24 * 3600
 _PROPERTY = re.compile(r"(--krds-[\w-]+)\s*:\s*([^;]+);")
 _USE = re.compile(r"var\((--krds-[\w-]+)\)")
 
@@ -52,6 +60,16 @@ def make_stylesheet(tokens: Path | None = None) -> str:
             ]  # KeyError: a token that KRDS no longer has; a fault of ours, seen at once
             waiting += _USE.findall(known[name])
     return ":root{" + "".join(f"{name}:{value};" for name, value in sorted(used.items())) + "}\n" + css
+
+
+def notices(account: Account, language: Language, now: float) -> list[str]:
+    """What the limits did to this person in the last day, one sentence each."""
+    settings = current_settings()
+    at = last_ended(settings, account.uid if settings.is_root else 0)
+    if at is None or now - at > TELL_S:
+        return []
+    when = datetime.fromtimestamp(at, SEOUL)
+    return [text(language, "limits.ended", time=f"{when:%H:%M}", megabytes=settings.seat_memory)]
 
 
 class WithNonce(Extension):
@@ -151,6 +169,8 @@ class PageMixin:
             stylesheet=make_stylesheet(),
             isolated=current_settings().isolated,
             account=account,
+            notices=notices(account, language, time.time()) if account else [],
+            home_quota=current_settings().home_quota,
             rooms=current_people().rooms(account.teams) if account and not account.is_room else [],
             watched=current_people().rooms(account.watches) if account else [],
             language_link=self._language_link("en" if language == "ko" else "ko"),

@@ -7,6 +7,7 @@ from typing import Any
 from hub_config.pages.health import HealthHandler
 from hub_config.pages.help import HelpHandler
 from hub_config.pages.home import AbsentPage, HomePage
+from hub_config.pages.limits import LimitsHandler
 from hub_config.pages.sign_out import SignOutHandler
 from hub_config.pages.teams import TeamsHandler
 from hub_config.pages.watch import FrameHandler, VersionHandler, WatchHandler
@@ -19,6 +20,7 @@ HANDLERS: list[tuple[str, Any]] = [
     (r"/(?:token|admin|accept-share)(?:/.*)?", AbsentPage),
     (r"/api/civic/help", HelpHandler),
     (r"/api/civic/health", HealthHandler),
+    (r"/limits", LimitsHandler),
     (r"/logout", SignOutHandler),
     (r"/workshop", WorkshopPage),
     (r"/workshops", WorkshopsPage),

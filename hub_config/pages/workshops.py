@@ -9,6 +9,7 @@ from __future__ import annotations
 import time
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
+from functools import cache
 from typing import Any
 from urllib.parse import urlencode
 
@@ -18,14 +19,27 @@ from tornado import web
 from hub_config.card_sheet import TEMPLATE, cards_of, day, moment, sheet_facts
 from hub_config.errors import WorkshopRefused
 from hub_config.home import set_home_aside, shipped_notebooks
+from hub_config.pages.preparing import Preparing, show
 from hub_config.people import Account
-from hub_config.runtime import current_cards, current_people, current_settings, current_workshops
+from hub_config.runtime import (
+    current_cards,
+    current_people,
+    current_settings,
+    current_teams,
+    current_workshops,
+)
 from hub_config.sessions import move, sign_out
 from hub_config.texts import Language, text
 from hub_config.workshops import Seat, Workshop, new_seats, read_day
 
 #: Minutes without a sign of life from a seat after which its row says so.
 QUIET_MINUTES = 15
+
+
+@cache
+def preparing() -> Preparing:
+    """This Hub's."""
+    return Preparing()
 
 
 class _Page(BaseHandler):  # type: ignore[misc]
@@ -98,7 +112,7 @@ class WorkshopsPage(_Page):
             workshops=[
                 (one, one.is_open(now), moment(one.ended_at or one.ends_at, language)) for one in found
             ],
-            teams=me.teams,
+            teams=[current_teams().find(team) for team in me.teams],
             notebooks=shipped_notebooks(),
             **{"given": defaults, "refused": "", **more},
         )
@@ -177,6 +191,7 @@ class LeadPage(_Page):
             ends_day=time.strftime("%Y-%m-%d", time.gmtime(workshop.ends_at + 9 * 3600)),
             earlier=len(seats) - len(new_seats(workshop, seats)),
             rows=make_rows(self, workshop, language),
+            work=show(preparing().of(workshop), language),
             **{"done": "", "refused": "", **more},
         )
 
@@ -209,6 +224,11 @@ class LeadPage(_Page):
         current_workshops().note("seat_card", seat.name, by=self.current_user.name)
         return f"{self.hub.base_url}workshops/{workshop.slug}/cards?{urlencode({'seat': seat.name})}"
 
+    async def _prepare(self, workshop: Workshop, _seat: None) -> None:
+        what = self.get_body_argument("do", "")
+        if not preparing().start(workshop, what, self.current_user, self.log):
+            raise WorkshopRefused(reason="prepares")
+
     async def _end(self, workshop: Workshop, _seat: None) -> None:
         current_workshops().end(workshop.slug, by=self.current_user.name)
         self.app.closing.now()
@@ -237,11 +257,14 @@ _ACTS: dict[str, Callable[[LeadPage, Workshop, Any], Awaitable[str | None]]] = {
     "restart": LeadPage._restart,
     "fresh": LeadPage._fresh,
     "card": LeadPage._card,
+    "check": LeadPage._prepare,
+    "price": LeadPage._prepare,
+    "buy": LeadPage._prepare,
     "end": LeadPage._end,
     "extend": LeadPage._extend,
 }
-_OF_A_SEAT = frozenset(_ACTS) - {"end", "extend"}
-_ASKED_TWICE = frozenset({"restart", "fresh", "card", "end"})
+_OF_A_SEAT = frozenset({"admit", "helped", "restart", "fresh", "card"})
+_ASKED_TWICE = frozenset({"restart", "fresh", "card", "buy", "end"})
 _DONE = frozenset(_ACTS) | {"made"}
 
 
@@ -252,7 +275,14 @@ class LeadNow(_Page):
     async def get(self, slug: str) -> None:
         workshop = self._workshop(slug)
         rows = make_rows(self, workshop, self.language)
-        html: Any = await self.render_template("workshop_now.html", workshop=workshop, rows=rows)
+        work = show(preparing().of(workshop), self.language)
+        html: Any = await self.render_template(
+            "workshop_now.html",
+            workshop=workshop,
+            is_open=workshop.is_open(time.time()),
+            rows=rows,
+            work=work,
+        )
         self.finish({"html": html, "calls": calls(rows, self.language)})
 
 

@@ -22,29 +22,19 @@ CONFIG = """
 load_subconfig({config!r})
 c.CivicHub.sweep_seconds = 1
 for service in c.JupyterHub.services:
-    if service.get("command"):
+    if service["name"] in ("data", "site"):
         start = service["command"].index("-P", service["command"].index("--parent"))
         service["command"] = [*service["command"][:start], {stub!r}, service["name"]]
 """
 
 
 _COUNT = itertools.count()
-#: Where every workspace of this run has its Hub's and its own tables; None: files.
-_SERVER = None
-
-
-@pytest.fixture(scope="session", autouse=True)
-def _on_the_chosen_database(server):
-    global _SERVER
-    _SERVER = server
-    yield
-    _SERVER = None
-
-
 #: Below the range from which the system takes a port for whoever does not care. A workspace opens its ports seconds
 #: after they were chosen, and looks at them again once it has ended: meanwhile any client's connection, in any process
 #: of the machine, could be given one, and a closed one keeps it for a minute.
 PORT_RANGE = range(12_000, 32_000)
+#: Where every workspace of this run has its Hub's and its own tables; None: files.
+_SERVER = None
 
 
 def is_free(port):
@@ -54,6 +44,14 @@ def is_free(port):
         except OSError:
             return False
     return True
+
+
+@pytest.fixture(scope="session", autouse=True)
+def _on_the_chosen_database(server):
+    global _SERVER
+    _SERVER = server
+    yield
+    _SERVER = None
 
 
 def free_ports(count):

@@ -4,6 +4,7 @@ import json
 import time
 import urllib.request
 import uuid
+import weakref
 
 import websocket
 
@@ -17,6 +18,7 @@ class Seat:
     def __init__(self, url, secret, owner=None):
         self.session = Session(url, secret)
         self.url, self.owner = url, owner or self.session.name
+        self._connected = self._close = None
         self.started_in = self._start()
         self.token = self.session.token([f"access:servers!user={self.owner}"], lifetime_s=600, note="test")
 
@@ -52,12 +54,7 @@ class Seat:
         """What `code` prints in a kernel of the seat; the kernel starts at the first call."""
         if not hasattr(self, "kernel"):
             self.kernel = json.loads(self._open("POST", "api/kernels", {"name": "python3"}))["id"]
-        address = self.url.replace("http:", "ws:")
-        channel = websocket.create_connection(
-            f"{address}/user/{self.owner}/api/kernels/{self.kernel}/channels",
-            header=[f"Authorization: token {self.token}"],
-            timeout=60,
-        )
+        channel = self._channel()
         number = uuid.uuid4().hex
         header = {"msg_id": number, "username": "", "session": number, "msg_type": "execute_request"}
         content = {"code": code, "silent": False, "store_history": False, "allow_stdin": False}
@@ -81,5 +78,18 @@ class Seat:
                     printed.append(told["content"]["ename"])
                 if told["msg_type"] == "status" and told["content"]["execution_state"] == "idle":
                     return "".join(printed).strip()
-        finally:
-            channel.close()
+        except BaseException:
+            self._connected = self._close()
+            raise
+
+    def _channel(self):
+        """One for all runs: what a kernel says of a cell while its listener is still connecting is lost to it."""
+        if self._connected is None:
+            address = self.url.replace("http:", "ws:")
+            self._connected = websocket.create_connection(
+                f"{address}/user/{self.owner}/api/kernels/{self.kernel}/channels",
+                header=[f"Authorization: token {self.token}"],
+                timeout=60,
+            )
+            self._close = weakref.finalize(self, self._connected.close)
+        return self._connected

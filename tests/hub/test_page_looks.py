@@ -38,7 +38,7 @@ def enter(hub, chromium):
 
 
 def title_and_heading(page):
-    return page.title(), page.locator("h1").inner_text()
+    return page.title(), page.locator("h1:visible").inner_text()
 
 
 @pytest.mark.parametrize("language", ["ko", "en"])

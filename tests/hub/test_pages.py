@@ -124,8 +124,12 @@ def test_a_korean_opens_a_seat_and_sees_korean_then_closes_it(hub, reader):
     page = reader("ko-KR")
     page.goto(make_link(hub.url, hub.secrets["outsider-yun"]))
     page.click("#enter")
+    refused = []
+    page.on("response", lambda answer: refused.append(answer.status) if "/progress" in answer.url else None)
+    page.route("**/server/progress*", lambda route: route.fulfill(status=403), times=1)
     page.click("#start")
     page.wait_for_url("**/user/outsider-yun/lab**", timeout=120_000)
+    assert refused[0] == 403  # the page that waits asked again
     expect(page.locator(".lm-MenuBar-itemLabel").first).to_have_text("파일", timeout=90_000)
     page.goto(f"{hub.url}/hub/home")
     example = page.get_by_role("link", name="examples/bike_routes")

@@ -7,6 +7,7 @@ from hub_config.texts import LANGUAGES
 
 def test_settings_survive_the_way_through_an_environment():
     given = {"CIVIC_HOME": "/srv/civic", "CIVIC_PORT": "9000", "CIVIC_DATABASE_URL": "postgresql://x/y"}
+    given |= {"CIVIC_SEAT_IDLE": "15", "CIVIC_HOME_QUOTA": "100", "CIVIC_MOST_SEATS": "7"}
     settings = read_settings(given)
     assert read_settings(settings.environment()) == settings
 
@@ -22,6 +23,9 @@ def test_settings_survive_the_way_through_an_environment():
         ("CIVIC_HOME", "state"),
         ("CIVIC_HOME", "/"),
         ("CIVIC_LANGUAGE", "fr"),
+        ("CIVIC_SEAT_IDLE", "5"),
+        ("CIVIC_HOME_QUOTA", "-1"),
+        ("CIVIC_MOST_SEATS", "many"),
     ],
 )
 def test_a_bad_setting_is_refused_with_a_sentence_that_names_it(name, value):

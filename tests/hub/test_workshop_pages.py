@@ -12,7 +12,7 @@ from playwright.sync_api import expect
 from sqlalchemy import insert
 
 from hub_config import db
-from hub_config.cards import CardRefused, open_cards
+from hub_config.cards import CardRefused, card_link, open_cards
 from hub_config.client import Session
 from hub_config.errors import SignInRefused
 from hub_config.people import find_person, find_team, open_people
@@ -58,6 +58,31 @@ def signed_in(hub, desk, chromium):
     yield enter
     for context in contexts:
         context.close()
+
+
+def card_of(hub, desk, name):
+    card = desk[2].again(name) or desk[2].make(name, expires_at=int(time.time()) + 3600)
+    return card_link(hub.settings, card)
+
+
+def token_of(hub, card):
+    """What the seat's own server has: a token of the seat."""
+    return Session(hub.url, card.code).token([], lifetime_s=60, note="t")
+
+
+def kernel_of(hub, page, name):
+    """The seat's server and a kernel in it, in the browser that is in at the seat."""
+    xsrf = next(
+        c["value"] for c in page.context.cookies() if c["name"] == "_xsrf" and c["path"].startswith("/hub")
+    )
+    made = page.request.post(
+        f"{hub.url}/hub/api/users/{name}/tokens",
+        data={"scopes": [f"access:servers!user={name}"], "expires_in": 600},
+        headers={"X-XSRFToken": xsrf, "Referer": f"{hub.url}/hub/home"},
+    )
+    seat = Seat.__new__(Seat)
+    seat.url, seat.owner, seat.token = hub.url, name, made.json()["token"]
+    return seat
 
 
 @contextmanager
@@ -142,7 +167,7 @@ def test_a_call_for_help_and_a_move_show_without_reload_and_are_one_press_each(h
         assert page.locator(f"#more-{three}").get_attribute("open") is not None  # stayed as she left it
         number = cards.moves(workshop.slug)[0].number
         expect(page.locator("#now-calls")).to_contain_text(text("ko", "lead.move_hint", number=number))
-        look(page, "facilitator")
+        look(page, "workshop-calls")
         page.get_by_role("button", name=text("ko", "lead.admit_of", seat="01")).click()
         expect(page.get_by_role("status").first).to_contain_text(text("ko", "lead.done.admit", seat="01"))
         assert cards.standing(one, "another") == "in" and cards.standing(one, "laptop") is None
@@ -172,7 +197,7 @@ def test_a_lost_card_is_replaced_and_the_old_one_opens_nothing(hub, desk, signed
         page.goto(f"{hub.url}/hub/workshops/{workshop.slug}")
         page.locator(f"#more-{seat} summary").click()
         page.get_by_role("button", name=text("ko", "lead.card_of", seat="01")).click()
-        look(page, "sure")
+        look(page, "workshop-sure")
         assert cards.seat_for(lost.code) == seat  # not before she said so twice
         page.click("#sure")
         expect(page.locator("li.card")).to_have_count(1)
@@ -222,6 +247,26 @@ def test_a_form_that_cannot_be_met_says_why_and_keeps_what_was_typed(hub, desk, 
     page.click("#make")
     expect(page.locator("#refusal")).to_have_text(text("en", "workshop.refused.ends_at"))
     assert page.input_value("#title") == "Yesterday"
+
+
+def test_the_check_runs_from_the_page_and_leaves_the_seats_as_they_were(hub, desk, signed_in, look):
+    with workshop_of(desk, "Checked", seats=2) as (workshop, given):
+        page = signed_in("facilitator-mo")
+        page.goto(f"{hub.url}/hub/workshops/{workshop.slug}")
+        page.get_by_role("button", name=text("ko", "prepare.check")).click()
+        said = page.locator("#now-prepare")
+        expect(said).to_contain_text(text("ko", "check.cards.good", count=2))
+        # Here everything is on one machine, and the cards say so.
+        expect(said).to_contain_text(
+            text("ko", "check.address.bad", address=hub.settings.address), timeout=30_000
+        )
+        expect(said).to_contain_text(text("ko", "check.notebook.none"), timeout=90_000)
+        expect(page.get_by_role("button", name=text("ko", "prepare.check"))).to_be_visible()
+        expect(said).to_contain_text(text("ko", "check.seat.good", seconds="").split(":")[0])
+        look(page, "workshop-check")
+        assert desk[1].entered(workshop.slug) == set()
+        assert {desk[2].seat_for(card.code) for card in given.values()} == set(given)
+        assert not page.faults
 
 
 @pytest.mark.slow

@@ -1,0 +1,166 @@
+"""A workshop's notebook, run through before the workshop on made-up rows, while what it asks is written down.
+
+It tells two things: whether the notebook runs to its end, and which questions thirty people will ask who run it on the
+real data. Bought once beforehand, those are free for all of them.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import json
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from civic_kernel import practice, wire
+from civic_kernel.client import Client
+from civic_kernel.errors import CivicError, PlanInvalid
+from civic_kernel.texts import speaker
+
+
+@dataclass(frozen=True)
+class Asked:
+    """One question as the contract has it: `plan`, `spend` (None: the policy's own) and, if the notebook names them,
+    team and purpose."""
+
+    plan: dict[str, Any]
+    spend: dict[str, Any] | None
+    purpose: str | None
+
+
+@dataclass(frozen=True)
+class Fault:
+    """Where the notebook stopped: the code cell, counted from 1, the kind of error, and its sentence if it is ours."""
+
+    cell: int
+    kind: str
+    sentence: str
+
+
+@dataclass(frozen=True)
+class Rehearsal:
+    asked: tuple[Asked, ...]
+    cells: int
+    fault: Fault | None
+
+
+class Recorder(Client):
+    """Stands where the client stands: describes the real data, answers from made-up rows, and notes each question
+    once. Open data cost nothing and pass."""
+
+    def __init__(self, client: Client) -> None:
+        # Not Client.__init__: no token and no connection of its own.
+        self.team, self.purpose, self.language = client.team, client.purpose, client.language
+        self.answers = []
+        self._real = client
+        self._asked: dict[str, Asked] = {}
+
+    @property
+    def asked(self) -> tuple[Asked, ...]:
+        return tuple(self._asked.values())
+
+    def close(self) -> None:
+        """Nothing of its own is open."""
+
+    def dataset(self, dataset: str) -> wire.DatasetDetail:
+        return self._real.dataset(dataset)
+
+    def rows(self, plan: dict[str, Any], **rest: Any) -> wire.AnswerBody:
+        return self._real.rows(plan, **rest)
+
+    def price(self, question: Any, spend: dict[str, Any] | None = None, **rest: Any) -> wire.PriceBody:
+        plan = self._plan(question)
+        return self._answers(plan).price(plan, spend, **rest)
+
+    def ask(
+        self,
+        question: Any,
+        spend: dict[str, Any] | None = None,
+        *,
+        purpose: str | None = None,
+        **rest: Any,
+    ) -> wire.AnswerBody:
+        plan = self._plan(question)
+        if not self._real.dataset(str(plan["dataset"])).is_open:
+            noted = Asked(plan, spend, purpose)
+            self._asked.setdefault(json.dumps([plan, spend], sort_keys=True), noted)
+        return self._answers(plan).ask(plan, spend, purpose=purpose, **rest)
+
+    def _plan(self, question: dict[str, Any] | str) -> dict[str, Any]:
+        return self._real.price(question).plan if isinstance(question, str) else question
+
+    def _answers(self, plan: dict[str, Any]) -> Client:
+        return practice.practice_dataset(self._real, str(plan["dataset"]))._client
+
+    def _call(self, method: str, path: str, body: Any = None, accept: str = "application/json") -> Any:
+        # What else a notebook may read (the catalog, earlier answers) it reads; nothing is paid on the way.
+        if method != "GET":
+            say = speaker(self.language, "opening", "no_orders")
+            raise PlanInvalid(say(""), say(".remedy"))
+        return self._real.get(path)
+
+
+def rehearse(cells: list[str], folder: Path, client: Client) -> Rehearsal:
+    """Runs code cells in this process, in `folder`, up to the first that fails."""
+    import civic_kernel
+
+    recorder = Recorder(client)
+    before = civic_kernel._client
+    civic_kernel.connect(recorder)
+    try:
+        with _on_the_recorder(), contextlib.chdir(folder):
+            fault = _run(cells)
+    finally:
+        civic_kernel._client = before
+    return Rehearsal(recorder.asked, len(cells), fault)
+
+
+@contextlib.contextmanager
+def _on_the_recorder() -> Iterator[None]:
+    """`civic.use("twin")` in a notebook would let its questions pass by the recorder: here both words mean it."""
+    before, chosen = practice.choose, practice._chosen
+    practice.choose("real")
+    practice.choose = lambda data: None
+    try:
+        yield
+    finally:
+        practice.choose, practice._chosen = before, chosen
+
+
+def code_cells(notebook: str) -> list[str]:
+    """The code cells of a notebook's text. Raises ValueError for a text that is none."""
+    import nbformat
+
+    try:
+        found = nbformat.reads(notebook, as_version=4)
+        return [str(cell.source) for cell in found.cells if cell.cell_type == "code"]
+    except Exception:  # nbformat raises what it likes for a text that is none
+        raise ValueError("no notebook") from None
+
+
+def _run(cells: list[str]) -> Fault | None:
+    from IPython.core.interactiveshell import InteractiveShell
+    from IPython.utils.capture import capture_output
+    from traitlets.config import Config
+
+    class Shell(InteractiveShell):
+        def enable_gui(self, gui: object = None) -> None:
+            """Asked for by `%matplotlib inline`: nothing is shown here."""
+
+    config = Config()
+    # A file in somebody's home, and a thread that writes it.
+    config.HistoryManager.enabled = False
+    with capture_output():
+        shell: Any = Shell.instance(config=config)
+        try:
+            shell.run_line_magic("load_ext", "civic_kernel.kernel.extension")
+            for number, source in enumerate(cells, 1):
+                done = shell.run_cell(source, store_history=False)
+                if not done.success:
+                    fault = done.error_before_exec or done.error_in_exec
+                    said = str(fault) if isinstance(fault, CivicError) else ""
+                    return Fault(number, type(fault).__name__, said)
+        finally:
+            Shell.clear_instance()
+    return None

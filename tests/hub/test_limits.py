@@ -1,0 +1,130 @@
+"""A workspace on a machine without control groups: who takes too much loses it, neighbours go on, and she is told."""
+
+import os
+import urllib.error
+import urllib.request
+
+import pytest
+from playwright.sync_api import expect
+
+from hub_config import running
+from hub_config.client import make_link
+from hub_config.errors import SignInRefused
+from hub_config.processes import MAX_PROCESSES
+from hub_config.texts import text
+from hub_config.watcher import last_ended
+from tests.hub.conftest import Running, add_people, make_settings, temporary_folder, write_config
+from tests.hub.seat import Seat
+from tests.hub.test_running import wait_for
+
+pytestmark = [
+    pytest.mark.hub,
+    pytest.mark.slow,
+    pytest.mark.root,
+    pytest.mark.skipif(os.geteuid() != 0, reason="limits of a user of one's own need root"),
+]
+
+
+@pytest.fixture(scope="module")
+def small():
+    """400 MB of memory and 60 MB of storage each, and the watcher to see to it."""
+    limits = {"CIVIC_SEAT_MEMORY": "400", "CIVIC_HOME_QUOTA": "60", "CIVIC_CGROUPS": "off"}
+    with temporary_folder() as folder:
+        settings = make_settings(folder / "home", **limits)
+        secrets = add_people(settings)
+        with running.start(settings, print, config=write_config(folder)) as workspace:
+            wait_for(lambda: (settings.home / "warm/s").exists())
+            yield Running(settings, workspace, secrets)
+
+
+@pytest.fixture(scope="module")
+def neighbour(small):
+    seat = Seat(small.url, small.secrets["analyst-lee"])
+    seat.run("kept = 41")
+    return seat
+
+
+#: In a process of its own, which is the largest and so what is ended: the kernel goes on and can tell.
+HOG = (
+    "import subprocess, sys\n"
+    "take = 'import time; held = [bytearray(20_000_000) for _ in range({})]; time.sleep(1)'\n"
+    "print([subprocess.run([sys.executable, '-c', take.format(n)]).returncode for n in (3, 40)])"
+)
+
+
+def test_a_seat_that_fills_its_memory_loses_its_largest_process_and_reads_why(
+    small, neighbour, chromium, look
+):
+    seat = Seat(small.url, small.secrets["expert-han"])
+    assert seat.run(HOG) == "[0, -9]"
+    assert neighbour.run("print(kept + 1)") == "42"
+    uid = int(seat.run("import os; print(os.getuid())"))
+    assert last_ended(small.settings, uid) is not None
+    page = chromium.new_page(locale="ko-KR")
+    page.goto(make_link(small.url, small.secrets["expert-han"]))
+    page.click("#enter")
+    expect(page.get_by_role("status").first).to_contain_text("메모리 400 MB를 넘어")
+    page.get_by_role("link", name=text("ko", "limits.link")).click()
+    expect(page.locator("#holder")).to_have_text(text("ko", "limits.holder.watcher"))
+    expect(page.locator("#held")).to_contain_text("MB")
+    look(page, "limits")
+    page.close()
+
+
+def test_a_seat_that_starts_processes_without_end_is_stopped_and_its_neighbour_goes_on(small, neighbour):
+    seat = Seat(small.url, small.secrets["expert-han"])
+    bomb = (
+        "import subprocess\nmade = []\ntry:\n    while len(made) < 3000:\n"
+        "        made.append(subprocess.Popen(['/bin/sleep', '60']))\n"
+        "except OSError:\n    print('stopped', len(made))\n"
+        "[one.kill() for one in made]; [one.wait() for one in made]; made.clear()"
+    )
+    word, count = seat.run(bomb).split()
+    assert word == "stopped" and 100 < int(count) < MAX_PROCESSES
+    assert neighbour.run("print(kept + 1)") == "42"
+    assert seat.run("print('still mine')") == "still mine"
+
+
+def test_no_file_outgrows_the_storage_and_a_full_home_opens_again_once_room_is_made(small, chromium, look):
+    seat = Seat(small.url, small.secrets["outsider-yun"])
+    write = "import os\ndef write(name, megabytes):\n    with open(name, 'wb') as file:\n"
+    write += "        for _ in range(megabytes): file.write(os.urandom(1_000_000))\n"
+    seat.run(write)
+    assert seat.run("write('one.bin', 61)") == "OSError"
+    seat.run("os.unlink('one.bin'); write('지도.bin', 40); write('two.bin', 30)")
+    seat.session.api("DELETE", "users/outsider-yun/server")
+    wait_for(lambda: not seat.session.api("GET", "users/outsider-yun")["servers"])
+    with pytest.raises(SignInRefused) as refused:
+        seat.session.api("POST", "users/outsider-yun/server", {})
+    assert refused.value.facts["status"] == 507
+    page = chromium.new_page(locale="ko-KR")
+    page.goto(make_link(small.url, small.secrets["outsider-yun"]))
+    page.click("#enter")
+    sentence = text("ko", "limits.full", megabytes=60)
+    expect(page.get_by_role("status")).to_have_text(sentence)
+    page.click("#start")
+    expect(page.locator("h1")).to_have_text(text("ko", "error_page.507"))
+    look(page, "storage-full")
+    page.get_by_role("link", name=text("ko", "limits.make_room")).click()
+    expect(page.locator("#held")).to_contain_text("60 MB")
+    page.get_by_label("지도.bin").check()
+    page.click("#delete")
+    expect(page.get_by_label("지도.bin")).to_have_count(0)
+    expect(page.get_by_label("two.bin")).to_have_count(1)
+    page.close()
+    assert (
+        Seat(small.url, small.secrets["outsider-yun"]).run("import os; print(os.path.getsize('two.bin'))")
+        == "30000000"
+    )
+
+
+def test_the_page_of_limits_is_for_people_who_are_signed_in_and_their_own_files_alone(small):
+    with pytest.raises(urllib.error.HTTPError) as refused:
+        request = urllib.request.Request(f"{small.url}/hub/limits", b"file=x", method="POST")
+        urllib.request.build_opener(NoRedirect).open(request)
+    assert refused.value.code in (302, 403)
+
+
+class NoRedirect(urllib.request.HTTPRedirectHandler):
+    def redirect_request(self, *_):
+        return None

@@ -1,0 +1,151 @@
+"""The team's room with two real browsers in it, and what somebody who may only look can do to it."""
+
+import json
+import os
+import time
+import urllib.error
+import urllib.request
+
+import pytest
+import websocket
+from playwright.sync_api import expect
+
+from hub_config.client import Session
+from hub_config.people import open_people
+from hub_config.teams import Teams
+from tests.hub.seat import Seat
+from tests.hub.test_teams import signed_in  # noqa: F401  a fixture
+from tests.rooms.typist import Typist
+
+pytestmark = [pytest.mark.hub, pytest.mark.slow]
+
+KERNEL = {"name": "civic", "display_name": "Civic (Python)", "language": "python"}
+
+
+@pytest.fixture(scope="module")
+def seat(hub):
+    return Seat(hub.url, hub.secrets["expert-han"], owner="room-01")
+
+
+def make_notebook(seat, path, *sources):
+    cells = [
+        {
+            "cell_type": "code",
+            "id": f"cell-{n}",
+            "metadata": {},
+            "source": s,
+            "outputs": [],
+            "execution_count": None,
+        }
+        for n, s in enumerate(sources)
+    ]
+    content = {"cells": cells, "metadata": {"kernelspec": KERNEL}, "nbformat": 4, "nbformat_minor": 5}
+    seat._open("PUT", f"api/contents/{path}", {"type": "notebook", "content": content})
+
+
+def cells(seat, path):
+    """None while it is being written."""
+    try:
+        return seat.get(f"api/contents/{path}")["content"]["cells"]
+    except urllib.error.HTTPError as half:
+        half.close()
+        return None
+
+
+def until(hold, seconds=20):
+    end = time.monotonic() + seconds
+    while not hold():
+        assert time.monotonic() < end
+        time.sleep(0.1)
+
+
+def test_an_observers_update_changes_nothing_and_a_members_does(hub, seat):
+    make_notebook(seat, "watched.ipynb", "a = 1")
+    people = open_people(hub.settings)
+    teams = Teams(people._engine, hub.settings)
+    teams.put("river", "outsider-yun", "observer", by="test")
+    try:
+        base = f"{hub.url}/user/room-01/"
+        observer = Session(hub.url, hub.secrets["outsider-yun"])
+        own = observer.token(["access:servers!user=outsider-yun"], lifetime_s=60, note="test")
+        member = Typist(base, seat.token, "watched.ipynb")
+        room = f"json:notebook:{member.session['fileId']}"
+        address = base.replace("http:", "ws:") + f"api/collaboration/room/{room}"
+        before = cells(seat, "watched.ipynb")
+        # With all that an observer can have: a token of her own, the document's name, the session's number.
+        for header in ([f"Authorization: token {own}"], [f"Cookie: {cookies(observer)}"], []):
+            with pytest.raises(websocket.WebSocketBadStatusException) as refused:
+                websocket.create_connection(
+                    f"{address}?sessionId={member.session['sessionId']}", header=header, timeout=10
+                )
+            assert refused.value.status_code == 403
+        with pytest.raises(urllib.error.HTTPError) as refusal:
+            Typist(base, own, "watched.ipynb")
+        refusal.value.close()
+        assert refusal.value.code == 403
+        assert cells(seat, "watched.ipynb") == before
+        member.type(" + 1")  # the control: the same bytes from a member
+        until(lambda: (cells(seat, "watched.ipynb") or before)[0]["source"] == "a = 1 + 1")
+        member.sleep()
+    finally:
+        teams.remove("river", "outsider-yun", by="test")
+        people.close()
+
+
+def cookies(session):
+    return "; ".join(f"{cookie.name}={cookie.value}" for cookie in session._jar)
+
+
+def enter_room(page, hub, path):
+    page.goto(f"{hub.url}/hub/spawn/room-01")
+    page.wait_for_url(lambda url: "oauth2/authorize" in url or "/user/room-01/" in url, timeout=60_000)
+    if "oauth2/authorize" in page.url:
+        page.click("#enter")
+    page.wait_for_url("**/user/room-01/**", timeout=60_000)
+    page.goto(f"{hub.url}/user/room-01/lab/tree/{path}?reset")
+    expect(page.locator(".jp-Notebook .jp-Cell").first).to_be_visible(timeout=60_000)
+
+
+def editor(page, number):
+    return page.locator(".jp-Notebook .jp-Cell").nth(number).locator(".cm-content")
+
+
+@pytest.mark.browser
+def test_two_people_write_in_one_notebook_and_see_each_other_by_name(hub, seat, signed_in, look):  # noqa: F811
+    make_notebook(seat, "together.ipynb", "", "print('second')")
+    han, lee = signed_in("expert-han"), signed_in("analyst-lee", "en-GB")
+    for page in (han, lee):
+        enter_room(page, hub, "together.ipynb")
+    editor(han, 0).click()
+    han.keyboard.type("rides = 9800")
+    expect(editor(lee, 0)).to_contain_text("rides = 9800", timeout=15_000)
+    expect(lee.locator(".jp-remote-cursor").first).to_be_attached(timeout=15_000)
+    editor(lee, 1).click()
+    lee.keyboard.press("Control+End")
+    lee.keyboard.type("  # and Lee")
+    expect(editor(han, 1)).to_contain_text("# and Lee", timeout=15_000)
+    expect(editor(han, 0)).to_contain_text("rides = 9800")
+    # Names, and not the room's account, stand beside the cursors.
+    flag = han.locator(".jp-remote-userFlag-name").first
+    expect(flag).to_have_text("Analyst-Lee", timeout=15_000)
+    expect(lee.locator(".jp-remote-userFlag-name").first).to_have_text("expert-han 님", timeout=15_000)
+    look(han, "room-two-people", ours=False)
+
+    editor(han, 0).click()
+    han.keyboard.press("Shift+Enter")
+    editor(lee, 1).click()
+    lee.keyboard.press("Shift+Enter")
+    expect(han.locator(".jp-OutputArea-output").first).to_contain_text("second", timeout=60_000)
+
+    def ran_by():
+        found = cells(seat, "together.ipynb") or []
+        return [cell["metadata"].get("civic", {}).get("ran_by") for cell in found[:2]]
+
+    until(lambda: ran_by() == ["expert-han 님", "Analyst-Lee"])
+    log = hub.settings.home / "rooms" / "room-01" / ".collaboration" / "ran.jsonl"
+    lines = [json.loads(line) for line in log.read_text("utf-8").splitlines()]
+    told = [(line["person"], line["cell"]) for line in lines if line["notebook"] == "together.ipynb"]
+    assert told == [("expert-han", "cell-0"), ("analyst-lee", "cell-1")]
+    assert log.stat().st_mode & 0o777 == 0o600
+    if os.geteuid() == 0:
+        assert log.stat().st_uid == hub.settings.uid_base + 10_001
