@@ -7,6 +7,7 @@ from collections.abc import Callable
 import click
 
 from benchmarks.figures import Figure, publish
+from benchmarks.first_load import first_load
 from benchmarks.gateway import gateway
 from benchmarks.generator import generator
 from benchmarks.kernels import kernels
@@ -17,6 +18,7 @@ from benchmarks.seats import SEATS, seats
 #: name → (rides, rounds) → figures. Each issue that promises a speed adds its own.
 BENCHMARKS: dict[str, Callable[[int, int], list[Figure]]] = {
     "city": generator,
+    "first-load": lambda _rides, _rounds: first_load(),
     "gateway": gateway,
     "kernels": lambda _rides, rounds: kernels(rounds),
     "load": load,

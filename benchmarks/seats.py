@@ -38,7 +38,7 @@ FIRST_CELL = "import pandas, geopandas, folium\nprint(pandas.DataFrame({'rides':
 OURS = """
 load_subconfig({config!r})
 for service in c.JupyterHub.services:
-    if service.get("command"):
+    if service["name"] in ("data", "site"):
         start = service["command"].index("-P", service["command"].index("--parent"))
         service["command"] = [*service["command"][:start], {stub!r}, service["name"]]
 c.JupyterHub.concurrent_spawn_limit = 100
@@ -105,7 +105,7 @@ def seats(count: int) -> list[Figure]:
 
 
 def _measure(count: int, *, stock: bool) -> Told:
-    with _workspace(count, stock=stock) as (settings, secrets):
+    with hub_with(count, stock=stock) as (settings, secrets):
         sessions = [Session(settings.workspace_url, secret) for secret in secrets]
         began = time.monotonic()
         _at_once(sessions, _start)
@@ -182,7 +182,8 @@ def _run(channel: Any, code: str) -> str:
 
 
 @contextmanager
-def _workspace(count: int, *, stock: bool) -> Iterator[tuple[Settings, list[str]]]:
+def hub_with(count: int, *, stock: bool) -> Iterator[tuple[Settings, list[str]]]:
+    """A running Hub with `count` people; (its settings, a link's secret of each)."""
     folder = Path(tempfile.mkdtemp(prefix="civic-bench-seats-"))
     folder.chmod(0o711)
     try:

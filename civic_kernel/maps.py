@@ -111,8 +111,8 @@ def choropleth(
         header=header,
         body=body,
         script=script,
-        leaflet_js=_vendor_text(vendor, "leaflet.js", spoken),
-        leaflet_css=_vendor_text(vendor, "leaflet.css", spoken),
+        leaflet_js=vendor_text("leaflet.js", vendor, spoken),
+        leaflet_css=vendor_text("leaflet.css", vendor, spoken),
         map_css=(templates_root() / "report" / "map.css").read_text(encoding="utf-8"),
         map_js=(templates_root() / "report" / "map.js").read_text(encoding="utf-8"),
         legend=_legend(edges, digits, unit, spoken),
@@ -272,7 +272,8 @@ def _positions(geometry: dict[str, Any]) -> list[list[float]]:
 
 
 @cache
-def _vendor_text(folder: Path, name: str, language: Language) -> str:
+def vendor_text(name: str, folder: Path = VENDOR, language: Language = "ko") -> str:
+    """`leaflet.js` or `leaflet.css` as it can stand in a document that fetches nothing. Raises VendorMissing."""
     try:
         source = (folder / name).read_text(encoding="utf-8")
     except OSError:

@@ -32,7 +32,7 @@ c.JupyterHub.jinja_environment_options = {"extensions": [WithNonce]}
 c.JupyterHub.cleanup_servers = True
 c.JupyterHub.cleanup_proxy = True
 c.JupyterHub.redirect_to_server = False  # home first: a steward needs no server
-c.JupyterHub.concurrent_spawn_limit = 8
+c.JupyterHub.concurrent_spawn_limit = 0  # nobody is refused for coming together: they wait (hub_config.line)
 
 c.ConfigurableHTTPProxy.command = proxy_command(settings)
 c.ConfigurableHTTPProxy.api_url = f"http://127.0.0.1:{settings.proxy_api_port}"

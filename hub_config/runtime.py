@@ -6,6 +6,7 @@ what they are configured with, and a database engine does not survive that; henc
 
 from __future__ import annotations
 
+import os
 from functools import cache
 
 from sqlalchemy import Engine
@@ -14,6 +15,7 @@ from hub_config import db
 from hub_config.accounts import Accounts
 from hub_config.cards import Cards
 from hub_config.home import read_card_key
+from hub_config.line import Line
 from hub_config.people import People
 from hub_config.settings import Settings, read_settings
 from hub_config.teams import Teams
@@ -50,6 +52,12 @@ def current_accounts() -> Accounts:
 @cache
 def current_workshops() -> Workshops:
     return Workshops(current_engine(), current_settings())
+
+
+@cache
+def current_line() -> Line:
+    """As many seats start at once as there are processors, and one that waits for its disk."""
+    return Line((os.cpu_count() or 1) + 1)
 
 
 @cache

@@ -4,11 +4,12 @@ from __future__ import annotations
 
 import asyncio
 import os
-from collections.abc import Callable
+from collections.abc import AsyncIterator, Callable
 from pathlib import Path
 from typing import Any
 from urllib.parse import quote
 
+import psutil
 from jupyterhub.spawner import LocalProcessSpawner, SpawnException
 from jupyterhub.utils import maybe_future, random_port
 
@@ -16,7 +17,7 @@ from civic_kernel import warm
 from hub_config.home import add_example, make_home, warm_socket
 from hub_config.people import Account
 from hub_config.processes import MAX_PROCESSES, make_seat_preexec
-from hub_config.runtime import current_people, current_settings, current_workshops
+from hub_config.runtime import current_line, current_people, current_settings, current_workshops
 from hub_config.services import CULL_EVERY_S
 from hub_config.settings import PREFIX, Settings, checkout_path
 from hub_config.space import MEGABYTE, is_full
@@ -24,6 +25,10 @@ from hub_config.texts import text
 from hub_config.watcher import find_groups
 from hub_config.workshops import Workshop
 
+#: Bytes of the machine's memory that must be free for one more seat; less, and all seats would suffer.
+LEAST_FREE = 400 * 2**20
+#: Seconds after which whoever found no seat free should try again.
+RETRY_S = 60
 #: In each home, made anew at each start: they are the person's to delete.
 FOLDERS = (".tmp", ".local/share/jupyter")
 
@@ -121,6 +126,8 @@ class SeatSpawner(LocalProcessSpawner):  # type: ignore[misc]  # jupyterhub ship
 
     #: The last start was refused because the home holds too much; the home page says so.
     is_home_full = False
+    #: Whether it has passed the line at this start.
+    _has_turn = False
 
     def _account(self) -> Account:
         return current_people().account(self.user.name)
@@ -150,11 +157,40 @@ class SeatSpawner(LocalProcessSpawner):  # type: ignore[misc]  # jupyterhub ship
     async def run_pre_spawn_hook(self) -> None:
         """Refuses a start that could not go well. Raises SpawnException; the page says why in the reader's words."""
         settings, account = current_settings(), self._account()
+        self._has_turn = False
+        self._refuse_one_too_many(settings, account)
         self.is_home_full = await asyncio.to_thread(is_full, settings, self._home(account), account.uid)
         if self.is_home_full:
             sentence = text(account.language, "limits.full", megabytes=settings.home_quota)
             raise SpawnException(sentence, reason="home_full", status_code=507, log_message="home is full")
         await maybe_future(super().run_pre_spawn_hook())
+        await current_line().enter(self)
+        self._has_turn = True
+        # The Hub's own future of the whole start: its end is when the server answers, or nobody waits for it any more.
+        self._spawn_future.add_done_callback(lambda _: current_line().leave(self))
+
+    def _refuse_one_too_many(self, settings: Settings, account: Account) -> None:
+        others = self.user.settings["users"].count_active_users()["active"] - 1
+        is_full = bool(settings.most_seats) and others >= settings.most_seats
+        if is_full or psutil.virtual_memory().available < LEAST_FREE:
+            refusal = SpawnException(
+                text(account.language, "limits.too_many"), reason="seats_full", status_code=429
+            )
+            refusal.headers = {"Retry-After": str(RETRY_S)}
+            raise refusal
+
+    async def progress(self) -> AsyncIterator[dict[str, object]]:
+        """The place in the line whenever it changes, for the waiting page; then that the server is starting."""
+        account, last = self._account(), None
+        while not self._has_turn:
+            place = current_line().place(self)
+            if place is not None and place != last:
+                seconds = current_line().seconds(place)
+                sentence = text(account.language, "limits.waiting", place=place, seconds=seconds)
+                yield {"progress": 10, "message": sentence, "place": place, "seconds": seconds}
+            last = place
+            await asyncio.sleep(0.25)
+        yield {"progress": 50, "message": text(account.language, "waiting.text"), "place": 0}
 
     def _limits(self) -> warm.Limits:
         return warm.Limits(

@@ -45,15 +45,19 @@ FLAGS = [
 ]
 
 
-#: Folders whose tests share one running workspace: they stay with one worker, all others with one a file.
-TOGETHER = ("e2e", "hub", "real")
+#: Folder -> what its tests share and is slow to start, a running workspace. Whoever takes it stays with one worker, all
+#: others with one a file.
+SHARED = {"e2e": "demonstration", "hub": "hub", "rooms": "room", "problems": "city"}
+#: Folders that stay whole: their files share what is loaded.
+WHOLE = ("real",)
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     """For `-n 2 --dist loadgroup`, which `make test` uses: workspaces take ports, uids and folders of their own."""
     for item in items:
         folder = item.path.relative_to(Path(__file__).parent).parts[0]
-        item.add_marker(pytest.mark.xdist_group(folder if folder in TOGETHER else item.path.as_posix()))
+        shares = folder in WHOLE or SHARED.get(folder) in getattr(item, "fixturenames", ())
+        item.add_marker(pytest.mark.xdist_group(folder if shares else item.path.as_posix()))
 
 
 @pytest.fixture(scope="module")

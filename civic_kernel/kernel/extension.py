@@ -5,6 +5,7 @@ from __future__ import annotations
 import sys
 from typing import TYPE_CHECKING, Any
 
+from civic_kernel.kernel.offline_maps import use_offline_maps
 from civic_kernel.kernel.plain_words import explain_errors
 from civic_kernel.settings import read_settings, was_started_cold
 from civic_kernel.texts import text
@@ -31,6 +32,7 @@ def load_ipython_extension(shell: InteractiveShell) -> None:
     language = read_settings().language
     register(shell)
     explain_errors(shell, language)
+    use_offline_maps(shell, language)
     if "matplotlib" in sys.modules:  # forked from the template
         use_korean_fonts()
     else:

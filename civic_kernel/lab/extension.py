@@ -7,6 +7,8 @@ import time
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from tornado.web import GZipContentEncoding
+
 from civic_kernel.lab.handlers import (
     ButtonsHandler,
     DataHandler,
@@ -43,6 +45,12 @@ POLICY = "; ".join(
 )
 
 
+class Packed(GZipContentEncoding):
+    """Tornado packs at level 6; 3 takes half the time for a tenth more bytes."""
+
+    GZIP_LEVEL = 3
+
+
 def load(server: ServerApp) -> None:
     root = Path(server.root_dir)
     history = History(Path.home() / ".civic" / "history.sqlite", time.time)
@@ -53,6 +61,8 @@ def load(server: ServerApp) -> None:
     contents.event_logger.add_listener(schema_id=contents.event_schema_id, listener=keeper.told)
     server.io_loop.add_callback(lambda: _keep(asyncio.ensure_future(keeper.look_every_minute())))
 
+    # JupyterLab's scripts are seven megabytes, and thirty laptops come at once through one room's Wi-Fi.
+    server.web_app.add_transform(Packed)
     server.web_app.settings.setdefault("headers", {})["Content-Security-Policy"] = POLICY
     given = {"keeper": keeper, "place": read_place()}
     base = server.base_url

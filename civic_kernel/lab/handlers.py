@@ -4,7 +4,7 @@ GET  civic/restore             notebooks, or with ?path= the versions of one
 GET  civic/restore/look        ?version= its cells as text
 POST civic/restore             put one back; what was there is a version too, so it can be undone
 GET  civic/buttons             what the buttons in JupyterLab say and where they lead
-POST civic/help                {"wanted": bool}: raise or lower this seat's hand
+GET  civic/help                {"wanted": bool}: whether this seat asks for help; POST the same to raise or lower a hand
 POST civic/data                {"data": "real" | "twin"}: what kernels that start from now on answer from
 GET  civic/take-home           ?path= a ZIP: the notebook, and a page that opens without internet
 """
@@ -205,29 +205,36 @@ class ButtonsHandler(Handler):
                 "words": words,
                 "home": self.place.home_page,
                 "workshop": bool(self.place.workshop),
-                "help": self.place.hand.up,
             }
         )
 
 
 class HelpHandler(Handler):
+    """Passed on to the Hub with this server's own token: a page of a seat has no right to call the Hub itself."""
+
+    @web.authenticated
+    @authorized
+    async def get(self) -> None:
+        await self._ask("GET", None)
+
     @web.authenticated
     @authorized(action="write")
     async def post(self) -> None:
-        wanted = self._said("wanted", (True, False))
+        await self._ask("POST", json.dumps({"wanted": self._said("wanted", (True, False))}))
+
+    async def _ask(self, method: str, body: str | None) -> None:
         request = HTTPRequest(
             f"{self.place.hub_api}/civic/help",
-            method="POST",
-            body=json.dumps({"wanted": wanted}),
+            method=method,
+            body=body,
             headers={"Authorization": f"token {self.place.token.reveal()}"},
             request_timeout=10,
         )
         try:
-            await AsyncHTTPClient().fetch(request)
-        except (HTTPClientError, OSError):
+            told = json.loads((await AsyncHTTPClient().fetch(request)).body)
+            self.finish({"wanted": bool(told["wanted"])})
+        except (HTTPClientError, OSError, ValueError, KeyError, TypeError):
             raise web.HTTPError(502) from None
-        self.place.hand.up = bool(wanted)
-        self.finish({"wanted": wanted})
 
 
 class DataHandler(Handler):

@@ -8,13 +8,6 @@ from civic_kernel.settings import Token, read_hub, read_settings
 from civic_kernel.texts import Language
 
 
-@dataclass
-class Hand:
-    """Whether help was asked for from this seat, as far as this server knows."""
-
-    up: bool = False
-
-
 @dataclass(frozen=True)
 class Place:
     """`home_page` is the Hub's; `hub_api` its API for this server's own token; `workshop` empty outside of one."""
@@ -24,7 +17,6 @@ class Place:
     hub_api: str
     workshop: str
     token: Token = field(repr=False)
-    hand: Hand = field(default_factory=Hand)
 
 
 def read_place() -> Place:

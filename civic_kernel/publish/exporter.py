@@ -79,16 +79,16 @@ def render(
     return ReportExporter(language, kind).render(notebook, page, scripts or [])
 
 
-def prose(markdown: str) -> str:
-    """A markdown cell as HTML, without any HTML of its own, headings under the page's h2."""
+def prose(markdown: str, level: int = 3) -> str:
+    """A markdown cell as HTML, without any HTML of its own, each heading of this level: under the page's h2, or h1."""
     import nh3
     from markdown_it import MarkdownIt
 
     rendered = MarkdownIt("commonmark", {"html": False}).render(markdown)
-    lowered = re.sub(r"<(/?)h[1-6]>", r"<\1h3>", rendered)
+    lowered = re.sub(r"<(/?)h[1-6]>", rf"<\1h{level}>", rendered)
     return nh3.clean(
         lowered,
-        tags={"p", "h3", "ul", "ol", "li", "em", "strong", "code", "pre", "blockquote", "br"},
+        tags={"p", f"h{level}", "ul", "ol", "li", "em", "strong", "code", "pre", "blockquote", "br"},
         attributes={},
     )
 

@@ -158,6 +158,8 @@ def _clean(markup: str) -> Iterator[dict[str, Any]]:
     cleaned = nh3.clean(
         markup, tags=set(_TAGS), attributes={"th": {"colspan", "rowspan", "scope"}, "td": {"colspan"}}
     )
+    # pandas leaves the corner over its index a heading without words, which a screen reader would read out.
+    cleaned = re.sub(r"<th[^>]*>\s*</th>", "<td></td>", cleaned)
     if cleaned.strip():
         yield {"kind": "html", "markup": cleaned, "is_table": "<table" in cleaned}
 

@@ -1,14 +1,16 @@
 """A workspace on a machine without control groups: who takes too much loses it, neighbours go on, and she is told."""
 
+import json
 import os
 import urllib.error
 import urllib.request
+from concurrent.futures import ThreadPoolExecutor
 
 import pytest
 from playwright.sync_api import expect
 
 from hub_config import running
-from hub_config.client import make_link
+from hub_config.client import Session, make_link
 from hub_config.errors import SignInRefused
 from hub_config.processes import MAX_PROCESSES
 from hub_config.texts import text
@@ -27,12 +29,21 @@ pytestmark = [
 
 @pytest.fixture(scope="module")
 def small():
-    """400 MB of memory and 60 MB of storage each, and the watcher to see to it."""
-    limits = {"CIVIC_SEAT_MEMORY": "400", "CIVIC_HOME_QUOTA": "60", "CIVIC_CGROUPS": "off"}
+    """400 MB of memory and 60 MB of storage each, and the watcher to see to it; five seats, of which one at a time may
+    start."""
+    limits = {
+        "CIVIC_SEAT_MEMORY": "400",
+        "CIVIC_HOME_QUOTA": "60",
+        "CIVIC_CGROUPS": "off",
+        "CIVIC_MOST_SEATS": "5",
+    }
     with temporary_folder() as folder:
         settings = make_settings(folder / "home", **limits)
         secrets = add_people(settings)
-        with running.start(settings, print, config=write_config(folder)) as workspace:
+        config = write_config(folder)
+        one_at_a_time = "from hub_config.runtime import current_line\ncurrent_line()._at_once = 1\n"
+        config.write_text(config.read_text() + one_at_a_time)
+        with running.start(settings, print, config=config) as workspace:
             wait_for(lambda: (settings.home / "warm/s").exists())
             yield Running(settings, workspace, secrets)
 
@@ -116,6 +127,50 @@ def test_no_file_outgrows_the_storage_and_a_full_home_opens_again_once_room_is_m
         Seat(small.url, small.secrets["outsider-yun"]).run("import os; print(os.path.getsize('two.bin'))")
         == "30000000"
     )
+
+
+def events_of(session, name):
+    """What the waiting page is told of a seat that starts, until it is ready."""
+    request = urllib.request.Request(f"{session.url}/hub/api/users/{name}/server/progress")
+    request.add_header("X-XSRFToken", session._xsrf())
+    request.add_header("Referer", f"{session.url}/hub/home")
+    with session._opener.open(request, timeout=60) as stream:
+        for line in stream:
+            if line.startswith(b"data:"):
+                yield json.loads(line.removeprefix(b"data:"))
+
+
+def test_who_comes_together_with_others_waits_in_line_and_one_too_many_is_told_when_to_come_again(small):
+    for name in ("expert-han", "analyst-lee", "outsider-yun"):
+        Seat(small.url, small.secrets[name])
+    sessions = {
+        n: Session(small.url, small.secrets[n]) for n in ("facilitator-mo", "city-steward", "cso-steward")
+    }
+    with ThreadPoolExecutor() as together:
+        started = [
+            together.submit(sessions[name].api, "POST", f"users/{name}/server", {})
+            for name in ("facilitator-mo", "city-steward")
+        ]
+        heard = {}
+        for name in ("facilitator-mo", "city-steward"):
+            heard[name] = together.submit(wait_for, lambda n=name: listen(sessions[n], n))
+        told = [future.result() for future in heard.values()]
+        [future.result() for future in started]
+    waited = [events for events in told if any(event.get("place") == 1 for event in events)]
+    assert len(waited) == 1, told  # one started at once, the other was next
+    first = next(event for event in waited[0] if event.get("place"))
+    assert first["seconds"] >= 1 and str(first["seconds"]) in first["message"]
+    assert all(events[-1].get("ready") for events in told)
+    with pytest.raises(SignInRefused) as refused:
+        sessions["cso-steward"].api("POST", "users/cso-steward/server", {})
+    assert refused.value.facts["status"] == 429
+
+
+def listen(session, name):
+    try:
+        return list(events_of(session, name))
+    except urllib.error.HTTPError:
+        return []  # nobody asked for it yet
 
 
 def test_the_page_of_limits_is_for_people_who_are_signed_in_and_their_own_files_alone(small):

@@ -3,6 +3,7 @@
 import json
 import os
 import re
+import time
 import urllib.error
 import urllib.parse
 import urllib.request
@@ -131,4 +132,31 @@ def test_from_jupyterlab_a_lost_cell_is_back_after_three_presses(hub, seat, chro
     restore.goto(f"{hub.url}/user/analyst-lee/civic/restore?lang=ko&path=work.ipynb")
     look(restore, "restore-ko")
     assert [a for a in foreign if not a.startswith(("data:", "blob:"))] == []
+    page.context.close()
+
+
+@pytest.mark.browser
+def test_what_is_put_back_in_a_room_shows_at_once_to_whoever_writes_in_it(hub, chromium):
+    room = Seat(hub.url, hub.secrets["expert-han"], owner="room-01")
+    save(room, "ours.ipynb", "agreed = True")
+    page = enter(hub, chromium, "expert-han")
+    address = f"{hub.url}/user/room-01/lab/tree/ours.ipynb"
+    page.goto(address)
+    if "oauth2/authorize" in page.url:
+        page.get_by_role("button").first.click()
+    page.wait_for_url(lambda url: "/user/room-01/lab" in url, timeout=60_000)
+    page.goto(f"{address}?reset")
+    cell = page.locator(".jp-NotebookPanel .jp-CodeCell .cm-content").first
+    cell.get_by_text("agreed").wait_for(timeout=60_000)
+    cell.click()
+    cell.fill("overwritten = 'in a hurry'")
+    # The room itself saves what is typed, after a second without typing.
+    deadline = time.monotonic() + 30
+    while sources(room, "ours.ipynb") != ["overwritten = 'in a hurry'"]:
+        assert time.monotonic() < deadline
+        time.sleep(0.2)
+    put_back(room, versions(room, "ours.ipynb")[-1])
+    cell.get_by_text("agreed").wait_for(timeout=15_000)
+    assert sources(room, "ours.ipynb") == ["agreed = True"]
+    assert room.run("import os; print(oct(os.stat('.civic/history.sqlite').st_mode & 0o777))") == "0o600"
     page.context.close()

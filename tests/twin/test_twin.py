@@ -17,10 +17,11 @@ from click.testing import CliRunner
 from starlette.testclient import TestClient
 
 import civic_kernel as civic
-from civic_kernel import charts, maps
+from civic_kernel import charts, maps, practice
 from civic_kernel.client import Client
 from civic_kernel.errors import (
     BadAnswer,
+    CivicError,
     MeasureRefused,
     PlanInvalid,
     ScreenRefused,
@@ -415,3 +416,53 @@ def test_the_command_stands_beside_the_vaults_verbs_in_one_group(monkeypatch: py
     listed = CliRunner().invoke(command, ["--help"]).output
     assert "data," in listed and "data.twin" not in listed
     assert CliRunner().invoke(command, ["data.twin"]).exit_code == 2
+
+
+# --- practising ---
+
+
+@pytest.fixture
+def practising(client: Client, monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Iterator[Client]:
+    """A kernel of a seat that starts on made-up rows."""
+    monkeypatch.setenv("CIVIC_START_ON", "twin")
+    monkeypatch.setenv("CIVIC_LANGUAGE", "en")
+    monkeypatch.setenv("HOME", str(tmp_path))
+    monkeypatch.setattr(practice, "_chosen", None)
+    monkeypatch.setattr(practice, "ROWS", 3_000)
+    client.team, client.purpose = "bike", "exploration"
+    civic.connect(client)
+    yield client
+
+
+def test_a_workshops_seat_starts_on_made_up_rows_and_one_line_switches_to_the_data(
+    practising: Client,
+) -> None:
+    made_up = civic.dataset("bike_rides")
+    assert isinstance(made_up, Twin) and civic.dataset("bike_rides") is made_up
+    assert "Practice" in str(civic.use())
+    frame = made_up.by(made_up.start_gu).agg(rides=civic.count()).ask(quiet=True)
+    assert frame.attrs[KEY]["made_up"] and len(frame) == 26
+    assert "Real data" in str(civic.use("real"))
+    assert not isinstance(civic.dataset("bike_rides"), Twin)
+    assert "Practice" in str(civic.use("twin"))
+
+
+def test_a_question_in_sql_is_answered_from_made_up_rows_too_while_practising(practising: Client) -> None:
+    frame = civic.sql("SELECT sex, COUNT(*) AS rides FROM bike_rides GROUP BY sex").ask(quiet=True)
+    assert frame.attrs[KEY]["made_up"]
+    civic.use("real")
+    # Positive control: nothing was ever loaded here, which only a question to the data can find out.
+    with pytest.raises(CivicError):
+        civic.sql("SELECT sex, COUNT(*) AS rides FROM bike_rides GROUP BY sex").ask(quiet=True)
+
+
+def test_the_buttons_choice_holds_for_kernels_that_start_later(practising: Client) -> None:
+    assert json.loads(repr(practice.ForButton("real", whole=True)))["words"].startswith("Real data")
+    assert practice.in_use() == "twin"  # asked about, not chosen
+    practice.choice_file().parent.mkdir()
+    practice.choice_file().write_text("real")
+    assert practice.in_use() == "real"
+    practice.choice_file().write_text("anything else")
+    assert json.loads(repr(practice.ForButton())) == {"data": "twin"}
+    with pytest.raises(ValueError):
+        civic.use("reel")  # type: ignore[arg-type]

@@ -61,8 +61,8 @@
       }
       .civic-bar a:focus-visible, .civic-bar button:focus-visible { outline: 2px solid var(--jp-brand-color1); outline-offset: 1px; }
       .civic-bar button[aria-pressed="true"] { background: var(--jp-warn-color3); color: #1e2124; border-color: var(--jp-warn-color1); }
-      .civic-data[data-in-use="twin"] .jp-ToolbarButtonComponent-label::before { content: "○ "; }
-      .civic-data[data-in-use="real"] .jp-ToolbarButtonComponent-label::before { content: "● "; }
+      .jp-Toolbar-item[data-in-use="twin"] { box-shadow: inset 0 -2px 0 var(--jp-warn-color1); }
+      .jp-Toolbar-item[data-in-use="real"] { box-shadow: inset 0 -2px 0 var(--jp-brand-color1); }
       .civic-words { white-space: pre-line; max-width: 36rem; word-break: keep-all; }`;
     document.head.append(sheet);
   }
@@ -77,13 +77,13 @@
     home.textContent = lab.words["button.home"];
     home.title = lab.words["button.home_hint"];
     bar.append(home);
-    if (told.workshop) { bar.append(helpButton(lab, told.help)); }
+    if (told.workshop) { bar.append(helpButton(lab)); }
     const widget = new lab.widgets.Widget({ node: bar });
     widget.id = "civic-bar";
     lab.app.shell.add(widget, "top", { rank: 2000 });
   }
 
-  function helpButton(lab, wanted) {
+  function helpButton(lab) {
     const button = document.createElement("button");
     button.type = "button";
     button.title = lab.words["button.help_hint"];
@@ -91,7 +91,11 @@
       button.setAttribute("aria-pressed", String(on));
       button.textContent = lab.words[on ? "button.help_on" : "button.help"];
     };
-    show(wanted);
+    show(false);
+    const look = async () => show((await (await lab.call("help")).json()).wanted);
+    look().catch(console.error);
+    // The facilitator lowers it when she has been here.
+    setInterval(() => { if (button.getAttribute("aria-pressed") === "true") { look().catch(console.error); } }, 20000);
     button.addEventListener("click", async () => {
       const on = button.getAttribute("aria-pressed") !== "true";
       button.disabled = true;
@@ -199,7 +203,7 @@
 
   function dataButton(lab, panel) {
     const { ToolbarButton } = lab.apputils;
-    const make = (words, act) => new ToolbarButton({ className: "civic-data", label: words, tooltip: lab.words["button.data_hint"], onClick: act });
+    const make = (words, act) => new ToolbarButton({ label: words, tooltip: lab.words["button.data_hint"], onClick: act });
     let button = null;
     let inUse = null;
     const refresh = async () => {
@@ -256,7 +260,7 @@
     const { Dialog, showDialog } = lab.apputils;
     const labels = ["cancel", "switch", "switch_and_run"].map((name) => lab.words[`switch.${name}`]);
     const buttons = [Dialog.cancelButton({ label: labels[0] }), Dialog.okButton({ label: labels[1] }), Dialog.okButton({ label: labels[2] })];
-    const { button } = await showDialog({ title, body: body(lab, words), buttons });
+    const { button } = await showDialog({ title, body: body(lab, words), buttons, defaultButton: 0 });
     return ["", "switch", "run"][labels.indexOf(button.label)] || "";
   }
 
