@@ -17,8 +17,8 @@ from collections.abc import Iterator
 
 #: What a file costs at least, so that a million empty ones are not free.
 LEAST = 4096
-#: Files shown to somebody who has to make room.
-MOST_SHOWN = 20
+#: Files shown to somebody who has to make room: those that make some, and not the notebooks' earlier contents.
+MOST_SHOWN, LEAST_SHOWN, KEPT = 20, 1_000_000, ".civic/"
 
 
 def measure(stop_at: int) -> dict[str, object]:
@@ -34,7 +34,7 @@ def measure(stop_at: int) -> dict[str, object]:
         size = max(about.st_blocks * 512, LEAST)
         total += size
         # A name that is no text could not come back in a form.
-        if path.isprintable() and not os.path.isdir(path):
+        if size >= LEAST_SHOWN and path.isprintable() and not path.startswith(KEPT):
             (heapq.heappush if len(largest) < MOST_SHOWN else heapq.heappushpop)(largest, (size, path))
         if total > stop_at:
             break

@@ -36,12 +36,14 @@ def write(place, name, size, uid):
 
 def test_a_home_is_full_beyond_its_quota_and_its_largest_files_come_first(hers):
     settings, place, uid = hers
-    write(place, "small.csv", MEGABYTE // 2, uid)
-    write(place, "folder/지도 자료.csv", 2 * MEGABYTE, uid)
+    write(place, "small.csv", MEGABYTE // 4, uid)
+    write(place, "middle.csv", MEGABYTE, uid)
+    write(place, "folder/지도 자료.csv", 1_200_000, uid)
+    write(place, ".civic/history.sqlite", MEGABYTE // 4, uid)
     assert not space.is_full(settings, place, uid)
     held = space.measure(settings, place, uid)
-    assert [path for path, _ in held.largest] == ["folder/지도 자료.csv", "small.csv"]
-    assert 2.5 * MEGABYTE <= held.bytes < 3 * MEGABYTE
+    assert [path for path, _ in held.largest] == ["folder/지도 자료.csv", "middle.csv"]
+    assert 2.7 * MEGABYTE <= held.bytes < 3 * MEGABYTE
     write(place, "more.csv", MEGABYTE, uid)
     assert space.is_full(settings, place, uid)
     space.delete(settings, place, uid, ["folder/지도 자료.csv"])
