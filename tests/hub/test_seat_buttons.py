@@ -6,7 +6,8 @@ import urllib.error
 
 import pytest
 
-from hub_config.client import make_link
+from civic_kernel.texts import text
+from hub_config.cards import card_link, open_cards
 from hub_config.people import open_people
 from hub_config.workshops import open_workshops
 from tests.hub.seat import Seat
@@ -23,16 +24,20 @@ def workshops(hub):
 
 @pytest.fixture(scope="module")
 def place(hub, workshops):
-    """(a running seat of an open workshop of a team of its own, a link of whoever sits there)"""
+    """(a running seat of an open workshop of a team of its own, its card)"""
     people = open_people(hub.settings)
     people.add_team("hands", "손 모임", "Hands")
     workshop = workshops.make(
         title="Hands", team="hands", seats=1, ends_at=int(time.time()) + 3600, notebook="bike_routes.ipynb"
     )
     name = workshops.seats(workshop.slug)[0].name
-    secrets = [people.add_link(name, lifetime_s=3600) for _ in range(2)]
     people.close()
-    yield Seat(hub.url, secrets[0]), make_link(hub.url, secrets[1])
+    cards = open_cards(hub.settings)
+    card = cards.make(name, expires_at=workshop.homes_until)
+    seat = Seat(hub.url, card.code)
+    cards.forget_browsers(name)  # the next one comes in without asking
+    cards.close()
+    yield seat, card
     workshops.end(workshop.slug)
 
 
@@ -54,12 +59,12 @@ def test_a_seat_starts_on_practice_data_and_its_choice_is_kept_by_its_server_onl
 def test_a_hand_raised_in_jupyterlab_is_up_for_the_facilitator_and_can_be_lowered(
     hub, workshops, place, chromium, look
 ):
-    seat, link = place
-    page = chromium.new_context(viewport={"width": 1280, "height": 900}).new_page()
-    page.goto(link)
-    page.get_by_role("button").first.click()
-    page.wait_for_url("**/hub/home")
-    page.goto(f"{hub.url}/user/{seat.owner}/lab/tree/examples/bike_routes.ipynb?reset")
+    seat, card = place
+    page = chromium.new_context(locale="ko-KR", viewport={"width": 1280, "height": 900}).new_page()
+    page.goto(card_link(hub.settings, card))
+    page.click("#enter")
+    # The card leads straight to the workshop's notebook.
+    page.wait_for_url("**/lab/tree/examples/bike_routes.ipynb", timeout=60_000)
     button = page.get_by_role("button", name="도움 요청")
     button.wait_for(timeout=60_000)
     button.click()
@@ -70,7 +75,7 @@ def test_a_hand_raised_in_jupyterlab_is_up_for_the_facilitator_and_can_be_lowere
     up.click()
     button.wait_for()
     assert workshops.seat(seat.owner).help_since is None
-    page.get_by_role("link", name="작업 공간").click()
+    page.get_by_role("link", name=text("ko", "lab", "button.home")).click()
     page.wait_for_url("**/hub/home")
     page.context.close()
 
