@@ -119,9 +119,11 @@ def _ask_health(address: str) -> dict[str, str] | None:
     opener = urllib.request.build_opener(urllib.request.ProxyHandler({}))
     try:
         try:
-            body = opener.open(f"{address}/hub/api/civic/health", timeout=20).read()
+            with opener.open(f"{address}/hub/api/civic/health", timeout=20) as told:
+                body = told.read()
         except urllib.error.HTTPError as answer:
-            body = answer.read()  # 503 says which part is down
+            with answer:
+                body = answer.read()  # 503 says which part is down
         parts = json.loads(body)["parts"]
         return {str(name): str(state) for name, state in parts.items()}
     except (OSError, ValueError, KeyError, TypeError, AttributeError):

@@ -209,6 +209,7 @@ def _answers(url: str) -> bool:
         with urllib.request.build_opener(urllib.request.ProxyHandler({})).open(url, timeout=5):
             return True
     except urllib.error.HTTPError as answer:
+        answer.close()
         return answer.code < 500
     except OSError:
         return False

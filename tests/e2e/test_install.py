@@ -10,14 +10,13 @@ import re
 import shlex
 import shutil
 import subprocess
-import sys
 import tomllib
 from pathlib import Path
 
 import click
 import pytest
 
-from hub_config.settings import PORTS, read_settings
+from hub_config.settings import PORTS, PYTHON, checkout_path, read_settings
 from tests.e2e.conftest import Demonstration
 from tests.hub.conftest import free_ports, temporary_folder
 
@@ -27,10 +26,10 @@ BLOCKS = re.findall(r"^```sh( tried)?\n(.*?)^```", PAGE, re.M | re.S)
 VERBS = tomllib.loads((ROOT / "pyproject.toml").read_text("utf-8"))["project"]["entry-points"][
     "civic.commands"
 ]
-#: `civic` as set-up installs it, from this tree.
-CIVIC = f"""#!{sys.executable} -P
+#: `civic` as set-up installs it, from this tree where other users may read it.
+CIVIC = f"""#!{PYTHON} -P
 import sys
-sys.path.insert(0, {str(ROOT)!r})
+sys.path[:0] = {[str(folder) for folder in [checkout_path()] if folder]!r}
 import importlib
 places = {VERBS!r}
 word = ".".join(sys.argv[1:3])

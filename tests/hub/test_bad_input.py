@@ -41,8 +41,9 @@ def test_a_notebook_of_200_megabytes_is_refused_in_words_and_the_seat_goes_on(ex
     assert expert.get(f"api/contents/{path}?content=0")["size"] > 200_000_000
     with pytest.raises(urllib.error.HTTPError) as refused:
         expert.get(f"api/contents/{path}")
-    assert refused.value.code == 413
-    said = json.loads(refused.value.read())["message"]
+    with refused.value as answer:
+        assert answer.code == 413
+        said = json.loads(answer.read())["message"]
     assert "200 MB" in said and "--clear-output" in said
     assert len(expert.get("api/contents/small.ipynb")["content"]["cells"]) == 1
     expert.run("import os; os.unlink('큰 공책.ipynb'); os.unlink('small.ipynb')")

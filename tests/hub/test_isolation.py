@@ -70,7 +70,9 @@ def test_the_templates_socket_makes_nobody_out_of_a_seat_but_herself(hub, expert
     neighbour, vault = uid_of(hub, "analyst-lee"), home.user_ids(home.VAULT_USER)[0]
     room, run = hub.settings.uid_base + 10_001, hub.settings.uid_base + 30_000
     tried = f"print([become(uid) for uid in ({neighbour}, 0, {vault}, {room}, {run})])"
-    assert expert.run(tried) == str(["not yours", "no such user", "no such user", "not yours", "not yours"])
+    assert expert.run(tried) == str(
+        ["not yours", "no such user", "no such user", "not yours", "no such user"]
+    )
     assert expert.run(f"print(become(groups=({neighbour},)))") == "not yours"
     assert expert.run("print(become(limits=warm.Limits(memory=2**39)))") == "limits are the workspace's"
     assert expert.run("print(become())") == str(uid_of(hub, "expert-han"))
@@ -156,6 +158,7 @@ def status_of(url, token):
         with urllib.request.urlopen(request, timeout=20) as answer:
             return answer.status
     except urllib.error.HTTPError as refusal:
+        refusal.close()
         return refusal.code
 
 

@@ -169,7 +169,8 @@ def test_who_comes_together_with_others_waits_in_line_and_one_too_many_is_told_w
 def listen(session, name):
     try:
         return list(events_of(session, name))
-    except urllib.error.HTTPError:
+    except urllib.error.HTTPError as none:
+        none.close()
         return []  # nobody asked for it yet
 
 
@@ -177,7 +178,8 @@ def test_the_page_of_limits_is_for_people_who_are_signed_in_and_their_own_files_
     with pytest.raises(urllib.error.HTTPError) as refused:
         request = urllib.request.Request(f"{small.url}/hub/limits", b"file=x", method="POST")
         urllib.request.build_opener(NoRedirect).open(request)
-    assert refused.value.code in (302, 403)
+    with refused.value as answer:
+        assert answer.code in (302, 403)
 
 
 class NoRedirect(urllib.request.HTTPRedirectHandler):

@@ -26,7 +26,8 @@ def refusal_page(hub, code, language, xsrf=True):
     try:
         opener.open(urllib.request.Request(f"{hub.url}/hub/login", body, headers))
     except urllib.error.HTTPError as refused:
-        return refused.code, refused.read().decode()
+        with refused:
+            return refused.code, refused.read().decode()
     raise AssertionError("was let in")
 
 

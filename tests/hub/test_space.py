@@ -1,6 +1,7 @@
 """What a home holds is measured and made room in as its owner, whatever she has put there."""
 
 import os
+import shutil
 from pathlib import Path
 
 import pytest
@@ -13,8 +14,13 @@ MEGABYTE = space.MEGABYTE
 
 
 @pytest.fixture
-def hers(folder):
+def hers(folder, monkeypatch):
     """(settings, home, uid) of somebody with a quota of 3 MB."""
+    # Run as her, who may not be able to read the checkout.
+    program = folder / "within.py"
+    shutil.copyfile(space.PROGRAM, program)
+    program.chmod(0o644)
+    monkeypatch.setattr(space, "PROGRAM", program)
     settings = make_settings(folder / "home", CIVIC_HOME_QUOTA="3")
     home.prepare(settings)
     uid = settings.uid_base if settings.is_root else os.getuid()

@@ -3,14 +3,13 @@
 import os
 import signal
 import subprocess
-import sys
 import time
 from dataclasses import replace
 
 import pytest
 
 from hub_config import home, watcher
-from hub_config.settings import CULLER_USER, ROOMS
+from hub_config.settings import CULLER_USER, PYTHON, ROOMS
 from hub_config.watcher import MEASURE_EVERY_S, Holder, Watcher, holder, last_ended, read_share
 from tests.hub.conftest import make_settings
 
@@ -35,7 +34,7 @@ def people():
         as_user = {"user": uid, "group": uid, "extra_groups": []} if os.geteuid() == 0 else {}
         pipes = {"stdin": subprocess.PIPE, "stdout": subprocess.PIPE}
         process = subprocess.Popen(
-            [sys.executable, "-I", "-S", "-c", HOLD, str(megabytes)], cwd="/", **pipes, **as_user
+            [PYTHON, "-I", "-S", "-c", HOLD, str(megabytes)], cwd="/", **pipes, **as_user
         )
         started.append(process)
         assert process.stdout.readline() == b"1\n"
@@ -73,7 +72,7 @@ def test_a_process_that_hides_its_owner_is_counted_all_the_same(watched):
     """Not dumpable, all that /proc tells of it is root's: whoever went by that would take it for the system's."""
     hide = "import ctypes; ctypes.CDLL(None).prctl(4, 0, 0, 0, 0); " + HOLD
     uid = watched.uid_base
-    command = [sys.executable, "-I", "-S", "-c", hide, "250"]
+    command = [PYTHON, "-I", "-S", "-c", hide, "250"]
     pipes = {"stdin": subprocess.PIPE, "stdout": subprocess.PIPE}
     process = subprocess.Popen(command, user=uid, group=uid, extra_groups=[], cwd="/", **pipes)
     assert process.stdout.readline() == b"1\n"
@@ -92,7 +91,7 @@ def test_shared_pages_are_not_counted_to_everybody_in_full(watched, people):
     uid = watched.uid_base
     as_user = {"user": uid, "group": uid, "extra_groups": []} if os.geteuid() == 0 else {}
     family = subprocess.Popen(
-        [sys.executable, "-I", "-S", "-c", fork],
+        [PYTHON, "-I", "-S", "-c", fork],
         cwd="/",
         stdout=subprocess.PIPE,
         start_new_session=True,
@@ -144,7 +143,7 @@ def test_where_there_are_control_groups_the_watcher_counts_whom_the_system_ended
     watch = Watcher(settings, lambda: clock() + 60 * clock.now)
     groups.make(uid, watcher.warm.Limits(memory=100 * 2**20))
     watch.look()
-    command = [sys.executable, "-I", "-S", "-c", HOLD, "150"]
+    command = [PYTHON, "-I", "-S", "-c", HOLD, "150"]
     hog = subprocess.Popen(command, stdin=subprocess.PIPE, preexec_fn=lambda: groups.join(uid, os.getpid()))
     assert hog.wait(timeout=20) == -signal.SIGKILL
     hog.stdin.close()

@@ -113,6 +113,7 @@ def api(hub, token, path, body=None):
         with urllib.request.urlopen(request, timeout=30) as answer:
             return answer.status, json.load(answer)
     except urllib.error.HTTPError as refused:
+        refused.close()
         return refused.code, None
 
 
@@ -322,5 +323,8 @@ def _runs(seat):
     try:
         seat.page("api/status")
         return True
-    except (urllib.error.HTTPError, urllib.error.URLError):
+    except urllib.error.HTTPError as refused:
+        refused.close()
+        return False
+    except urllib.error.URLError:
         return False
