@@ -112,6 +112,10 @@ def text_of_lab(key):
     return kernel_text("ko", "lab", key)
 
 
+def data_button(page, data):
+    return page.locator(".jp-NotebookPanel-toolbar").get_by_role("button", name=text_of_lab(f"button.{data}"))
+
+
 def seat_of(page):
     return re.search(r"/user/([^/]+)/", page.url).group(1)
 
@@ -128,7 +132,7 @@ def test_one_press_leads_from_the_printed_card_to_korean_jupyterlab_and_the_work
     expect(participant.locator(".lm-MenuBar-itemLabel").first).to_have_text("파일", timeout=SLOW)
     expect(participant.locator(".jp-NotebookPanel")).to_be_visible()
     expect(participant.locator(".lm-TabBar-tabLabel").get_by_text(NOTEBOOK)).to_be_visible()
-    expect(participant.locator(".civic-data").first).to_have_text(text_of_lab("button.twin"), timeout=SLOW)
+    expect(data_button(participant, "twin")).to_be_visible(timeout=SLOW)
     look(participant, "seat-in-jupyterlab", ours=False)
     own = (demonstration.url, "data:", "blob:", "about:")
     assert [url for url in participant.foreign if not url.startswith(own)] == []
@@ -158,13 +162,13 @@ def test_reload_another_tab_and_bad_wifi_come_back_to_the_same_server(demonstrat
 
 def test_one_button_switches_from_practice_data_to_the_real_ones(participant):
     participant.goto(f"{participant.url.split('/lab')[0]}/lab/tree/examples/{NOTEBOOK}")
-    button = participant.locator(".civic-data").first
-    expect(button).to_contain_text(text_of_lab("button.twin"), timeout=SLOW)
+    button = data_button(participant, "twin")
+    expect(button).to_be_visible(timeout=SLOW)
     button.click()
     dialog = participant.get_by_role("dialog")
     expect(dialog).to_contain_text(text_of_lab("switch.to_real"))
     dialog.get_by_role("button", name=text_of_lab("switch.switch"), exact=True).click()
-    expect(participant.locator(".civic-data").first).to_contain_text(text_of_lab("button.real"), timeout=SLOW)
+    expect(data_button(participant, "real")).to_be_visible(timeout=SLOW)
 
 
 def test_lost_work_is_back_in_three_clicks(demonstration, participant, look):
