@@ -52,6 +52,7 @@ SHARED = {"e2e": "demonstration", "hub": "hub", "rooms": "room", "problems": "ci
 WHOLE = ("real",)
 
 
+@pytest.hookimpl(tryfirst=True)  # xdist reads the groups in the same hook, and was registered later
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     """For `-n 2 --dist loadgroup`, which `make test` uses: workspaces take ports, uids and folders of their own."""
     for item in items:
