@@ -22,6 +22,7 @@ import os
 import shutil
 from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 
 import hypothesis
 import pytest
@@ -45,20 +46,34 @@ FLAGS = [
 ]
 
 
-#: Folder -> what its tests share and is slow to start, a running workspace. Whoever takes it stays with one worker, all
-#: others with one a file.
-SHARED = {"e2e": "demonstration", "hub": "hub", "rooms": "room", "problems": "city"}
-#: Folders that stay whole: their files share what is loaded.
-WHOLE = ("real",)
+#: Folders whose tests share what is slow to start, a running workspace or loaded files: each stays with one worker. The
+#: longest first, so that no worker is left alone with one at the end.
+TOGETHER = ("hub", "e2e", "real", "rooms", "problems")
 
 
-@pytest.hookimpl(tryfirst=True)  # xdist reads the groups in the same hook, and was registered later
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """For `-n 2 --dist loadgroup`, which `make test` uses: workspaces take ports, uids and folders of their own."""
-    for item in items:
+    def place(item: pytest.Item) -> int:
         folder = item.path.relative_to(Path(__file__).parent).parts[0]
-        shares = folder in WHOLE or SHARED.get(folder) in getattr(item, "fixturenames", ())
-        item.add_marker(pytest.mark.xdist_group(folder if shares else item.path.as_posix()))
+        return TOGETHER.index(folder) if folder in TOGETHER else len(TOGETHER)
+
+    items.sort(key=place)
+
+
+def pytest_xdist_make_scheduler(config: pytest.Config, log: Any) -> Any:
+    """For `make test`: two workers, whose workspaces take ports, uids and folders of their own.
+
+    xdist's own groups (`--dist loadgroup`) do nothing with pytest 9.2: it writes them into a part of an item that is
+    no longer its name.
+    """
+    from xdist.scheduler import LoadScopeScheduling
+
+    class Together(LoadScopeScheduling):
+        def _split_scope(self, nodeid: str) -> str:
+            folder = nodeid.split("/")[1]
+            return folder if folder in TOGETHER else nodeid.partition("::")[0]
+
+    config.option.loadscopereorder = False
+    return Together(config, log) if config.getvalue("dist") == "loadscope" else None
 
 
 @pytest.fixture(scope="module")
