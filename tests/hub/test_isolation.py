@@ -79,6 +79,7 @@ def test_the_templates_socket_makes_nobody_out_of_a_seat_but_herself(hub, expert
 
 
 def test_a_seat_cannot_take_the_templates_place_or_end_it(hub, expert):
+    expert.run(BECOME)
     assert expert.run("os.unlink(os.environ['CIVIC_WARM_SOCKET'])") == "PermissionError"
     assert expert.run("os.listdir(os.path.dirname(os.environ['CIVIC_WARM_SOCKET']))") == "PermissionError"
     garbage = (

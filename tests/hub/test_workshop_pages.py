@@ -9,7 +9,7 @@ from contextlib import contextmanager
 
 import pytest
 from playwright.sync_api import expect
-from sqlalchemy import insert
+from sqlalchemy import insert, update
 
 from hub_config import db
 from hub_config.cards import CardRefused, card_link, open_cards
@@ -34,6 +34,9 @@ def desk(hub):
         roles=["facilitator"],
         teams=["gu-office"],
     )
+    # Homes of other tests' workshops: a new one of the same team would take their seats over.
+    with workshops._engine.begin() as connection:
+        connection.execute(update(db.workshops).values(homes_until=0))
     yield people, workshops, cards
     for one in (people, workshops, cards):
         one.close()
