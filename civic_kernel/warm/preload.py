@@ -3,6 +3,8 @@
 Only modules, no objects: an event loop, a ZMQ context or an open database would be shared by every child.
 """
 
+# ruff: noqa: F401 - to import is what these are for; once, mended by the linter, half of them were gone, and every seat
+# imported for itself what the template had not.
 from __future__ import annotations
 
 import os
@@ -30,15 +32,44 @@ def preload() -> None:
 def _import_server() -> None:
     """JupyterLab's server and the extensions that the workspace installs. Never `jupyterhub.singleuser.app`, which
     decides by the environment of its import what it is."""
-    import notebook_shim.nbserver  # noqa: F401
+    import jupyter_client.provisioning
+    import jupyter_lsp.serverextension
+    import jupyter_server.serverapp
+    import jupyter_server.services.contents.largefilemanager
+    import jupyter_server.services.kernels.kernelmanager
+    import jupyter_server.services.kernels.websocket
+    import jupyter_server.services.sessions.sessionmanager
+    import jupyter_server_fileid.extension
+    import jupyter_server_terminals.app
+    import jupyter_server_ydoc.app
+    import jupyterhub.singleuser.extension
+    import jupyterlab.labapp
+    import jupyterlab_server.handlers
+    import nbconvert
+    import notebook_shim.nbserver
 
     import civic_kernel.kernel.provisioner
     import civic_kernel.lab.extension
-    import civic_kernel.seat_files  # noqa: F401
+    import civic_kernel.lab.handlers
+    import civic_kernel.rooms
+    import civic_kernel.seat_files
+    import civic_kernel.seat_sessions
 
 
 def _import_kernel() -> None:
-    import shapely  # noqa: F401
+    import folium
+    import geopandas
+    import ipykernel.kernelapp
+    import ipykernel.zmqshell
+    import IPython.core.completer
+    import IPython.core.pylabtools
+    import jedi
+    import matplotlib.pyplot
+    import matplotlib_inline.backend_inline
+    import numpy.random
+    import pandas
+    import pyarrow.parquet
+    import shapely
 
     import civic_kernel.charts
     import civic_kernel.client
@@ -48,13 +79,15 @@ def _import_kernel() -> None:
     import civic_kernel.maps
     import civic_kernel.methods.combine
     import civic_kernel.methods.rates
-    import civic_kernel.queries  # noqa: F401
+    import civic_kernel.queries
 
 
 def _import_run() -> None:
+    import ipykernel.inprocess.manager
+    import papermill.execute
 
     import civic_kernel.publish.blocks
-    import civic_kernel.reports.inside  # noqa: F401
+    import civic_kernel.reports.inside
 
 
 def prepare_environment(home: str) -> None:
