@@ -33,17 +33,16 @@ class InProcess(Engine):  # type: ignore[misc]  # papermill ships no types
     def execute_managed_notebook(
         cls, nb_man: NotebookExecutionManager, kernel_name: str, *, began: Any, **_: Any
     ) -> None:
-        import matplotlib
         from ipykernel.inprocess.manager import InProcessKernelManager
 
         from civic_kernel.kernel.extension import load_ipython_extension
 
-        # As a kernel of its own process is told by its environment.
-        matplotlib.rcParams["backend"] = "module://matplotlib_inline.backend_inline"
         manager = InProcessKernelManager()
         manager.start_kernel()
         client = manager.client()
         client.start_channels()
+        # A kernel of its own does this by itself; the template has imported the drawing part for no shell at all.
+        manager.kernel.shell.enable_matplotlib("inline")  # type: ignore[union-attr]
         load_ipython_extension(manager.kernel.shell)  # type: ignore[union-attr]  # a started manager has one
         for index, cell in enumerate(nb_man.nb.cells):
             if cell.cell_type != "code" or not cell.source.strip():
