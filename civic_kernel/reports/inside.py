@@ -41,8 +41,6 @@ class InProcess(Engine):  # type: ignore[misc]  # papermill ships no types
         manager.start_kernel()
         client = manager.client()
         client.start_channels()
-        # A kernel of its own does this by itself; the template has imported the drawing part for no shell at all.
-        manager.kernel.shell.enable_matplotlib("inline")  # type: ignore[union-attr]
         load_ipython_extension(manager.kernel.shell)  # type: ignore[union-attr]  # a started manager has one
         for index, cell in enumerate(nb_man.nb.cells):
             if cell.cell_type != "code" or not cell.source.strip():
