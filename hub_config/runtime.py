@@ -17,6 +17,7 @@ from hub_config.cards import Cards
 from hub_config.home import read_card_key
 from hub_config.line import Line
 from hub_config.people import People
+from hub_config.ports import SeatPorts
 from hub_config.settings import Settings, read_settings
 from hub_config.teams import Teams
 from hub_config.watching import Watching
@@ -58,6 +59,11 @@ def current_workshops() -> Workshops:
 def current_line() -> Line:
     """As many seats start at once as there are processors, and one that waits for its disk."""
     return Line((os.cpu_count() or 1) + 1)
+
+
+@cache
+def current_seat_ports() -> SeatPorts:
+    return SeatPorts()
 
 
 @cache
