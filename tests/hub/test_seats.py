@@ -14,7 +14,7 @@ import pytest
 from hub_config import home
 from hub_config.client import Session
 from hub_config.errors import SignInRefused
-from hub_config.people import open_people
+from hub_config.members.people import open_people
 from hub_config.settings import PREFIX, PYTHON
 from tests.hub.conftest import add_people, make_settings, write_config
 from tests.hub.seat import Seat
@@ -245,6 +245,6 @@ def test_a_seat_starts_from_an_installation_whose_checkout_is_closed(folder):
         told = seat.run("import sys, os; print(sys.prefix, os.environ.get('PYTHONPATH'))")
         assert told == f"{prefix} None"
     finally:
-        from hub_config.running import find_running
+        from hub_config.starting.running import find_running
 
         find_running(settings).stop()
