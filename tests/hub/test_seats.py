@@ -232,7 +232,8 @@ def test_a_seat_starts_from_an_installation_whose_checkout_is_closed(folder):
     settings = make_settings(folder / "home")
     secrets = add_people(settings)
     script = (
-        "import sys; from pathlib import Path; from hub_config import running, settings\n"
+        "import sys; from pathlib import Path\n"
+        "from hub_config import settings; from hub_config.starting import running\n"
         "running.start(settings.read_settings(), print, config=Path(sys.argv[1]), detach=True)"
     )
     config = write_config(folder)
