@@ -27,10 +27,11 @@ import psutil
 import websocket
 
 from benchmarks.figures import Figure, at_least, at_most
-from hub_config import home, running
+from hub_config import home
 from hub_config.client import Session
-from hub_config.people import open_people
+from hub_config.members.people import open_people
 from hub_config.settings import PORTS, Settings, read_settings
+from hub_config.starting import running
 
 SEATS = 30
 FIRST_CELL = "import pandas, geopandas, folium\nprint(pandas.DataFrame({'rides': [1, 2]}).sum().iloc[0])"

@@ -15,8 +15,9 @@ from jupyterhub.utils import maybe_future
 
 from civic_kernel import warm
 from hub_config.home import add_example, make_home, warm_socket
-from hub_config.people import Account
-from hub_config.processes import MAX_PROCESSES, make_seat_preexec
+from hub_config.limits.space import MEGABYTE, is_full
+from hub_config.limits.watcher import find_groups
+from hub_config.members.people import Account
 from hub_config.runtime import (
     current_line,
     current_people,
@@ -26,10 +27,9 @@ from hub_config.runtime import (
 )
 from hub_config.services import CULL_EVERY_S
 from hub_config.settings import PREFIX, Settings, checkout_path
-from hub_config.space import MEGABYTE, is_full
+from hub_config.starting.processes import MAX_PROCESSES, make_seat_preexec
 from hub_config.texts import text
-from hub_config.watcher import find_groups
-from hub_config.workshops import Workshop
+from hub_config.workshop.workshops import Workshop
 
 #: Bytes of the machine's memory that must be free for one more seat; less, and all seats would suffer.
 LEAST_FREE = 400 * 2**20

@@ -9,7 +9,7 @@ import psutil
 import pytest
 
 from hub_config import home
-from hub_config.people import open_people
+from hub_config.members.people import open_people
 from tests.hub.seat import Seat
 
 pytestmark = [

@@ -2,7 +2,7 @@ import socket
 
 import pytest
 
-from hub_config.ports import SeatPorts
+from hub_config.starting.ports import SeatPorts
 
 
 def test_a_number_given_a_moment_ago_is_given_again_last():
