@@ -155,12 +155,13 @@ def opening_effect(rows: pd.DataFrame) -> pd.DataFrame:
 
 
 def event_study(rows: pd.DataFrame) -> pd.DataFrame:
-    """One row for each quarter since the opening: `since`, per cent `value`, `value_low`, `value_high`. Quarter −1,
-    with which all others are compared, is 0 by that.
+    """One row for each quarter since the opening: `since`, its name `when` (`quarter-4` … `quarter+3`), per cent
+    `value`, `value_low`, `value_high`. Quarter −1, with which all others are compared, is 0 by that.
     """
     found = _table(rows, _others(rows), "since", _event_fit(rows))
     zero = pd.DataFrame({"since": [-1], "value": [0.0], "value_low": [0.0], "value_high": [0.0]})
     out = pd.concat([pd.DataFrame(found), zero]).sort_values("since", ignore_index=True)
+    out["when"] = [f"quarter{since:+d}" for since in out["since"]]
     out.attrs[KEY] = origin_of(rows)
     return out
 
