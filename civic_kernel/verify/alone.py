@@ -39,7 +39,6 @@ def enter(room: str) -> None:
         os.setgroups([])
         os.setresgid(_NOBODY, _NOBODY, _NOBODY)
         os.setresuid(_NOBODY, _NOBODY, _NOBODY)
-        os.environ["HOME"] = sandbox.HOME
         os.chdir(sandbox.HOME)
     # In a user namespace of its own anybody may give up the network.
     elif ctypes.CDLL(None, use_errno=True).unshare(_NEWUSER | _NEWNET) != 0:

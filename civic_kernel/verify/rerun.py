@@ -36,6 +36,7 @@ from civic_kernel.settings import Settings, Token
 from civic_kernel.texts import LANGUAGES, Language, text
 from civic_kernel.verify.alone import NO_ROOM, ROOMS, Room
 from civic_kernel.verify.page import release_folder
+from civic_kernel.warm import sandbox
 
 SECONDS: Final = 600
 #: So many differing figures are named; the rest is counted.
@@ -173,7 +174,7 @@ def _in_room(
             child = subprocess.Popen(
                 [sys.executable, "-m", "civic_kernel.verify.alone", room, str(theirs.fileno())],
                 pass_fds=[theirs.fileno()],
-                env=run_environment(settings, spoken, home),
+                env=run_environment(settings, spoken, sandbox.HOME if room == "sandbox" else home),
                 cwd=home,
                 stdin=subprocess.DEVNULL,
                 stdout=subprocess.DEVNULL,
