@@ -27,7 +27,7 @@ from civic_kernel.publish.layout import render
 from civic_kernel.publish.printing import CARD, Paper, Sheet, Unprintable
 from civic_kernel.publish.record import RECORD_NAME, list_files, make_record
 from civic_kernel.publish.words import day_in_words, key_value, moment
-from civic_kernel.reports.record import Run, answers_in
+from civic_kernel.reports.record import Run, answers_in, told_in
 from civic_kernel.texts import LANGUAGES, Language, text
 from civic_kernel.verify.documents import (
     Key,
@@ -104,6 +104,20 @@ def build_release(
     return record
 
 
+def release_files(
+    run: Run,
+    sources: Sources,
+    *,
+    author: str,
+    language: Language = "ko",
+    address: str = "",
+    printed: bool = False,
+) -> dict[str, bytes]:
+    """All files of a release but the record and what is printed, by path; `printed`: its pages lead to a PDF. Raises
+    NotPublishable. Writes nothing, screens nothing."""
+    return _Release(run, sources, author, language, address).files_and_sheets(printed)[0]
+
+
 class _Release:
     """Everything that the pages of one release draw on, read and checked once."""
 
@@ -140,29 +154,30 @@ class _Release:
     def files(self, paper: Paper | None) -> dict[str, bytes]:
         """Path → bytes of all files but the record."""
         if paper is not None:
-            with suppress(Unprintable):  # then the pages must not lead to what is not there
-                return self._files(paper)
-        return self._files(None)
+            made, sheets = self.files_and_sheets(printed=True)
+            with suppress(Unprintable):
+                return dict(sorted((made | paper.print(sheets, self.answered_at)).items()))
+        # Made again where printing failed: pages must not lead to what is not there.
+        return self.files_and_sheets(printed=False)[0]
 
-    def _files(self, paper: Paper | None) -> dict[str, bytes]:
+    def files_and_sheets(self, printed: bool) -> tuple[dict[str, bytes], dict[Language, Sheet]]:
+        """Path → bytes of all files that no browser makes, and what a browser prints."""
         from civic_kernel.publish import exporter  # nbconvert takes a second to import
 
         made: dict[str, bytes] = {"parties.json": tables.json_bytes(self.parties)}
         sheets: dict[Language, Sheet] = {}
         for language in LANGUAGES:
-            page = self._page(language) | {"printed": paper is not None}
+            page = self._page(language) | {"printed": printed}
             maps = [figure["drawing"][language] for figure in self.figures if figure["form"] == "map"]
             scripts = [script for document in maps for script in look.inline_scripts(document)]
             index = exporter.render(self.run.executed, language, "index", page, scripts)
             method = exporter.render(self.run.executed, language, "method", self._method(language, page))
-            told = _summary(page)
+            said = _summary(page, self.address)
             made[f"{language}/index.html"] = index.encode("utf-8")
             made[f"{language}/method.html"] = method.encode("utf-8")
-            made[f"{language}/{summary.NAME}"] = tables.json_bytes(told.document())
+            made[f"{language}/{summary.NAME}"] = tables.json_bytes(said.document())
             card = render("card.html.j2", language, page=page, size=CARD).decode("utf-8")
-            sheets[language] = Sheet(index, maps, card, told.title + told.caption + told.headline)
-        if paper is not None:
-            made |= paper.print(sheets, self.answered_at)
+            sheets[language] = Sheet(index, maps, card, said.title + said.caption + said.headline)
         for figure in self.figures:
             more = {
                 "demonstration": self.demonstration,
@@ -180,7 +195,10 @@ class _Release:
         name = self.run.record["report"]
         made[f"notebook/{name}.ipynb"] = self.run.source
         made[f"notebook/{name}.schema.json"] = self.run.schema
-        return dict(sorted(made.items()))
+        told = told_in(self.run.executed)
+        if told is not None:
+            made[f"notebook/{name}.told.json"] = tables.json_bytes(told)
+        return dict(sorted(made.items())), sheets
 
     @property
     def _noisy(self) -> bool:
@@ -428,11 +446,11 @@ def last_with_name(
     return None
 
 
-def _summary(page: Mapping[str, Any]) -> summary.Summary:
+def _summary(page: Mapping[str, Any], site: str) -> summary.Summary:
     passages = [(words, "main") for words in page["messages"]]
     passages += [(f"{f['title']} {f['subtitle']}", f["name"]) for f in page["figures"]]
     passages += [(f"{c['label']}: {c['sentence']}", c["row"]) for c in page["my_gu"] or ()]
-    return summary.Summary(page["title"], page["caption"], page["headline"], passages, page["printed"])
+    return summary.Summary(page["title"], page["caption"], page["headline"], passages, page["printed"], site)
 
 
 def _attribute(document: str) -> str:

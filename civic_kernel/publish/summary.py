@@ -25,34 +25,35 @@ _MONTH: Final = re.compile(r"\d{4}-\d{2}")
 
 @dataclass(frozen=True)
 class Summary:
-    """`passages` are `(text, id of the element that it stands in)`, for the search."""
+    """`passages` are `(text, id of the element that it stands in)`, for the search; `site` is the address that the page
+    names as its site's, or empty."""
 
     title: str
     caption: str
     headline: str
     passages: Sequence[tuple[str, str]]
     printed: bool
+    site: str = ""
 
     def document(self) -> dict[str, Any]:
         return {"kind": "civic-summary", **asdict(self)}
 
 
 def read_summary(folder: Path, record: Mapping[str, Any], language: Language) -> Summary:
-    """That of a release on the site; a bare one where it has none, from before there were any.
-
-    Only called for a release whose bytes were checked against a record with both approvals.
-    """
+    """That of a release whose files are those of its record; a bare one where it has none that can be read."""
     listed = {line["path"] for line in record["files"]}
-    if f"{language}/{NAME}" not in listed:
+    try:
+        found = json.loads((folder / language / NAME).read_text("utf-8"))
+        return Summary(
+            title=str(found["title"]),
+            caption=str(found["caption"]),
+            headline=str(found["headline"]),
+            passages=tuple((str(words), str(place)) for words, place in found["passages"]),
+            printed=f"{language}/report.pdf" in listed,
+            site=str(found["site"]),
+        )
+    except (OSError, ValueError, KeyError, TypeError):
         return Summary(record["title"][language], "", "", (), printed=False)
-    found = json.loads((folder / language / NAME).read_text("utf-8"))
-    return Summary(
-        title=str(found["title"]),
-        caption=str(found["caption"]),
-        headline=str(found["headline"]),
-        passages=tuple((str(words), str(place)) for words, place in found["passages"]),
-        printed=f"{language}/report.pdf" in listed,
-    )
 
 
 def series(record: Mapping[str, Any]) -> str:
