@@ -56,6 +56,9 @@ class CityFiles:
     meal_uses: Path
     meal_merchants: Path
     meal_distances: Path
+    donations: Path
+    donation_campaigns: Path
+    donation_areas: Path
     dong: Path
     gu: Path
     truth: Path
@@ -78,6 +81,9 @@ class CityFiles:
             meal_uses=root / "meal_uses.csv",
             meal_merchants=root / "meal_merchants.csv",
             meal_distances=root / "meal_distances.csv",
+            donations=root / "donations.csv",
+            donation_campaigns=root / "donation_campaigns.csv",
+            donation_areas=root / "donation_areas.csv",
             dong=root / "dong.csv",
             gu=root / "gu.csv",
             truth=root / "truth.json",
