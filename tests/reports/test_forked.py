@@ -14,9 +14,9 @@ from pathlib import Path
 import pytest
 
 from civic_kernel import warm
-from civic_kernel.errors import KernelDied, RunFailed, RunTimeout
+from civic_kernel.errors import KernelDied, RunFailed, RunsClosed, RunTimeout
 from civic_kernel.reports.record import answers_in, read_run
-from civic_kernel.reports.runner import Request, run_report
+from civic_kernel.reports.runner import Bounds, Request, run_report
 from civic_kernel.settings import WARM_SOCKET, Settings, Token
 from hub_config.settings import PYTHON
 from tests.reports import standin
@@ -179,7 +179,7 @@ def test_a_run_that_breaks_off_says_so(source: str, write: Write, settings: Sett
 
 def test_an_endless_run_is_ended(write: Write, settings: Settings, tmp_path: Path) -> None:
     with pytest.raises(RunTimeout):
-        run_report(Request(write("while True: pass"), {}), tmp_path / "run", settings, seconds=2)
+        run_report(Request(write("while True: pass"), {}), tmp_path / "run", settings, bounds=Bounds(2))
 
 
 def test_a_run_that_lies_to_its_asker_is_refused(write: Write, settings: Settings, tmp_path: Path) -> None:
@@ -195,7 +195,7 @@ def test_where_no_sandbox_can_be_made_nothing_runs(
 ) -> None:
     template[1].rename(template[1].with_name("moved"))
     try:
-        with pytest.raises(KernelDied):
+        with pytest.raises(RunsClosed):
             run_report(Request(write("print(1)"), {}), tmp_path / "run", settings)
     finally:
         template[1].with_name("moved").rename(template[1])
