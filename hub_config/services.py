@@ -88,16 +88,20 @@ def render_services(settings: Settings) -> list[dict[str, object]]:
     }
     reports: dict[str, object] = {
         "name": REPORTS,
-        "url": f"http://127.0.0.1:{settings.reports_port}",
-        "command": tethered([*python, "civic_kernel.reports.service"]),
-        "environment": _reports_environment(settings),
         "api_token": read_token(settings, "reports"),
-        "cwd": "/",
         "display": False,
     }
+    if settings.seats == "here":
+        # It runs nothing without the template, which serves the seats of this machine.
+        reports |= {
+            "url": f"http://127.0.0.1:{settings.reports_port}",
+            "command": tethered([*python, "civic_kernel.reports.service"]),
+            "environment": _reports_environment(settings),
+            "cwd": "/",
+            **({"user": REPORTS_USER} if settings.is_root else {}),
+        }
     if settings.is_root:
         gateway["user"] = VAULT_USER
-        reports["user"] = REPORTS_USER
     site_uid = settings.uid_base + SITE_SERVER if settings.is_root else None
     culler: dict[str, object] = {"name": CULLER, "display": False}
     if settings.seat_idle:

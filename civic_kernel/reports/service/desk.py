@@ -56,8 +56,8 @@ class Place:
 class Desk:
     """Reads what an earlier process left: whatever had not ended then says that it was cut off."""
 
-    def __init__(self, place: Place, width: int) -> None:
-        self._place = place
+    def __init__(self, place: Place, width: int, most: int = MOST_RUNS) -> None:
+        self._place, self._most = place, most
         self._queue = Queue(width)
         self._guard = threading.Lock()
         self._askings: OrderedDict[str, tuple[float, Asking]] = OrderedDict()
@@ -205,8 +205,8 @@ class Desk:
         return Settings(self._place.gateway_url, wanted.team, wanted.purpose, language, caller.token)
 
     def _check_room(self, caller: Caller, more: int, language: Language) -> None:
-        if self._queue.count(caller.name) + more > MOST_RUNS:
-            raise RunsFull.say(language, most=MOST_RUNS)
+        if self._queue.count(caller.name) + more > self._most:
+            raise RunsFull.say(language, most=self._most)
 
     def _price(
         self, notebook: Path, parameters: Sequence[Parameters], settings: Settings, language: Language
