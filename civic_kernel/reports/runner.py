@@ -77,8 +77,8 @@ def run_report(
     staged = Path(tempfile.mkdtemp(prefix=".run-", dir=out.parent))
     try:
         started = _now()
-        seen = _Watch(progress, language)
-        notebook = _with_last_cell(source, seen)
+        notebook = with_last_cell(source)
+        seen = Watch(notebook, progress, language)
         outcome = _run(notebook, parameters, settings, spoken, seen.cell, bounds or Bounds(), only_forked)
         fault = _fault(outcome, seen, language)
         executed = outcome.executed
@@ -118,16 +118,6 @@ def read_source(notebook: Path, language: Language) -> bytes:
         return source
     except (OSError, ValueError, AttributeError, nbformat.ValidationError):
         raise NotPublishable.say(language, reason=text(language, "report", "publish.run")) from None
-
-
-def _with_last_cell(source: bytes, seen: _Watch) -> nbformat.NotebookNode:
-    notebook = nbformat.reads(source.decode("utf-8"), as_version=4)
-    notebook.cells.append(
-        nbformat.v4.new_code_cell(_LAST_CELL, metadata={"tags": [_HIDDEN_TAG]}, id="civic-answers")
-    )
-    # papermill adds the parameters' cell
-    seen.total = sum(cell.cell_type == "code" for cell in notebook.cells) + 1
-    return notebook
 
 
 def _tidy(executed: nbformat.NotebookNode) -> None:
@@ -176,6 +166,15 @@ def _shows_token(written: str, settings: Settings) -> bool:
 # --- running ---
 
 
+def with_last_cell(source: bytes) -> nbformat.NotebookNode:
+    """The notebook and behind it the hidden cell that hands over the answers."""
+    notebook = nbformat.reads(source.decode("utf-8"), as_version=4)
+    notebook.cells.append(
+        nbformat.v4.new_code_cell(_LAST_CELL, metadata={"tags": [_HIDDEN_TAG]}, id="civic-answers")
+    )
+    return notebook
+
+
 def _run(
     notebook: nbformat.NotebookNode,
     parameters: Mapping[str, Any],
@@ -206,12 +205,16 @@ def _run(
 # --- telling a person ---
 
 
-class _Watch:
-    """Which cell runs now, for progress and for naming it in a failure."""
+class Watch:
+    """Which cell of the notebook runs now, for progress and for naming it in a failure."""
 
-    def __init__(self, progress: Progress | None, language: Language) -> None:
+    def __init__(
+        self, notebook: nbformat.NotebookNode, progress: Progress | None, language: Language
+    ) -> None:
+        # papermill adds the parameters' cell
+        self.total = sum(cell.cell_type == "code" for cell in notebook.cells) + 1
         self.progress, self.language = progress, language
-        self.total = self.done = 0
+        self.done = 0
         self.title = ""
 
     def cell(self, civic: Mapping[str, Any]) -> None:
@@ -221,6 +224,22 @@ class _Watch:
         if self.progress is not None:
             self.progress(self.done, self.total, self.title)
 
+    def failure(self, failed: Mapping[str, str]) -> CivicError:
+        """RunFailed in plain words. The gateway's own refusals are sentences already and are passed on; any other
+        exception's text may hold a value or a path, so only the cell is named."""
+        if failed["ename"] == "MemoryError":
+            return self.at(RunMemory.say(self.language))
+        error = RunFailed.say(self.language, cell=self.done)
+        if refusal_named(failed["ename"]) is not None and failed["evalue"]:
+            error.remedy = failed["evalue"]
+        return self.at(error)
+
+    def at(self, error: CivicError) -> CivicError:
+        """`error`, with what the cell is about in which it happened."""
+        error.message = f"{error.message} {text(self.language, 'report', 'run.at', title=self.title)}"
+        error.args = (error.message, error.remedy, None)
+        return error
+
 
 def title_of(civic: Mapping[str, Any], language: Language) -> str:
     """What the author calls the cell (`metadata.civic.title`), or a plain word."""
@@ -228,27 +247,11 @@ def title_of(civic: Mapping[str, Any], language: Language) -> str:
     return str(titles.get(language) or text(language, "report", "run.plain"))
 
 
-def _fault(outcome: Outcome, seen: _Watch, language: Language) -> CivicError | None:
-    """Why this is no whole run; None where it is one. The gateway's own refusals are sentences already and are passed
-    on; any other exception's text may hold a value or a path, so only the cell is named."""
-    failed = outcome.failed
+def _fault(outcome: Outcome, seen: Watch, language: Language) -> CivicError | None:
+    """Why this is no whole run; None where it is one."""
     if outcome.fault is not None:
-        return _at(outcome.fault, seen) if seen.done else outcome.fault
-    if failed is None:
-        return None
-    if failed["ename"] == "MemoryError":
-        return _at(RunMemory.say(language), seen)
-    error = RunFailed.say(language, cell=seen.done)
-    if refusal_named(failed["ename"]) is not None and failed["evalue"]:
-        error.remedy = failed["evalue"]
-    return _at(error, seen)
-
-
-def _at(error: CivicError, seen: _Watch) -> CivicError:
-    """`error`, with what the cell is about in which it happened."""
-    error.message = f"{error.message} {text(seen.language, 'report', 'run.at', title=seen.title)}"
-    error.args = (error.message, error.remedy, None)
-    return error
+        return seen.at(outcome.fault) if seen.done else outcome.fault
+    return None if outcome.failed is None else seen.failure(outcome.failed)
 
 
 def _now() -> str:
