@@ -14,14 +14,14 @@ from .accidents import ACCIDENT_COLUMNS, accident_rows, draw_accidents
 from .air import AIR_COLUMNS, TRAFFIC_COLUMNS, air_rows, make_traffic, traffic_rows
 from .city import City, MonthCount, Traces, check_size, figures_of, make_city
 from .donations import (
-    AREA_COLUMNS,
     CAMPAIGN_COLUMNS,
     GIFT_COLUMNS,
-    area_rows,
+    STREET_COLUMNS,
     campaign_rows,
     gift_rows,
     gift_truth,
     make_donors,
+    street_rows,
 )
 from .files import CityFiles, CityWriter, Form, build_once
 from .geography import Geography
@@ -34,6 +34,16 @@ from .meals import (
     make_meals,
     merchant_rows,
     use_rows,
+)
+from .shops import (
+    AREA_COLUMNS,
+    PARK_COLUMNS,
+    SALES_COLUMNS,
+    area_rows,
+    make_shops,
+    openings_found,
+    park_rows,
+    sales_rows,
 )
 from .truth import DEFAULT_RIDES, MONTHS
 
@@ -162,7 +172,14 @@ def _write_tables(writer: CityWriter, city: City) -> None:
     gifts = gift_rows(donors, geography, days, city.truth.seed)
     writer.table(files.donations, GIFT_COLUMNS, gifts, bom=True)
     writer.table(files.donation_campaigns, CAMPAIGN_COLUMNS, campaign_rows(donors, geography), bom=True)
-    writer.table(files.donation_areas, AREA_COLUMNS, area_rows(donors, geography), bom=False)
+    writer.table(files.donation_areas, STREET_COLUMNS, street_rows(donors, geography), bom=False)
+    shops = make_shops(geography, city.truth.seed)
+    sales = sales_rows(shops, geography, city.truth.seed)
+    writer.table(files.shop_sales, SALES_COLUMNS, sales, bom=False, encoding="cp949")
+    writer.table(files.shop_areas, AREA_COLUMNS, area_rows(shops, geography), bom=True)
+    parks = park_rows(shops, geography, city.truth.seed)
+    quoted = [f'"{name}"' for name in PARK_COLUMNS]
+    writer.table(files.parks, quoted, parks, bom=False, end="\n", encoding="cp949")
     dong_rows = [
         (
             geography.dong_codes[d],
@@ -204,6 +221,7 @@ def _write_truth(writer: CityWriter, city: City, measured: dict[str, Any]) -> No
     geography, truth = city.geography, city.truth
     measured |= {"meal_deserts": _deserts(geography, make_meals(geography, truth.seed))}
     measured |= gift_truth(make_donors(geography, truth.seed), geography)
+    measured |= {"park_openings": openings_found(make_shops(geography, truth.seed), geography)}
     gu = [{"code": geography.gu_codes[g], "name": geography.gu_names[g]} for g in truth.unsafe_gu]
     dong = [
         {
