@@ -49,6 +49,12 @@ class Settings:
     language: Language
     token: Token = field(repr=False)
 
+    @property
+    def reports_url(self) -> str:
+        """The service `reports`: the gateway's neighbour behind the same proxy. Empty where there is no gateway."""
+        start, _, name = self.gateway_url.rpartition("/")
+        return f"{start}/reports" if name else ""
+
 
 def read_settings(environ: Mapping[str, str] | None = None) -> Settings:
     """Settings from the environment. Raises SettingInvalid for a value that cannot be meant.
