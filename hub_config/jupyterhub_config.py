@@ -4,9 +4,9 @@ from hub_config.home import read_token
 from hub_config.pages.common import WithNonce
 from hub_config.roles import SLOTS, render_custom_scopes, render_roles, server_token_scopes
 from hub_config.runtime import current_settings
-from hub_config.seats import SeatAuthenticator
 from hub_config.services import proxy_command, render_services
 from hub_config.settings import PYTHON
+from hub_config.signing_in.seats import SeatAuthenticator
 from hub_config.spawners import WarmSpawner
 from hub_config.texts import shared_folder
 
@@ -36,7 +36,7 @@ c.JupyterHub.jinja_environment_options = {"extensions": [WithNonce]}
 c.JupyterHub.cleanup_servers = True
 c.JupyterHub.cleanup_proxy = True
 c.JupyterHub.redirect_to_server = False  # home first: a steward needs no server
-c.JupyterHub.concurrent_spawn_limit = 0  # nobody is refused for coming together: they wait (hub_config.line)
+c.JupyterHub.concurrent_spawn_limit = 0  # nobody is refused: they wait (limits.line)
 
 c.ConfigurableHTTPProxy.command = proxy_command(settings)
 c.ConfigurableHTTPProxy.api_url = f"http://127.0.0.1:{settings.proxy_api_port}"

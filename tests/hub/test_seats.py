@@ -14,7 +14,7 @@ import pytest
 from hub_config import home
 from hub_config.client import Session
 from hub_config.errors import SignInRefused
-from hub_config.people import open_people
+from hub_config.members.people import open_people
 from hub_config.settings import PREFIX, PYTHON
 from tests.hub.conftest import add_people, make_settings, write_config
 from tests.hub.seat import Seat
@@ -232,7 +232,8 @@ def test_a_seat_starts_from_an_installation_whose_checkout_is_closed(folder):
     settings = make_settings(folder / "home")
     secrets = add_people(settings)
     script = (
-        "import sys; from pathlib import Path; from hub_config import running, settings\n"
+        "import sys; from pathlib import Path\n"
+        "from hub_config import settings; from hub_config.starting import running\n"
         "running.start(settings.read_settings(), print, config=Path(sys.argv[1]), detach=True)"
     )
     config = write_config(folder)
@@ -245,6 +246,6 @@ def test_a_seat_starts_from_an_installation_whose_checkout_is_closed(folder):
         told = seat.run("import sys, os; print(sys.prefix, os.environ.get('PYTHONPATH'))")
         assert told == f"{prefix} None"
     finally:
-        from hub_config.running import find_running
+        from hub_config.starting.running import find_running
 
         find_running(settings).stop()
