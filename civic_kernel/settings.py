@@ -78,9 +78,11 @@ def read_settings(environ: Mapping[str, str] | None = None) -> Settings:
 
 @dataclass(frozen=True)
 class HubPlace:
-    """The Hub's path (begins and ends with a slash), its API's address, and the workshop of this seat, if any."""
+    """The Hub's path and this server's (both begin and end with a slash), the Hub's API's address, and the workshop of
+    this seat, if any."""
 
     base: str
+    server: str
     api: str
     workshop: str
 
@@ -90,6 +92,7 @@ def read_hub(environ: Mapping[str, str] | None = None) -> HubPlace:
     env = os.environ if environ is None else environ
     return HubPlace(
         base=env.get("JUPYTERHUB_BASE_URL") or "/",
+        server=env.get("JUPYTERHUB_SERVICE_PREFIX") or "/",
         api=env.get("JUPYTERHUB_API_URL", "").rstrip("/"),
         workshop=env.get("CIVIC_WORKSHOP", ""),
     )

@@ -105,15 +105,26 @@ def read_assignments(schema: Schema, assignments: Sequence[str], language: Langu
     return check_parameters(schema, given, language)
 
 
+def read_number(spelled: str) -> object:
+    """The number (or truth) that a text spells; else the text itself, which a schema then refuses, by name. NaN and
+    Infinity are none: they are neither below a minimum nor above a maximum.
+    """
+
+    def refuse(constant: str) -> None:
+        raise ValueError(constant)
+
+    try:
+        return json.loads(spelled, parse_constant=refuse)
+    except ValueError:
+        return spelled
+
+
 def _typed(rule: Mapping[str, Any], spelled: str) -> object:
     match rule.get("type"):
         case "array":
             return [_typed(rule["items"], part.strip()) for part in spelled.split(",") if part.strip()]
         case "integer" | "number" | "boolean":
-            try:
-                return json.loads(spelled)
-            except ValueError:
-                return spelled  # the schema then refuses it, by name
+            return read_number(spelled)
         case _:
             return spelled
 

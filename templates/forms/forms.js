@@ -46,7 +46,8 @@
       clearTimeout(waiting);
       price();
     });
-    price();
+    // A link that was opened is priced already, or refused for something that this form does not have.
+    if (region.querySelector("section")) { look.hidden = true; } else { price(); }
   }
 
   // --- a report: what was priced is no longer what is chosen ---

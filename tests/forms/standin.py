@@ -42,7 +42,11 @@ class Service:
     price: int = PRICE
 
     def finish(self, order: str, number: int = 0, **changes: Any) -> None:
-        self.orders[order]["runs"][number].update({"state": "done", "done": 20, "total": 20} | changes)
+        page = {"page": f"pages/{number + 1}/ko/index.html"}
+        self.orders[order]["runs"][number].update({"state": "done", "done": 20} | page | changes)
+        states = {run["state"] for run in self.orders[order]["runs"]}
+        if states <= {"done", "failed"}:
+            self.orders[order]["state"] = "done" if states == {"done"} else "partly"
 
     async def __call__(self, scope: Any, receive: Any, send: Any) -> None:
         request = Request(scope, receive)
@@ -62,7 +66,11 @@ class Service:
             case "POST", ["runs"]:
                 return self._start(body)
             case "GET", ["runs"]:
-                return JSONResponse({"runs": list(self.orders.values())})
+                lines = [
+                    one | {"runs": len(one["runs"]), "done": sum(r["state"] == "done" for r in one["runs"])}
+                    for one in self.orders.values()
+                ]
+                return JSONResponse({"runs": lines})
             case "GET", ["runs", order] if order in self.orders:
                 return JSONResponse(self.orders[order])
             case "DELETE", ["runs", order] if order in self.orders:
@@ -71,34 +79,39 @@ class Service:
             case "POST", ["runs", order, "resume"] if order in self.orders:
                 self._turn(order, {"cancelled": "waiting", "failed": "waiting"}, "running")
                 return JSONResponse(self.orders[order], status_code=202)
-            case "GET", ["runs", order, "pages", _, _, "index.html"] if order in self.orders:
+            case "GET", ["runs", order, "pages", _, "ko", "index.html"] if order in self.orders:
                 return Response(PAGE, media_type="text/html")
         return refusal(404, "not_found", "그런 것이 없습니다.")
 
     def _priced(self, body: Any) -> dict[str, Any]:
-        words = {"ko": "2026-09의 자전거 이용, 출발 구로, 건수", "en": "Rides in 2026-09, by start gu: count"}
-        question = {"words": words, "rho": self.price, "charged": self.price, "precision": "±277"}
+        question = {
+            "words": "자전거 이용, 출발 구로: rides", "rho": self.price, "charged": self.price,
+            "precision": "rides ±277", "waits": None,
+        }  # fmt: skip
         return {
             "rho": self.price,
             "share_of_left": "0.05",
             "questions": [question],
             "runs": len(next(iter((body.get("each") or {"": [""]}).values()))),
+            "whole": True,
         }
 
     def _start(self, body: Any) -> Response:
         if self.price > body["pay"]:
-            return refusal(409, "price_changed", "값이 올랐습니다.", "값을 다시 보고 누르세요.")
+            return refusal(409, "price_above", "값이 올랐습니다.", "값을 다시 보고 누르세요.")
         if body["key"] not in self.keys:
             order = f"run-{len(self.orders) + 1:026d}"
             each = body.get("each") or {}
             places = [{name: value} for name, values in each.items() for value in values] or [{}]
             runs = [
-                {"parameters": body["parameters"] | place, "state": "waiting", "done": 0, "total": 20}
-                for place in places
-            ]
+                {"n": n, "parameters": body["parameters"] | place, "state": "waiting", "done": 0, "total": 20,
+                 "cell": None}
+                for n, place in enumerate(places, 1)
+            ]  # fmt: skip
+            title = next(one["label"] for one in self.reports if one["name"] == body["report"])
             self.orders[order] = {
-                "id": order, "report": body["report"], "state": "running", "place": 0,
-                "parameters": body["parameters"], "each": each, "runs": runs,
+                "id": order, "report": body["report"], "title": title, "state": "running", "place": 0,
+                "runs": runs,
             }  # fmt: skip
             self.keys[body["key"]] = order
         return JSONResponse(self.orders[self.keys[body["key"]]], status_code=202)

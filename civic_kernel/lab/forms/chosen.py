@@ -57,7 +57,7 @@ class Chosen:
     @property
     def name(self) -> str:
         """What the measure is called in the plan."""
-        return NAMES[self.fn]
+        return NAMES.get(self.fn, "number")  # of one that does not exist, which `agg` refuses
 
     @property
     def figure(self) -> str:

@@ -3,17 +3,20 @@
 from __future__ import annotations
 
 import json
+import re
 from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
 from civic_kernel.lab.forms.chosen import Fields
 from civic_kernel.lab.forms.offered import MOST_BOXES, Option
-from civic_kernel.reports.parameters import Parameters, Schema
+from civic_kernel.publish.words import span
+from civic_kernel.reports.parameters import Parameters, Schema, read_number
 from civic_kernel.texts import Language, keys
 
 #: Before a parameter's name in an address: it must not fall together with a field of the page.
 PREFIX = "p."
+MONTH = re.compile(r"\d{4}-\d{2}")
 #: The parameter for which "one report for each" was ticked.
 EACH = "each"
 
@@ -141,7 +144,12 @@ def said(
     for name, rule in schema.document["properties"].items():
         if name in given and name not in each:
             label = str(rule.get("label", {}).get(language, name))
-            found.append((label, schema.words_for(name, given[name], language)))
+            value = given[name]
+            # Twelve months are read as from–to, not one by one.
+            months = isinstance(value, list) and all(MONTH.fullmatch(str(one)) for one in value)
+            found.append(
+                (label, span(value, language) if months else schema.words_for(name, value, language))
+            )
     return found
 
 
@@ -161,10 +169,7 @@ def _form(rule: Mapping[str, Any], values: int) -> str:
 def _typed(rule: Mapping[str, Any], value: str) -> Any:
     # A number in a list of numbers is compared as a number, "2026" in one of texts as text.
     if rule.get("type") in ("integer", "number"):
-        try:
-            return json.loads(value)
-        except ValueError:
-            return value  # the schema then refuses it, by name
+        return read_number(value)
     return value
 
 

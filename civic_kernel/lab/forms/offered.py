@@ -6,7 +6,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from functools import cache, partial
 
-from civic_kernel.lab.forms.chosen import FUNCTIONS, Chosen, Condition, column_of
+from civic_kernel.lab.forms.chosen import FUNCTIONS, NAMES, Chosen, Condition, column_of
 from civic_kernel.publish.words import key_value
 from civic_kernel.texts import Language, keys, text
 from civic_kernel.wire import ColumnDetail, DatasetDetail
@@ -80,7 +80,7 @@ def measure_words(measure: str, detail: DatasetDetail, language: Language) -> st
     """`몇 건`, `이용 시간(분)의 평균`."""
     fn, _, name = measure.partition(":")
     label = next((c.label.get(language) for c in detail.columns if c.name == name), name)
-    return text(language, "forms", f"measure.{fn}", label=label)
+    return text(language, "forms", f"measure.{fn}", label=label) if fn in NAMES else measure
 
 
 def first_choice(detail: DatasetDetail) -> Chosen:

@@ -9,7 +9,6 @@ GET  civic/reports/pages/…  a run's page, in a sandbox
 
 from __future__ import annotations
 
-import json
 import secrets
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -28,8 +27,6 @@ from civic_kernel.texts import Language, keys, text
 
 #: States in which nothing more will happen by itself.
 OVER = frozenset({"done", "failed", "cancelled", "partly"})
-#: Runs whose page can be opened.
-OPENED = frozenset({"done"})
 
 
 class ReportsFormHandler(FormHandler):
@@ -78,12 +75,11 @@ class ReportsHandler(ReportsFormHandler):
     async def _list(self) -> None:
         offered = await self.aside(self.reports().reports)
         orders = await self.aside(self.reports().orders)
-        labels = {report.name: report.label.get(self.language) for report in offered}
         lines = [
             {
                 "id": order.id,
-                "label": labels.get(order.report, order.report),
-                **_summary(order, self.language),
+                "label": order.title.get(self.language),
+                "words": _summary(order.state, order.done, order.runs, 0, self.language),
             }
             for order in orders
         ]
@@ -128,11 +124,12 @@ class ReportsHandler(ReportsFormHandler):
         priced = await self.aside(self.reports().price, body | ({"each": each} if each else {}))
         share = None if priced.share_of_left is None else percent(priced.share_of_left)
         return {
-            "pay": json.dumps(priced.rho),
+            "pay": priced.rho,
             "share": share,
-            "free": not float(priced.rho),
             "runs": priced.runs,
-            "questions": [_question(one, self.language) for one in priced.questions],
+            "questions": priced.questions,
+            "whole": priced.whole,
+            "waits": sorted({one.waits for one in priced.questions if one.waits}),
         }
 
     @web.authenticated
@@ -149,13 +146,19 @@ class ReportsHandler(ReportsFormHandler):
                 "team": self.one("team"),
                 "purpose": self.one("purpose"),
                 "key": self.one("key"),
-                "pay": _number(self.one("pay")),
+                "pay": self._agreed(),
             }
             order = await self.aside(self.reports().start, body | ({"each": each} if each else {}))
         except CivicError as refusal:
             await self._again(refusal)
             return
         self.go("reports/run", [("id", order.id)])
+
+    def _agreed(self) -> int:
+        agreed = self.one("pay")
+        if not (agreed.isascii() and agreed.isdigit()) or len(agreed) > 18:
+            raise web.HTTPError(400)
+        return int(agreed)
 
     async def _again(self, refusal: CivicError) -> None:
         """The form as it was sent, with today's price: most refusals here are a price that is no longer true."""
@@ -176,17 +179,19 @@ class RunHandler(ReportsFormHandler):
         except CivicError as refusal:
             self.refused(refusal, "reports")
             return
-        report = next((one for one in offered if one.name == order.report), None)
+        schema = next((one.declared for one in offered if one.name == order.report), None)
+        done = sum(run.state == "done" for run in order.runs)
         facts = {
             "order": order,
-            "label": report.label.get(self.language) if report else order.report,
-            "runs": [_run_line(order, n, one, report, self.language) for n, one in enumerate(order.runs)],
+            "label": order.title.get(self.language),
+            "runs": [_run_line(order, run, schema, self.language) for run in order.runs],
+            "words": _summary(order.state, done, len(order.runs), order.place, self.language),
+            "finished": done,
+            "all": len(order.runs),
             "over": order.state in OVER,
-            "more": any(run.state not in ("done",) for run in order.runs),
-            **_summary(order, self.language),
+            "more": done < len(order.runs),
         }
         if self.one("part") == "state":
-            self.set_header("X-Civic-Over", "1" if order.state in OVER else "0")
             self.show("state", **facts)
         else:
             self.show("run", [("id", order.id)], **facts)
@@ -248,6 +253,10 @@ class PageHandler(ReportsFormHandler):
             self.finish(str(refusal))
             return
         self.set_header("Content-Type", kind)
+        if not kind.startswith("text/html"):
+            # What is no page is saved, never shown. Its name is of the letters that an address here may have.
+            name = path.rpartition("/")[2]
+            self.set_header("Content-Disposition", f'attachment; filename="{name}"')
         self.set_header("X-Content-Type-Options", "nosniff")
         self.set_header("Cache-Control", "no-store")
         self.finish(content)
@@ -265,32 +274,48 @@ class Line:
     cell: str
     message: str
     page: str
+    partial: str
 
 
-def _run_line(order: Order, number: int, run: OneRun, report: Offered | None, language: Language) -> Line:
-    label = str(number + 1)
-    if report is not None:
-        schema = report.declared
-        names = list(order.each or ()) or [n for n in run.parameters if n != "language"][:1]
-        said = [schema.words_for(n, run.parameters[n], language) for n in names if n in run.parameters]
-        label = ", ".join(said) or label
-    message = run.message
-    if isinstance(message, dict):
-        message = message.get(language) or message.get("message")
-    page = f"reports/pages/{order.id}/{number}/{language}/index.html" if run.state in OPENED else ""
-    words = _state_words(run.state, language)
-    return Line(label, run.state, words, run.done, run.total, run.cell or "", str(message or ""), page)
+def _run_line(order: Order, run: OneRun, schema: Schema | None, language: Language) -> Line:
+    message = " ".join(part for part in (run.message, run.remedy) if part)
+    return Line(
+        _label(order, run, schema, language),
+        run.state,
+        _state_words(run.state, language),
+        run.done,
+        run.total,
+        run.cell or "",
+        message,
+        _below(order, run.page),
+        _below(order, run.partial),
+    )
 
 
-def _summary(order: Order, language: Language) -> dict[str, Any]:
-    """How the whole stands: `state`, its words, and for a batch how many of how many."""
-    done = sum(run.state == "done" for run in order.runs)
-    words = _state_words(order.state, language)
-    if len(order.runs) > 1:
-        words = text(language, "forms", "run.of", state=words, done=done, all=len(order.runs))
-    elif order.state == "waiting" and order.place:
-        words = text(language, "forms", "run.place", state=words, place=order.place)
-    return {"state": order.state, "words": words, "finished": done, "all": len(order.runs)}
+def _label(order: Order, run: OneRun, schema: Schema | None, language: Language) -> str:
+    """What sets this run apart from the others; of one alone, what it is of."""
+    if schema is None:  # a report that is no longer offered
+        return str(run.n)
+    names = [name for name in run.parameters if name in schema.names]
+    apart = [n for n in names if any(o.parameters.get(n) != run.parameters[n] for o in order.runs)]
+    of_it = {name: run.parameters[name] for name in apart or names if name != "language" or apart}
+    return ", ".join(words for _, words in forms.said(schema, of_it, {}, language)) or str(run.n)
+
+
+def _below(order: Order, path: str | None) -> str:
+    return f"reports/{path.replace('pages/', f'pages/{order.id}/', 1)}" if path else ""
+
+
+def _summary(state: str, done: int, runs: int, place: int, language: Language) -> str:
+    """How the whole stands, and of a batch how many of how many are done."""
+    words = _state_words(state, language)
+    if runs > 1:
+        return text(language, "forms", "run.of", state=words, done=done, all=runs)
+    return (
+        text(language, "forms", "run.place", state=words, place=place)
+        if state == "waiting" and place
+        else words
+    )
 
 
 def _state_words(state: str, language: Language) -> str:
@@ -299,26 +324,6 @@ def _state_words(state: str, language: Language) -> str:
     return text(language, "forms", key) if key in keys(language, "forms") else state
 
 
-def _question(one: Mapping[str, Any], language: Language) -> dict[str, str]:
-    """One question of a price: in words, and how exact."""
-
-    def in_words(value: Any) -> str:
-        return str(value.get(language, "")) if isinstance(value, dict) else str(value or "")
-
-    return {"words": in_words(one.get("words")), "precision": in_words(one.get("precision"))}
-
-
 def _given(sent: Mapping[str, list[str]], name: str, known: list[str]) -> str:
     given = next(iter(sent.get(name, ())), "")
     return given if given in known else next(iter(known), "")
-
-
-def _number(value: str) -> Any:
-    """The price that was agreed to, as the service gave it. Raises HTTPError 400 for anything but a number."""
-    try:
-        read = json.loads(value)
-    except ValueError:
-        raise web.HTTPError(400) from None
-    if not isinstance(read, int | float | str) or isinstance(read, bool):
-        raise web.HTTPError(400)
-    return read

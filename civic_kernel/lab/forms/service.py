@@ -32,41 +32,68 @@ class OfferedList(Wire):
     reports: list[Offered]
 
 
-class RunPrice(Wire):
-    """`rho` is handed back as it came: what a person agreed to."""
+class AskedThere(Wire):
+    """One question of a report: in words, what it would be charged now (nano-ρ), and how exact it is."""
 
-    rho: Any
+    words: str
+    charged: int
+    precision: str = ""
+    waits: str | None = None
+
+
+class RunPrice(Wire):
+    """`rho` in nano-ρ is handed back as it came: what a person agreed to. `whole` is false where the trial on made-up
+    rows stopped before the end, so that more may be asked.
+    """
+
+    rho: int
     share_of_left: str | None = None
-    questions: list[dict[str, Any]] = []
+    questions: list[AskedThere] = []
     runs: int = 1
+    whole: bool = True
 
 
 class OneRun(Wire):
-    """One report of a batch: `done` of `total` cells, the title of the one at work, and what went wrong."""
+    """One report of an order: `done` of `total` cells, the title of the one at work, what went wrong; `page` and
+    `partial` (the notebook as far as it came) are paths below the order.
+    """
 
+    n: int
     parameters: dict[str, Any] = {}
     state: str
     done: int = 0
     total: int = 0
     cell: str | None = None
-    message: Any = None
+    message: str | None = None
+    remedy: str | None = None
+    page: str | None = None
+    partial: str | None = None
 
 
 class Order(Wire):
-    """What was ordered at once: one run, or one for each place. `place` is how many wait before it."""
+    """What was ordered at once: one run, or one for each place. `place` is how many runs begin before it."""
 
     id: str
-    state: str = "waiting"
-    report: str = ""
-    place: int | None = None
-    parameters: dict[str, Any] = {}
-    each: dict[str, Any] | None = None
-    started_at: Any = None
-    runs: list[OneRun] = []
+    report: str
+    title: Labels
+    state: str
+    place: int = 0
+    runs: list[OneRun]
+
+
+class OrderLine(Wire):
+    """The same in a list; `done` of its `runs` are."""
+
+    id: str
+    report: str
+    title: Labels
+    state: str
+    done: int
+    runs: int
 
 
 class OrderList(Wire):
-    runs: list[Order]
+    runs: list[OrderLine]
 
 
 class Reports(Caller):
@@ -81,7 +108,7 @@ class Reports(Caller):
     def start(self, body: dict[str, Any]) -> Order:
         return parse(Order, self._call("POST", "/v1/runs", body), self.language)
 
-    def orders(self) -> list[Order]:
+    def orders(self) -> list[OrderLine]:
         return parse(OrderList, self._call("GET", "/v1/runs"), self.language).runs
 
     def order(self, order_id: str) -> Order:
