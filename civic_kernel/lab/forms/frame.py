@@ -111,13 +111,10 @@ class FormHandler(Handler):
         """`act` in a thread: a service may take a minute, and this server has one loop for all that its owner does."""
         return await asyncio.to_thread(act, *given, **named)
 
-    def say(self, key: str, **facts: object) -> str:
-        return text(self.language, "forms", key, **facts)
-
     def purpose_words(self, purpose: str) -> str:
         """A purpose as people say it; a policy may have one that we know no words for."""
         key = f"purpose.{purpose}"
-        return self.say(key) if key in keys(self.language, "forms") else purpose
+        return text(self.language, "forms", key) if key in keys(self.language, "forms") else purpose
 
     def show(self, name: str, here: Any = (), **facts: Any) -> None:
         """The page `name`; `here` are the fields that the link to the other language keeps."""

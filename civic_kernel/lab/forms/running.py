@@ -56,7 +56,8 @@ class ReportsFormHandler(FormHandler):
 
     def refused(self, refusal: CivicError, back: str) -> None:
         if isinstance(refusal, GatewayUnreachable):
-            refusal.message, refusal.remedy = self.say("run.unreachable"), self.say("run.unreachable.remedy")
+            refusal.message = text(self.language, "forms", "run.unreachable")
+            refusal.remedy = text(self.language, "forms", "run.unreachable.remedy")
         self.show_refusal(refusal, back)
 
 
