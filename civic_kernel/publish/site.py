@@ -4,6 +4,7 @@
     public/{ko,en}/index.html               all reports
     public/reports/<slug>/{ko,en}/…         one release: renamed into place whole, then never changed
     public/reports/<slug>/status/{ko,en}.html   approvals and what came afterwards; replaced file by file
+    public/reports/<slug>/status/…          what a reader checks the release with, and all of it as one ZIP (`evidence`)
     public/records/*.json                   ledger, events, head, register, policies, witnesses: `civic ledger verify`
 
 A kill at any moment leaves whole pages: a release's folder appears by one rename, every other file by one
@@ -25,7 +26,7 @@ from typing import Any
 
 import jinja2
 
-from civic_kernel.publish import look
+from civic_kernel.publish import evidence, look
 from civic_kernel.publish.pages import day_in_words
 from civic_kernel.publish.record import RECORD_NAME, altered_files, check_record, release_id
 from civic_kernel.publish.tables import json_bytes
@@ -153,15 +154,26 @@ def _write_lists(listed: Sequence[Listed], public: Path, staging: Path, records:
         # The head last: a reader who comes in between finds more than it promises, never less.
         for name, document in sorted(records.documents().items(), key=lambda line: line[0] == "head"):
             _replace(public / "records" / f"{name}.json", record_bytes(document), staging)
+        _replace(public / "records" / "records.js", evidence.records_script(records), staging)
     for line in listed:
         folder = public / "reports" / line.record["slug"] / "status"
         for language in LANGUAGES:
             _replace(folder / f"{language}.html", _status_page(line, language), staging)
         approvals = {"release_id": line.id, "approvals": list(line.approvals)}
         _replace(folder / "approvals.json", json_bytes(approvals), staging)
+        _write_evidence(folder, line, records, staging)
     for language in LANGUAGES:
         _replace(public / language / "index.html", _index_page(listed, language, records), staging)
     _replace(public / "index.html", _front_page(), staging)
+
+
+def _write_evidence(folder: Path, line: Listed, records: Records | None, staging: Path) -> None:
+    """What a reader checks the page with; the ZIP last, since it holds the rest of `folder`."""
+    found = evidence.evidence_script(folder.parent, line.id, line.record, line.approvals)
+    _replace(folder / evidence.EVIDENCE, found, staging)
+    others = (path for path in folder.iterdir() if path.name != evidence.BUNDLE)
+    status = {path.name: path.read_bytes() for path in others}
+    _replace(folder / evidence.BUNDLE, evidence.bundle(folder.parent, line.record, status, records), staging)
 
 
 def _index_page(listed: Sequence[Listed], language: Language, records: Records | None) -> bytes:
