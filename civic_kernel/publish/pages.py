@@ -21,7 +21,7 @@ from pathlib import Path
 from typing import Any, NoReturn
 
 from civic_kernel.errors import NotPublishable
-from civic_kernel.publish import look, screen, statements, summary, tables
+from civic_kernel.publish import checking, look, screen, statements, summary, tables
 from civic_kernel.publish.blocks import BLOCK_MIME
 from civic_kernel.publish.layout import render
 from civic_kernel.publish.printing import CARD, Paper, Sheet, Unprintable
@@ -341,6 +341,8 @@ class _Release:
             (say("method.requirements"), run["requirements_sha256"]),
             (say("method.answered"), self.answered_at),
         ]
+        told = {body["answer_id"]: body["statement"] for body in self.answers}
+        followed = checking.followed(self.figures, told, language)
         return {
             "title": page["title"],
             "other": page["other"],
@@ -356,6 +358,9 @@ class _Release:
                 for body in self.answers
             ],
             "literals": exporter.literals(self.run.executed),
+            "check": {"say": checking.words(language), "figures": followed},
+            "figures": followed,
+            "fingerprints": checking.fingerprints(self.keys, language),
         }
 
 
@@ -423,7 +428,8 @@ def _words_of(place: str, data: bytes) -> str:
     if place.endswith(".html"):
         import html
 
-        words = html.unescape(words)
+        # Before it is unescaped: a script's own `&` would become something else.
+        words = html.unescape(words.replace(checking.script(), ""))
         for known in (*look.vendor_texts(), look.styles(), look.script()):
             words = words.replace(known, "")
     return words

@@ -4,6 +4,7 @@
     public/{ko,en}/, public/latest/         all reports, and all versions of each (`lists`)
     public/reports/<slug>/{ko,en}/…         one release: renamed into place whole, then never changed
     public/reports/<slug>/status/{ko,en}.html   approvals and what came afterwards; replaced file by file
+    public/reports/<slug>/status/…          what a reader checks the release with, and all of it as one ZIP (`evidence`)
     public/records/*.json                   ledger, events, head, register, policies, witnesses: `civic ledger verify`
 
 A kill at any moment leaves whole pages: a release's folder appears by one rename, every other file by one
@@ -23,6 +24,7 @@ from functools import partial
 from pathlib import Path
 from typing import Any
 
+from civic_kernel.publish import evidence
 from civic_kernel.publish.layout import render
 from civic_kernel.publish.lists import Shown, lists
 from civic_kernel.publish.record import RECORD_NAME, altered_files, check_record, release_id
@@ -162,15 +164,26 @@ def _write_lists(
         # The head last: a reader who comes in between finds more than it promises, never less.
         for name, document in sorted(records.documents().items(), key=lambda line: line[0] == "head"):
             _replace(public / "records" / f"{name}.json", record_bytes(document), staging)
+        _replace(public / "records" / "records.js", evidence.records_script(records), staging)
     for line in listed:
         folder = public / "reports" / line.record["slug"] / "status"
         for language in LANGUAGES:
             _replace(folder / f"{language}.html", _status_page(line, language), staging)
         approvals = {"release_id": line.id, "approvals": list(line.approvals)}
         _replace(folder / "approvals.json", json_bytes(approvals), staging)
+        _write_evidence(folder, line, records, staging)
     shown = [_shown(line, public) for line in listed]
     for place, data in lists(shown, address, records, public).items():
         _replace(public / place, data, staging)
+
+
+def _write_evidence(folder: Path, line: Listed, records: Records | None, staging: Path) -> None:
+    """What a reader checks the page with; the ZIP last, since it holds the rest of `folder`."""
+    found = evidence.evidence_script(folder.parent, line.id, line.record, line.approvals)
+    _replace(folder / evidence.EVIDENCE, found, staging)
+    others = (path for path in folder.iterdir() if path.name != evidence.BUNDLE)
+    status = {path.name: path.read_bytes() for path in others}
+    _replace(folder / evidence.BUNDLE, evidence.bundle(folder.parent, line.record, status, records), staging)
 
 
 def _shown(line: Listed, public: Path) -> Shown:
