@@ -19,6 +19,8 @@ from multiprocessing import get_context
 from pathlib import Path
 from typing import Any
 
+from civic_kernel.reports.heard import Heard
+
 ROOT = Path(__file__).resolve().parents[2]
 NOTEBOOKS = ROOT / "notebooks"
 FOLDER = Path(__file__).parent / "recorded"
@@ -73,10 +75,14 @@ def keep(name: str, run: Mapping[str, Any], release: Path) -> None:
     (FOLDER / f"{name}.json.gz").write_bytes(gzip.compress(data, 9, mtime=0))
 
 
-class _Silent:
-    """Where a run tells how far it is."""
+class _Ear:
+    """A channel whose other end is in the same process: what a run says is heard at once."""
 
-    def send(self, _: object) -> None: ...
+    def __init__(self) -> None:
+        self.heard = Heard(lambda _: None)
+
+    def send(self, said: dict[str, Any]) -> None:
+        self.heard.hear(json.loads(json.dumps(said)))
 
 
 def execute(recorded: Recorded) -> str:
@@ -95,11 +101,11 @@ def execute(recorded: Recorded) -> str:
         "language": recorded.told["language"],
         "evidence": {"answers": recorded.answers, "parties": recorded.parties, "told": recorded.told},
     }
-    done = inside.execute(request, _Silent())  # type: ignore[arg-type]  # it is only told, never asked
-    assert done["failed"] is None, (
-        f"{recorded.name}: {done['failed']}; python -m tests.pages.recorded asks anew"
-    )
-    return str(done["executed"])
+    ear = _Ear()
+    inside.execute(request, ear)  # type: ignore[arg-type]  # it is only told, never asked
+    done = ear.heard.outcome(None)
+    assert not done.failed, f"{recorded.name}: {done.failed}; python -m tests.pages.recorded asks anew"
+    return nbformat.writes(done.executed)
 
 
 def execute_all(names: list[str]) -> dict[str, str]:
