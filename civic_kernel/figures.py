@@ -87,6 +87,24 @@ def number(value: float, digits: int = 0) -> str:
     return written.lstrip("-") if float(written.replace(",", "")) == 0 else written
 
 
+def with_unit(written: str, unit: str) -> str:
+    """`1,234번`, `40%`, `1,234 rides`: Korean units and the per cent sign stand close, others apart."""
+    close = unit[:1] == "%" or "가" <= unit[:1] <= "힣"
+    return f"{written}{'' if close else ' '}{unit}" if unit else written
+
+
+def short(value: float, digits: int, language: Language) -> str:
+    """A round number as an axis or a legend has it: `1.5만`, `2억` in Korean where it is round there, else as `number`.
+
+    A reader of Korean counts in ten thousands, and has to count the digits of 150,000.
+    """
+    if language == "ko":
+        for size, sign in ((1e8, "억"), (1e4, "만")):
+            if abs(value) >= size and float(value / size * 10).is_integer():
+                return f"{number(value / size, 0 if float(value / size).is_integer() else 1)}{sign}"
+    return number(value, digits)
+
+
 def interval(point: Point, language: Language, digits: int, unit: str = "") -> str:
     """`9,800에서 10,700 사이`, that it is exact, or why there is nothing."""
     if point.low is None or point.high is None:

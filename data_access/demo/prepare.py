@@ -27,6 +27,7 @@ HERE = Path(__file__).parent
 DATASETS = (
     *("bike_rides", "accidents", "gu_facts", "weather_days", "air_days", "expressway_traffic"),
     *("meal_card_uses", "meal_merchants"),
+    *("bike_stations", "bike_lanes", "dong_facts"),
 )
 
 Progress = Callable[[str, float], None]
@@ -112,6 +113,9 @@ def _load(parts: Parts, dataset: str, city: CityFiles, progress: Progress) -> No
         "expressway_traffic": (city.traffic,),
         "meal_card_uses": (city.meal_uses,),
         "meal_merchants": (city.meal_merchants,),
+        "bike_stations": (city.stations,),
+        "bike_lanes": (city.lanes,),
+        "dong_facts": (city.dong,),
     }
     load(
         parts.vault,
