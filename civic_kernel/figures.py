@@ -13,7 +13,7 @@ import numpy.typing as npt
 from civic_kernel.errors import FrameUnsuitable
 from civic_kernel.frames import KEY, check_columns, is_exact
 from civic_kernel.lost import lost_words
-from civic_kernel.places import place_name
+from civic_kernel.publish.words import key_value
 from civic_kernel.texts import Language, templates_root, text
 
 if TYPE_CHECKING:
@@ -59,7 +59,7 @@ def points(frame: pd.DataFrame, by: str, value: str, mark: str | None, language:
     for i, raw in enumerate(frame[by].tolist()):
         v, low, high = (None if gone[i] else float(n[i]) for n in numbers)
         shown = bool(marks[i]) and not gone[i]
-        out.append(Point(str(raw), place_name(str(raw), language), v, low, high, shown, exact))
+        out.append(Point(str(raw), key_value(by, raw, language), v, low, high, shown, exact))
     return out
 
 
@@ -82,9 +82,9 @@ def lost_note(frame: pd.DataFrame, language: Language) -> list[str]:
 
 
 def number(value: float, digits: int = 0) -> str:
-    """`-1,234.5`, with a true minus sign left out: −0 is 0, since a noisy nothing is nothing."""
+    """`−1,234.5`, with a true minus sign; −0 is 0, since a noisy nothing is nothing."""
     written = f"{value:,.{digits}f}"
-    return written.lstrip("-") if float(written.replace(",", "")) == 0 else written
+    return written.lstrip("-") if float(written.replace(",", "")) == 0 else written.replace("-", "−")
 
 
 def with_unit(written: str, unit: str) -> str:

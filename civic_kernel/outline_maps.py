@@ -16,6 +16,8 @@ from functools import cache
 from math import hypot
 from typing import TYPE_CHECKING, Any
 
+import numpy as np
+
 from civic_kernel.errors import FrameUnsuitable
 from civic_kernel.figures import (
     Point,
@@ -90,12 +92,11 @@ def flows(
     ground = _ground()
     between = " → " if directed else " ↔ "
     ends = list(zip(frame[start].astype(str), frame[end].astype(str), strict=True))
-    kept = [a != b and a in ground.middles and b in ground.middles for a, b in ends]
-    keyed = frame[kept].assign(
-        _flow=[f"{a}{between}{b}" for (a, b), keep in zip(ends, kept, strict=True) if keep]
-    )
-    keyed.attrs = frame.attrs
     pairs = {f"{a}{between}{b}": (a, b) for a, b in ends}
+    # An array of its own type: an empty list would choose columns, and so lose them.
+    drawable = np.array([a != b and {a, b} <= ground.middles.keys() for a, b in ends], dtype=bool)
+    keyed = frame.assign(_flow=[f"{a}{between}{b}" for a, b in ends])[drawable]
+    keyed.attrs = frame.attrs
     drawn = [
         replace(p, label=between.join(place_name(gu, spoken) for gu in pairs[p.key]))
         for p in read_points(keyed, "_flow", value, mark, spoken)

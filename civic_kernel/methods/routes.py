@@ -56,13 +56,11 @@ def links(
 def corridors(
     flows: pd.DataFrame, *, start: str = "start_gu", end: str = "end_gu", measure: str = "rides"
 ) -> pd.DataFrame:
-    """Rides along each corridor, most first: `corridor`, `through` (its gu, joined by `–`), `rides`, `rides_low`,
-    `rides_high`, `withheld` (one of its cells is). Raises FrameUnsuitable as `links`.
+    """Rides along each corridor, most first: `corridor`, `rides`, `rides_low`, `rides_high`, `withheld` (one of
+    its cells is). Raises FrameUnsuitable as `links`.
     """
     cells, sigma = _cells(flows, start, end, measure)
-    out = pd.DataFrame(
-        {"corridor": list(CORRIDORS), "through": ["–".join(row) for row in CORRIDORS.values()]}
-    )
+    out = pd.DataFrame({"corridor": list(CORRIDORS)})
     steps = [[pair for a, b in pairwise(row) for pair in ((a, b), (b, a))] for row in CORRIDORS.values()]
     _add_sums(out, steps, cells, sigma)
     out = out.sort_values(["rides", "corridor"], ascending=[False, True]).reset_index(drop=True)

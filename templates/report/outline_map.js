@@ -4,6 +4,8 @@
   const svg = document.querySelector(".cv-map svg");
   const readout = document.querySelector(".cv-readout");
   const features = [...svg.querySelectorAll(".cv-feature")];
+  // Dots are drawn with the largest on top; the keyboard begins with it all the same.
+  if (svg.querySelector(".cv-dot-one")) features.reverse();
   const hint = readout.textContent;
   let chosen = null;
   const say = (feature) => { readout.textContent = feature ? feature.getAttribute("aria-label") : hint; };
@@ -42,6 +44,8 @@
     view.x = Math.min(Math.max(view.x, 0), width - wide);
     view.y = Math.min(Math.max(view.y, 0), height - high);
     svg.setAttribute("viewBox", `${view.x} ${view.y} ${wide} ${high}`);
+    // Dots and words keep their size on the screen, so that those who hide each other come apart.
+    svg.style.setProperty("--cv-zoom", view.zoom);
     document.documentElement.classList.toggle("cv-close", view.zoom > 1.5);
   };
   const zoom = (by) => {
