@@ -27,10 +27,11 @@ import psutil
 import websocket
 
 from benchmarks.figures import Figure, at_least, at_most
-from hub_config import home, running
+from hub_config import home
 from hub_config.client import Session
-from hub_config.people import open_people
+from hub_config.members.people import open_people
 from hub_config.settings import PORTS, Settings, read_settings
+from hub_config.starting import running
 
 SEATS = 30
 FIRST_CELL = "import pandas, geopandas, folium\nprint(pandas.DataFrame({'rides': [1, 2]}).sum().iloc[0])"
@@ -44,12 +45,13 @@ for service in c.JupyterHub.services:
 c.JupyterHub.concurrent_spawn_limit = 100
 c.Spawner.start_timeout = c.Spawner.http_timeout = 900
 """
-#: JupyterHub's own way, for tests and small courses: a process for each person, started from nothing.
+#: JupyterHub's own way, for tests and small courses: a process for each person, started from nothing. Kernels by
+#: sockets in files: with Jupyter's ports some of thirty lose theirs to another before they are there, and never come.
 STOCK = """
 from jupyterhub.spawner import SimpleLocalProcessSpawner
 c.JupyterHub.spawner_class = SimpleLocalProcessSpawner
 c.SimpleLocalProcessSpawner.home_dir_template = {homes!r} + "/{{username}}"
-c.Spawner.args = ["--allow-root"]
+c.Spawner.args = ["--allow-root", "--KernelManager.transport=ipc"]
 c.Spawner.cmd = ["jupyterhub-singleuser"]
 """
 
@@ -130,9 +132,15 @@ def _at_once(sessions: list[Session], do: Callable[[Session], None]) -> None:
 
 
 def _start(session: Session) -> None:
+    """As the waiting page does: ask once, then be told. Thirty that ask again and again would measure themselves."""
     session.api("POST", f"users/{session.name}/server", {})
-    while not session.api("GET", f"users/{session.name}")["servers"].get("", {}).get("ready"):
-        time.sleep(0.25)
+    token = session.token(["read:servers!user"], lifetime_s=3600, note="benchmark")
+    address = f"{session.url}/hub/api/users/{session.name}/server/progress"
+    request = urllib.request.Request(address, headers={"Authorization": f"token {token}"})
+    with urllib.request.urlopen(request, timeout=900) as told:
+        last = [line for line in told if line.startswith(b"data:")][-1]
+    if not json.loads(last.removeprefix(b"data:")).get("ready"):
+        raise RuntimeError("a server did not come")
 
 
 def _first_cell(session: Session) -> None:
@@ -184,7 +192,7 @@ def _run(channel: Any, code: str) -> str:
 @contextmanager
 def hub_with(count: int, *, stock: bool) -> Iterator[tuple[Settings, list[str]]]:
     """A running Hub with `count` people; (its settings, a link's secret of each)."""
-    folder = Path(tempfile.mkdtemp(prefix="civic-bench-seats-"))
+    folder = Path(tempfile.mkdtemp(prefix="cbs-"))
     folder.chmod(0o711)
     try:
         ports = {name: str(port) for name, port in zip(PORTS, _free_ports(len(PORTS)), strict=True)}
@@ -196,7 +204,7 @@ def hub_with(count: int, *, stock: bool) -> Iterator[tuple[Settings, list[str]]]
         stub.chmod(0o644)
         config = folder / "config.py"
         text = OURS.format(config=str(running.CONFIG), stub=str(stub))
-        config.write_text(text + (STOCK.format(homes=str(folder / "stock")) if stock else ""))
+        config.write_text(text + (STOCK.format(homes=str(folder)) if stock else ""))
         with running.start(settings, lambda _: None, config=config):
             _wait_for_template(settings)
             yield settings, secrets

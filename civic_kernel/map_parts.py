@@ -28,6 +28,11 @@ BUTTONS = {
 }
 
 
+def map_words(language: Language, *keys: str) -> dict[str, str]:
+    """What a map's buttons and legend say, and the sentences `keys`."""
+    return {key: text(language, "kernel", f"map.{key}") for key in (*BUTTONS, "controls", "legend", *keys)}
+
+
 @dataclass(frozen=True)
 class Map:
     """One drawn map: `document` is a whole HTML page for an `<iframe sandbox="allow-scripts" srcdoc=…>`."""

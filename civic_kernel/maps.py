@@ -32,10 +32,10 @@ from civic_kernel.figures import (
 )
 from civic_kernel.figures import points as read_points
 from civic_kernel.frames import KEY
-from civic_kernel.map_parts import BUTTONS, Map, class_edges, class_of, legend
+from civic_kernel.map_parts import BUTTONS, Map, class_edges, class_of, legend, map_words
 from civic_kernel.outline_maps import flows, points
 from civic_kernel.places import gu_shapes, place_name
-from civic_kernel.texts import Language, speaker, templates_root, text
+from civic_kernel.texts import Language, templates_root, text
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -76,7 +76,6 @@ def choropleth(
         title, described, lost, spoken, unit, json.dumps(features, ensure_ascii=False, sort_keys=True)
     )
     header, body, script = _folium_parts(features, ident)
-    say = speaker(spoken, "kernel", "map.")
     document = template("map.html.j2").render(
         lang=spoken,
         title=title,
@@ -95,9 +94,7 @@ def choropleth(
         any_withheld=any(not p.shown and not p.exact for p in drawn),
         any_marked=any(p.marked for p in drawn),
         any_missing=len(by_key) < len(features) or any(not p.shown and p.exact for p in drawn),
-        say={
-            key: say(key) for key in (*BUTTONS, "controls", "legend", "touch", "choose", "missing", "close")
-        },
+        say=map_words(spoken, "touch", "choose", "missing", "close"),
         withheld=text(spoken, "kernel", "figure.withheld_why"),
         highlight=text(spoken, "kernel", "figure.highlight"),
         buttons=BUTTONS,

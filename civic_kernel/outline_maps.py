@@ -32,9 +32,9 @@ from civic_kernel.figures import (
 )
 from civic_kernel.figures import points as read_points
 from civic_kernel.frames import KEY, check_columns
-from civic_kernel.map_parts import BUTTONS, CLASSES, Map, class_edges, class_of, legend
+from civic_kernel.map_parts import BUTTONS, CLASSES, Map, class_edges, class_of, legend, map_words
 from civic_kernel.places import KM_PER_DEGREE, gu_shapes, place_name
-from civic_kernel.texts import Language, speaker, templates_root, text
+from civic_kernel.texts import Language, templates_root, text
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -188,7 +188,6 @@ def _map(
         look = "cv-withheld" if not point.shown else "cv-marked" if point.marked else ""
         features.append(shape(point, size) | {"look": look, "label": _label(point, unit, digits, language)})
     ground, described = _ground(), alt or summary(drawn, language, digits)
-    say = speaker(language, "kernel", "map.")
     lost = " · ".join(lost_note(frame, language))
     sizes = legend(edges, digits, unit, language) or [
         (CLASSES - 1, said) for said in _only(drawn, unit, digits)
@@ -212,7 +211,7 @@ def _map(
         map_css=(templates_root() / "report" / "map.css").read_text(encoding="utf-8"),
         outline_css=(templates_root() / "report" / "outline_map.css").read_text(encoding="utf-8"),
         script=(templates_root() / "report" / "outline_map.js").read_text(encoding="utf-8"),
-        say={key: say(key) for key in (*BUTTONS, "controls", "legend", f"choose_{form}")},
+        say=map_words(language, f"choose_{form}"),
         withheld=text(language, "kernel", "figure.withheld_why"),
         highlight=text(language, "kernel", "figure.highlight"),
         buttons=BUTTONS,

@@ -62,7 +62,7 @@ def up(settings: Settings, detach: bool, as_json: bool) -> None:
     import signal
     import threading
 
-    from hub_config.running import find_running, start
+    from hub_config.starting.running import find_running, start
 
     def say(sentence: str) -> None:
         if not as_json:
@@ -114,7 +114,7 @@ def _interrupt(asked: Any) -> None:
 @_refusals
 def down(settings: Settings, as_json: bool) -> None:
     """Stop the workspace of this CIVIC_HOME, and every process it started. Exit code 0 also if none runs."""
-    from hub_config.running import find_running
+    from hub_config.starting.running import find_running
 
     workspace = find_running(settings)
     if workspace:
@@ -133,7 +133,7 @@ def renew(settings: Settings, as_json: bool) -> None:
     new.
     Exit codes: 0 also if none runs, 4 a part did not start.
     """
-    from hub_config.running import find_running
+    from hub_config.starting.running import find_running
 
     workspace = find_running(settings)
     if workspace:
@@ -160,7 +160,7 @@ def links(settings: Settings, names: tuple[str, ...], days: float, revoke: bool,
     """
     from hub_config.client import make_link
     from hub_config.home import prepare
-    from hub_config.people import open_people
+    from hub_config.members.people import open_people
     from hub_config.roles import is_seat
 
     prepare(settings)

@@ -22,9 +22,9 @@ from hub_config.cli import _refusals as refusals
 from hub_config.client import make_link
 from hub_config.errors import StepFailed
 from hub_config.home import REPORTS_USER, SITE_USER, prepare, user_ids, warm_socket
-from hub_config.people import People, open_people
-from hub_config.running import Workspace, find_running, start
+from hub_config.members.people import People, open_people
 from hub_config.settings import PREFIX, PYTHON, Settings, checkout_path
+from hub_config.starting.running import Workspace, find_running, start
 from hub_config.texts import text
 
 TEAM = "bike"

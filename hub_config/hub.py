@@ -10,14 +10,14 @@ from prometheus_client import REGISTRY
 from tornado.ioloop import PeriodicCallback
 from traitlets import Float
 
-from hub_config import sessions
-from hub_config.closing import Closing
-from hub_config.health import Machine
-from hub_config.logs import WithoutSecrets
-from hub_config.membership import Membership
+from hub_config.members.membership import Membership
+from hub_config.operations.health import Machine
+from hub_config.operations.logs import WithoutSecrets
 from hub_config.pages.common import with_pages
 from hub_config.pages.table import HANDLERS
 from hub_config.runtime import current_settings
+from hub_config.signing_in import sessions
+from hub_config.workshop.closing import Closing
 
 
 class CivicHub(JupyterHub):  # type: ignore[misc]

@@ -1,12 +1,13 @@
 """Assembly only: what the other modules build is assigned to `c`."""
 
+from hub_config.db import HubConnection
 from hub_config.home import read_token
 from hub_config.pages.common import WithNonce
 from hub_config.roles import SLOTS, render_custom_scopes, render_roles, server_token_scopes
 from hub_config.runtime import current_settings
-from hub_config.seats import SeatAuthenticator
 from hub_config.services import proxy_command, render_services
 from hub_config.settings import PYTHON
+from hub_config.signing_in.seats import SeatAuthenticator
 from hub_config.spawners import WarmSpawner
 from hub_config.texts import shared_folder
 
@@ -21,6 +22,8 @@ c.JupyterHub.hub_bind_url = f"http://127.0.0.1:{settings.hub_port}"
 c.JupyterHub.db_url = settings.hub_database_url or f"sqlite:///{hub / 'jupyterhub.sqlite'}"
 # What a failed statement carried was logged: a cookie, a token.
 c.JupyterHub.db_kwargs = {"hide_parameters": True}
+if not settings.hub_database_url:
+    c.JupyterHub.db_kwargs["connect_args"] = {"check_same_thread": False, "factory": HubConnection}
 # An older workspace's tables are brought on, after a copy where they are a file.
 c.JupyterHub.upgrade_db = True
 if settings.public_url:
@@ -36,7 +39,7 @@ c.JupyterHub.jinja_environment_options = {"extensions": [WithNonce]}
 c.JupyterHub.cleanup_servers = True
 c.JupyterHub.cleanup_proxy = True
 c.JupyterHub.redirect_to_server = False  # home first: a steward needs no server
-c.JupyterHub.concurrent_spawn_limit = 0  # nobody is refused for coming together: they wait (hub_config.line)
+c.JupyterHub.concurrent_spawn_limit = 0  # nobody is refused: they wait (limits.line)
 
 c.ConfigurableHTTPProxy.command = proxy_command(settings)
 c.ConfigurableHTTPProxy.api_url = f"http://127.0.0.1:{settings.proxy_api_port}"

@@ -12,15 +12,16 @@ from functools import cache
 from sqlalchemy import Engine
 
 from hub_config import db
-from hub_config.accounts import Accounts
-from hub_config.cards import Cards
 from hub_config.home import read_card_key
-from hub_config.line import Line
-from hub_config.people import People
+from hub_config.limits.line import Line
+from hub_config.members.people import People
+from hub_config.members.teams import Teams
+from hub_config.rooms.watching import Watching
 from hub_config.settings import Settings, read_settings
-from hub_config.teams import Teams
-from hub_config.watching import Watching
-from hub_config.workshops import Workshops
+from hub_config.signing_in.accounts import Accounts
+from hub_config.starting.ports import SeatPorts
+from hub_config.workshop.cards import Cards
+from hub_config.workshop.workshops import Workshops
 
 
 @cache
@@ -58,6 +59,11 @@ def current_workshops() -> Workshops:
 def current_line() -> Line:
     """As many seats start at once as there are processors, and one that waits for its disk."""
     return Line((os.cpu_count() or 1) + 1)
+
+
+@cache
+def current_seat_ports() -> SeatPorts:
+    return SeatPorts()
 
 
 @cache

@@ -20,7 +20,7 @@ def tethered(command: list[str], uid: int | None = None) -> list[str]:
         PYTHON,
         "-P",
         "-m",
-        "hub_config.tether",
+        "hub_config.starting.tether",
         "--parent",
         str(os.getpid()),
         *become,

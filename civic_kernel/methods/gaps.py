@@ -97,7 +97,8 @@ def new_stations(
     `away` (km to a station before), `spared`, `spared_low`, `spared_high` (km walked to rides, one way).
 
     `stations` are rows with `lat`, `lon`, `gu`; `dongs` rows with `dong_code`, `residents`, `jobs`; `rides` a
-    `combine.total` by gu (completed). Nobody of a gu that is withheld counts. Raises FrameUnsuitable.
+    `combine.total` by gu (completed). Nobody counts of a gu that is withheld or not above its
+    noise. Raises FrameUnsuitable.
     """
     check_columns(stations, "lat", "lon")
     check_columns(dongs, "dong_code", "residents", "jobs")
@@ -107,6 +108,7 @@ def new_stations(
     names, gu = np.unique(gu_of, return_inverse=True)
     known = rides.set_index(rides_by).reindex(names)
     shown = ~known["withheld"].astype("boolean").fillna(True).to_numpy(dtype=bool)
+    shown &= (known[measure] > _SIGMAS * known[f"{measure}_sd"]).to_numpy(dtype=bool)
     r, sd = (
         np.where(shown, known[name].to_numpy(dtype=float, na_value=0.0), 0.0)
         for name in (measure, f"{measure}_sd")

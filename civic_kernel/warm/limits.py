@@ -2,7 +2,7 @@
 
 A group is named after the uid, so that the kernels of a seat, which ask for themselves, fall into the group
 that the Hub made for the seat. Where there is no cgroup that may be written, nothing here limits: the Hub then
-says so on its pages and watches memory instead (hub_config.watcher).
+says so on its pages and watches memory instead (hub_config.limits.watcher).
 """
 
 from __future__ import annotations

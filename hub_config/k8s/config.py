@@ -11,12 +11,12 @@ from typing import Any
 
 from traitlets.config.loader import PyFileConfigLoader
 
-from hub_config.boxes import COMMAND, HOME, PORT
+from hub_config.elsewhere.boxes import COMMAND, HOME, PORT
 from hub_config.home import prepare
 from hub_config.k8s.spawner import SECURITY, PodSpawner
 from hub_config.roles import SITE
-from hub_config.running import CONFIG
 from hub_config.runtime import current_settings
+from hub_config.starting.running import CONFIG
 
 
 def assemble(c: Any) -> None:

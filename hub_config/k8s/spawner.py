@@ -6,8 +6,8 @@ from typing import Any
 
 from kubespawner import KubeSpawner
 
-from hub_config.boxes import make_box_arguments, make_box_environment
-from hub_config.people import Account
+from hub_config.elsewhere.boxes import make_box_arguments, make_box_environment
+from hub_config.members.people import Account
 from hub_config.runtime import current_people, current_settings
 
 

@@ -20,7 +20,8 @@ from zoneinfo import ZoneInfo
 from jinja2.ext import Extension
 from tornado import web
 
-from hub_config.people import Account
+from hub_config.limits.watcher import last_ended
+from hub_config.members.people import Account
 from hub_config.roles import GATEWAY
 from hub_config.runtime import current_people, current_settings, current_workshops
 from hub_config.settings import PREFIX
@@ -32,7 +33,6 @@ from hub_config.texts import (
     shared_folder,
     text,
 )
-from hub_config.watcher import last_ended
 
 COOKIE = "civic_lang"
 SEOUL = ZoneInfo("Asia/Seoul")

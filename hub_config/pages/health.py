@@ -7,7 +7,7 @@ from functools import cache
 
 from jupyterhub.apihandlers import APIHandler
 
-from hub_config.health import Health
+from hub_config.operations.health import Health
 from hub_config.runtime import current_engine, current_settings
 
 

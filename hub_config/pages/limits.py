@@ -9,12 +9,12 @@ from typing import Any
 from jupyterhub.handlers.base import BaseHandler
 from tornado import web
 
-from hub_config import space
 from hub_config.home import home_folder
-from hub_config.people import Account
-from hub_config.processes import MAX_PROCESSES
+from hub_config.limits import space
+from hub_config.limits.watcher import Holder, holder
+from hub_config.members.people import Account
 from hub_config.runtime import current_people, current_settings
-from hub_config.watcher import Holder, holder
+from hub_config.starting.processes import MAX_PROCESSES
 
 #: No script, no frame, nothing from elsewhere; forms go only to the Hub.
 POLICY = (

@@ -9,7 +9,7 @@ from itertools import islice
 from urllib.parse import quote
 from zoneinfo import ZoneInfo
 
-from hub_config.people import Account
+from hub_config.members.people import Account
 from hub_config.settings import Settings
 
 #: What the page shows, and how many entries of a folder are looked at: the Hub has one thread for everybody.

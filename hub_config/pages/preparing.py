@@ -13,12 +13,12 @@ from collections.abc import Callable
 from dataclasses import dataclass, field
 from typing import Any, Literal
 
-from hub_config import checking
-from hub_config.checking import Finding
-from hub_config.rehearsal import SCOPES, TOKEN_S, Rehearsed, rehearse
 from hub_config.runtime import current_cards, current_people, current_settings, current_workshops
 from hub_config.texts import Language, text
-from hub_config.workshops import Workshop
+from hub_config.workshop import checking
+from hub_config.workshop.checking import Finding
+from hub_config.workshop.rehearsal import SCOPES, TOKEN_S, Rehearsed, rehearse
+from hub_config.workshop.workshops import Workshop
 
 What = Literal["check", "price", "buy"]
 

@@ -12,13 +12,13 @@ from oauthenticator.oauth2 import STATE_COOKIE_NAME, OAuthCallbackHandler, OAuth
 from tornado import web
 from tornado.httputil import url_concat
 
-from hub_config import sessions
-from hub_config.browser import read_browser
-from hub_config.cards import number_of
-from hub_config.oidc import ProviderFailed
 from hub_config.roles import is_seat
 from hub_config.runtime import current_cards, current_settings
+from hub_config.signing_in import sessions
+from hub_config.signing_in.browser import read_browser
+from hub_config.signing_in.oidc import ProviderFailed
 from hub_config.texts import text
+from hub_config.workshop.cards import number_of
 
 #: An attempt at a provider: long enough for a second factor.
 ATTEMPT_DAYS = 1 / 48

@@ -7,9 +7,9 @@ from http import HTTPStatus
 from jupyterhub.handlers.login import LogoutHandler
 from tornado import web
 
-from hub_config import sessions
-from hub_config.browser import read_browser
 from hub_config.runtime import current_cards
+from hub_config.signing_in import sessions
+from hub_config.signing_in.browser import read_browser
 
 
 class SignOutHandler(LogoutHandler):  # type: ignore[misc]

@@ -16,9 +16,9 @@ from jupyterhub.handlers.base import BaseHandler
 from tornado import web
 
 from hub_config.errors import PersonRefused
-from hub_config.people import Account
+from hub_config.members.people import Account
+from hub_config.members.teams import CONSOLE, Change, Kind
 from hub_config.runtime import current_people, current_teams
-from hub_config.teams import CONSOLE, Change, Kind
 from hub_config.texts import Language, text
 
 SEOUL = ZoneInfo("Asia/Seoul")

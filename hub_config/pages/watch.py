@@ -14,10 +14,10 @@ from typing import Any
 from jupyterhub.handlers.base import BaseHandler
 from tornado import web
 
+from hub_config.members.people import Account, Room
 from hub_config.pages.teams import SEOUL
-from hub_config.people import Account, Room
+from hub_config.rooms.watching import View
 from hub_config.runtime import current_people, current_teams, current_watching
-from hub_config.watching import View
 
 FRAMED = (
     "sandbox; default-src 'none'; style-src 'nonce-{nonce}'; img-src data:; form-action 'none'; base-uri 'none'; "

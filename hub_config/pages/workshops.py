@@ -1,6 +1,6 @@
 """/hub/workshops: a facilitator makes workshops, prints their cards, and sees from one page who needs her.
 
-/hub/workshop is a participant's own page. What another browser shows of a card is the part of hub_config.cards;
+/hub/workshop is a participant's own page. What another browser shows of a card is the part of workshop.cards;
 here its waiting is seen, and ended with one press.
 """
 
@@ -17,11 +17,10 @@ from urllib.parse import urlencode
 from jupyterhub.handlers.base import BaseHandler
 from tornado import web
 
-from hub_config.card_sheet import TEMPLATE, cards_of, day, moment, sheet_facts
 from hub_config.errors import WorkshopRefused
 from hub_config.home import set_home_aside, shipped_notebooks
+from hub_config.members.people import Account
 from hub_config.pages.preparing import Preparing, show
-from hub_config.people import Account
 from hub_config.runtime import (
     current_cards,
     current_people,
@@ -29,9 +28,10 @@ from hub_config.runtime import (
     current_teams,
     current_workshops,
 )
-from hub_config.sessions import move, sign_out
+from hub_config.signing_in.sessions import move, sign_out
 from hub_config.texts import Language, text
-from hub_config.workshops import Seat, Workshop, new_seats, read_day
+from hub_config.workshop.card_sheet import TEMPLATE, cards_of, day, moment, sheet_facts
+from hub_config.workshop.workshops import Seat, Workshop, new_seats, read_day
 
 #: Minutes without a sign of life from a seat after which its row says so.
 QUIET_MINUTES = 15

@@ -15,7 +15,7 @@ from playwright.sync_api import Browser, Page
 
 from hub_config.client import make_link
 from hub_config.demo import Prepared, Runner, publish
-from hub_config.people import open_people
+from hub_config.members.people import open_people
 from hub_config.settings import Settings
 from tests.hub.conftest import make_settings, temporary_folder
 

@@ -12,11 +12,11 @@ import pytest
 from playwright.sync_api import expect
 
 from civic_kernel.texts import text as kernel_text
-from hub_config.cards import card_link, open_cards
 from hub_config.client import make_link
-from hub_config.people import open_people
+from hub_config.members.people import open_people
 from hub_config.texts import text
-from hub_config.workshops import open_workshops
+from hub_config.workshop.cards import card_link, open_cards
+from hub_config.workshop.workshops import open_workshops
 
 pytestmark = [pytest.mark.hub, pytest.mark.browser, pytest.mark.root]
 

@@ -9,12 +9,12 @@ from typing import Any
 import pytest
 from click.testing import CliRunner
 
-from hub_config.cards import open_cards
 from hub_config.client import Session
-from hub_config.people import open_people
-from hub_config.rehearsal import SCOPES, rehearse
-from hub_config.seats_cli import EXIT_RED, seats
-from hub_config.workshops import open_workshops
+from hub_config.members.people import open_people
+from hub_config.workshop.cards import open_cards
+from hub_config.workshop.rehearsal import SCOPES, rehearse
+from hub_config.workshop.seats_cli import EXIT_RED, seats
+from hub_config.workshop.workshops import open_workshops
 from tests.e2e.conftest import Demonstration
 
 pytestmark = pytest.mark.hub

@@ -13,9 +13,10 @@ from pathlib import Path
 
 import pytest
 
-from hub_config import home, running
-from hub_config.people import open_people
+from hub_config import home
+from hub_config.members.people import open_people
 from hub_config.settings import PORTS, PYTHON, read_settings
+from hub_config.starting import running
 
 HERE = Path(__file__).parent
 CONFIG = """

@@ -10,11 +10,11 @@ from argon2 import PasswordHasher
 from click.testing import CliRunner
 
 from hub_config import db, home
-from hub_config.accounts import LONGEST, Accounts
-from hub_config.accounts_cli import accounts as verbs
 from hub_config.errors import PersonRefused
-from hub_config.people import People
+from hub_config.members.people import People
 from hub_config.settings import PYTHON
+from hub_config.signing_in.accounts import LONGEST, Accounts
+from hub_config.signing_in.accounts_cli import accounts as verbs
 from hub_config.texts import text
 from tests.hub.visitor import Visitor
 
@@ -165,7 +165,9 @@ def test_a_name_that_could_be_a_path_or_the_workspaces_own_is_refused_and_leaves
 
 
 def test_a_password_is_never_an_argument_that_others_of_the_machine_could_read():
-    shown = subprocess.run([PYTHON, "-m", "hub_config.accounts_cli"], capture_output=True, check=False)
+    shown = subprocess.run(
+        [PYTHON, "-m", "hub_config.signing_in.accounts_cli"], capture_output=True, check=False
+    )
     assert shown.returncode == 0
     for verb in verbs.commands.values():
         assert not any("password" in (option.name or "") for option in verb.params)

@@ -8,16 +8,17 @@ from pathlib import Path
 
 import pytest
 
-from hub_config import backup, running
 from hub_config.client import Session
 from hub_config.errors import BackupRefused
 from hub_config.home import make_home, prepare
-from hub_config.people import open_people
+from hub_config.members.people import open_people
+from hub_config.operations import backup
+from hub_config.starting import running
 from tests.hub.conftest import add_people, make_settings, temporary_folder, write_config
 
 ROOT = Path(__file__).resolve().parents[2]
 #: As the entry point `civic backup` calls it.
-VERB = "from hub_config.backup_cli import backup; backup()"
+VERB = "from hub_config.operations.backup_cli import backup; backup()"
 as_root = pytest.mark.skipif(os.geteuid() != 0, reason="owners are only told apart as root")
 
 

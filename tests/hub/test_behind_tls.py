@@ -13,7 +13,7 @@ from cryptography.hazmat.primitives import hashes, serialization
 from cryptography.hazmat.primitives.asymmetric import ec
 from cryptography.x509.oid import NameOID
 
-from hub_config import running
+from hub_config.starting import running
 from tests.hub.conftest import add_people, free_ports, make_settings, write_config
 
 pytestmark = pytest.mark.hub

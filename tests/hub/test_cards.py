@@ -7,8 +7,8 @@ import pytest
 from sqlalchemy import insert
 
 from hub_config import db, home
-from hub_config.cards import WAITING_S, CardRefused, Cards, card_link, number_of, open_cards
 from hub_config.errors import PersonRefused
+from hub_config.workshop.cards import WAITING_S, CardRefused, Cards, card_link, number_of, open_cards
 from tests.hub.places import DAY, add_seat, add_workshop, end, move_all
 
 

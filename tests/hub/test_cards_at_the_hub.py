@@ -9,11 +9,11 @@ import pytest
 from sqlalchemy import func, select
 
 from hub_config import db
-from hub_config.cards import Cards, number_of
 from hub_config.errors import PersonRefused
 from hub_config.home import read_card_key
-from hub_config.people import People, find_person, hash_secret
+from hub_config.members.people import People, find_person, hash_secret
 from hub_config.texts import text
+from hub_config.workshop.cards import Cards, number_of
 from tests.hub.places import DAY, add_seat, add_workshop, end
 from tests.hub.visitor import Visitor
 

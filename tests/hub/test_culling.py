@@ -8,7 +8,7 @@ import time
 import psutil
 import pytest
 
-from hub_config.people import open_people
+from hub_config.members.people import open_people
 from hub_config.settings import CULLER_USER, read_settings
 from hub_config.spawners import make_seat_arguments
 from tests.hub.seat import Seat

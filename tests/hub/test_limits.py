@@ -9,12 +9,12 @@ from concurrent.futures import ThreadPoolExecutor
 import pytest
 from playwright.sync_api import expect
 
-from hub_config import running
 from hub_config.client import Session, make_link
 from hub_config.errors import SignInRefused
-from hub_config.processes import MAX_PROCESSES
+from hub_config.limits.watcher import last_ended
+from hub_config.starting import running
+from hub_config.starting.processes import MAX_PROCESSES
 from hub_config.texts import text
-from hub_config.watcher import last_ended
 from tests.hub.conftest import Running, add_people, make_settings, temporary_folder, write_config
 from tests.hub.seat import Seat
 from tests.hub.test_running import wait_for

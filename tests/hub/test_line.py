@@ -4,7 +4,7 @@ import asyncio
 
 import pytest
 
-from hub_config.line import FIRST_GUESS_S, Line
+from hub_config.limits.line import FIRST_GUESS_S, Line
 
 
 class Clock:

@@ -8,8 +8,8 @@ import urllib.request
 import pytest
 
 from hub_config import db
-from hub_config.accounts import Accounts
 from hub_config.errors import SettingInvalid
+from hub_config.signing_in.accounts import Accounts
 from hub_config.texts import text
 from tests.hub.conftest import make_settings
 from tests.hub.visitor import Visitor

@@ -9,10 +9,10 @@ import urllib.request
 import pytest
 from prometheus_client.parser import text_string_to_metric_families
 
-from hub_config import logs
 from hub_config.client import Session
 from hub_config.home import read_token, warm_socket
-from hub_config.logs import Logs
+from hub_config.operations import logs
+from hub_config.operations.logs import Logs
 
 
 def get(url, token=None):

@@ -3,7 +3,7 @@ from sqlalchemy import inspect
 
 from hub_config import db, home
 from hub_config.errors import PersonRefused
-from hub_config.people import SECRET_LENGTH, open_people
+from hub_config.members.people import SECRET_LENGTH, open_people
 
 
 class Clock:

@@ -5,10 +5,10 @@ import contextlib
 import pytest
 from sqlalchemy import create_engine, inspect, text
 
-from hub_config import running
 from hub_config.client import Session
 from hub_config.errors import SignInRefused
 from hub_config.settings import read_settings
+from hub_config.starting import running
 from tests.hub.conftest import add_people, make_settings, write_config
 
 pytestmark = [pytest.mark.hub, pytest.mark.postgresql]

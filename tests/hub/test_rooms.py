@@ -11,8 +11,8 @@ import websocket
 from playwright.sync_api import expect
 
 from hub_config.client import Session
-from hub_config.people import open_people
-from hub_config.teams import Teams
+from hub_config.members.people import open_people
+from hub_config.members.teams import Teams
 from tests.hub.seat import Seat
 from tests.hub.test_teams import signed_in  # noqa: F401  a fixture
 from tests.rooms.typist import Typist

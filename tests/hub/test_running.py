@@ -14,7 +14,7 @@ import psutil
 import pytest
 
 from hub_config.errors import PartMissing, PortTaken
-from hub_config.running import check_ports, find_running, running_pid
+from hub_config.starting.running import check_ports, find_running, running_pid
 from tests.hub.conftest import add_people, write_config
 from tests.hub.seat import Seat
 

@@ -7,9 +7,9 @@ import urllib.error
 import pytest
 
 from civic_kernel.texts import text
-from hub_config.cards import card_link, open_cards
-from hub_config.people import open_people
-from hub_config.workshops import open_workshops
+from hub_config.members.people import open_people
+from hub_config.workshop.cards import card_link, open_cards
+from hub_config.workshop.workshops import open_workshops
 from tests.hub.seat import Seat
 
 pytestmark = [pytest.mark.hub, pytest.mark.slow]

@@ -14,7 +14,7 @@ import pytest
 from hub_config import home
 from hub_config.client import Session
 from hub_config.errors import SignInRefused
-from hub_config.people import open_people
+from hub_config.members.people import open_people
 from hub_config.settings import PREFIX, PYTHON
 from tests.hub.conftest import add_people, make_settings, write_config
 from tests.hub.seat import Seat
@@ -179,6 +179,11 @@ def test_koreans_see_korean_and_the_others_english(expert, analyst):
     assert expert.get("lab/api/translations/ko_KR")["data"]
 
 
+def test_a_forked_kernel_draws_below_the_cell(expert):
+    """The template has imported the drawing part for no shell, and the child's shell has to be told of it."""
+    assert expert.run("import matplotlib.pyplot as p; p.plot([1, 2]); p.title('따릉이')") == "<image/png>"
+
+
 def test_co_editing_is_on_in_the_teams_room_and_off_in_a_seat(hub, expert):
     room = Seat(hub.url, hub.secrets["expert-han"], owner="room-01")
     assert '"disableRTC": false' in room.page("lab")
@@ -232,7 +237,8 @@ def test_a_seat_starts_from_an_installation_whose_checkout_is_closed(folder):
     settings = make_settings(folder / "home")
     secrets = add_people(settings)
     script = (
-        "import sys; from pathlib import Path; from hub_config import running, settings\n"
+        "import sys; from pathlib import Path\n"
+        "from hub_config import settings; from hub_config.starting import running\n"
         "running.start(settings.read_settings(), print, config=Path(sys.argv[1]), detach=True)"
     )
     config = write_config(folder)
@@ -245,6 +251,6 @@ def test_a_seat_starts_from_an_installation_whose_checkout_is_closed(folder):
         told = seat.run("import sys, os; print(sys.prefix, os.environ.get('PYTHONPATH'))")
         assert told == f"{prefix} None"
     finally:
-        from hub_config.running import find_running
+        from hub_config.starting.running import find_running
 
         find_running(settings).stop()

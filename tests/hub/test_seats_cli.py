@@ -8,10 +8,10 @@ import pytest
 from click.testing import CliRunner
 
 from hub_config import home
-from hub_config.cards import CardRefused, open_cards
-from hub_config.people import open_people
-from hub_config.seats_cli import seats
-from hub_config.workshops import open_workshops
+from hub_config.members.people import open_people
+from hub_config.workshop.cards import CardRefused, open_cards
+from hub_config.workshop.seats_cli import seats
+from hub_config.workshop.workshops import open_workshops
 
 
 @pytest.fixture

@@ -20,13 +20,13 @@ from kubernetes_asyncio.client import ApiClient, models
 from traitlets.config import PyFileConfigLoader
 
 from hub_config import db, home, runtime
-from hub_config.boxes import HOME
-from hub_config.containers import ContainerSpawner
+from hub_config.elsewhere.boxes import HOME
+from hub_config.elsewhere.containers import ContainerSpawner
 from hub_config.errors import SettingInvalid
 from hub_config.roles import GATEWAY, SITE
-from hub_config.running import CONFIGS, start
 from hub_config.services import render_services
 from hub_config.settings import read_settings
+from hub_config.starting.running import CONFIGS, start
 from tests.hub.conftest import add_people, make_settings
 
 pytestmark = [pytest.mark.root, pytest.mark.skipif(os.geteuid() != 0, reason="homes get owners")]

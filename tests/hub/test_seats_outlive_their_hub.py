@@ -10,7 +10,7 @@ import psutil
 import pytest
 
 from hub_config import home
-from hub_config.running import running_pid
+from hub_config.starting.running import running_pid
 from tests.hub.seat import Seat
 from tests.hub.test_rooms import cells, make_notebook
 from tests.hub.test_running import Civic, add_people, civic, hub_of, wait_for  # noqa: F401

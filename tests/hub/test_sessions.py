@@ -9,10 +9,10 @@ import pytest
 import websocket
 
 from hub_config import db
-from hub_config.cards import open_cards
 from hub_config.client import Session
 from hub_config.errors import SignInRefused
-from hub_config.people import open_people
+from hub_config.members.people import open_people
+from hub_config.workshop.cards import open_cards
 from tests.hub.places import add_seat, add_workshop
 from tests.hub.seat import Seat
 from tests.hub.visitor import Visitor

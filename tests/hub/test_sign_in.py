@@ -7,9 +7,9 @@ import pytest
 
 from hub_config.client import Session
 from hub_config.errors import SignInRefused
+from hub_config.members.people import open_people
 from hub_config.pages import sign_in
-from hub_config.people import open_people
-from hub_config.sign_in_limit import PER_ADDRESS, PER_NAME, SignInLimit
+from hub_config.signing_in.sign_in_limit import PER_ADDRESS, PER_NAME, SignInLimit
 from hub_config.texts import text
 from tests.hub.visitor import Visitor
 

@@ -6,10 +6,10 @@ import pytest
 from playwright.sync_api import expect
 
 from hub_config import db
-from hub_config.accounts import Accounts
-from hub_config.cards import card_link, open_cards
-from hub_config.people import open_people
+from hub_config.members.people import open_people
+from hub_config.signing_in.accounts import Accounts
 from hub_config.texts import text
+from hub_config.workshop.cards import card_link, open_cards
 from tests.hub.places import DAY, add_seat, add_workshop
 
 pytestmark = [pytest.mark.hub, pytest.mark.browser]

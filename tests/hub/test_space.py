@@ -6,7 +6,8 @@ from pathlib import Path
 
 import pytest
 
-from hub_config import home, space
+from hub_config import home
+from hub_config.limits import space
 from tests.hub.conftest import make_settings
 
 pytestmark = pytest.mark.hub

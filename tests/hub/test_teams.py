@@ -14,11 +14,11 @@ from playwright.sync_api import expect
 from hub_config import db, home
 from hub_config.client import Session, make_link
 from hub_config.errors import PersonRefused, SignInRefused
-from hub_config.people import People
-from hub_config.results import give
+from hub_config.members.people import People
+from hub_config.members.teams import CONSOLE, Teams
 from hub_config.roles import SLOTS
+from hub_config.rooms.results import give
 from hub_config.settings import PYTHON
-from hub_config.teams import CONSOLE, Teams
 from hub_config.texts import text
 
 
@@ -151,7 +151,7 @@ def test_a_folder_or_link_of_the_rooms_own_is_not_written_into(tables, settings,
 def civic(hub, *words):
     """`civic team …` as whoever runs the machine; its JSON document."""
     environment = {"PATH": "/usr/bin:/bin", "PYTHONPATH": ".", **hub.settings.environment()}
-    code = "from hub_config.teams_cli import team; team()"
+    code = "from hub_config.members.teams_cli import team; team()"
     command = [PYTHON, "-c", code, *words, "--json"]
     done = subprocess.run(command, env=environment, capture_output=True, text=True, timeout=60)
     return done.returncode, json.loads(done.stdout)

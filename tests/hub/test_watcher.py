@@ -8,9 +8,10 @@ from dataclasses import replace
 
 import pytest
 
-from hub_config import home, watcher
+from hub_config import home
+from hub_config.limits import watcher
+from hub_config.limits.watcher import MEASURE_EVERY_S, Holder, Watcher, holder, last_ended, read_share
 from hub_config.settings import CULLER_USER, PYTHON, ROOMS
-from hub_config.watcher import MEASURE_EVERY_S, Holder, Watcher, holder, last_ended, read_share
 from tests.hub.conftest import make_settings
 
 pytestmark = pytest.mark.hub

@@ -13,11 +13,11 @@ from playwright.sync_api import expect
 from hub_config import home
 from hub_config.client import Session
 from hub_config.errors import SignInRefused
-from hub_config.people import open_people
-from hub_config.room_reader import LARGEST, look
-from hub_config.teams import Teams
+from hub_config.members.people import open_people
+from hub_config.members.teams import Teams
+from hub_config.rooms.room_reader import LARGEST, look
+from hub_config.rooms.watching import Output, Piece, Watching, _clean_all, clean
 from hub_config.texts import text
-from hub_config.watching import Output, Piece, Watching, _clean_all, clean
 from tests.hub.test_teams import signed_in  # noqa: F401  a fixture
 
 PIXEL = "iVBORw0KGgoAAAANSUhEUgAAAAEAAAABCAYAAAAfFcSJAAAADUlEQVR42mNk+M9QDwADhgGAWjR9awAAAABJRU5ErkJggg=="

@@ -7,8 +7,8 @@ from pathlib import Path
 
 import pytest
 
-from hub_config.running import find_running
 from hub_config.settings import PYTHON
+from hub_config.starting.running import find_running
 from tests.hub.conftest import make_settings, write_config
 from tests.hub.seat import Seat
 

@@ -12,12 +12,12 @@ from playwright.sync_api import expect
 from sqlalchemy import insert, update
 
 from hub_config import db
-from hub_config.cards import CardRefused, card_link, open_cards
 from hub_config.client import Session
 from hub_config.errors import SignInRefused
-from hub_config.people import find_person, find_team, open_people
+from hub_config.members.people import find_person, find_team, open_people
 from hub_config.texts import text
-from hub_config.workshops import open_workshops
+from hub_config.workshop.cards import CardRefused, card_link, open_cards
+from hub_config.workshop.workshops import open_workshops
 from tests.hub.seat import Seat
 
 pytestmark = [pytest.mark.hub, pytest.mark.browser]

@@ -5,8 +5,8 @@ from sqlalchemy import insert, select
 
 from hub_config import db, home
 from hub_config.errors import PersonRefused, WorkshopRefused
-from hub_config.people import People
-from hub_config.workshops import Workshops, read_day
+from hub_config.members.people import People
+from hub_config.workshop.workshops import Workshops, read_day
 
 DAY = 86_400
 

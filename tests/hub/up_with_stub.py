@@ -3,7 +3,8 @@
 import sys
 from pathlib import Path
 
-from hub_config import cli, running
+from hub_config import cli
+from hub_config.starting import running
 
 if __name__ == "__main__":
     config, verb, *options = sys.argv[1:]

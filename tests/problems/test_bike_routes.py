@@ -53,9 +53,10 @@ def test_the_report_finds_the_unsafe_gu_those_without_lanes_and_the_dong_without
 
 
 def test_a_city_with_few_rides_gets_a_page_that_says_so(city: City, tmp_path: Path) -> None:
-    run, page = city.report(NOTEBOOK, tmp_path, gu="종로구", months=["2026-02"])
+    run, page = city.report(NOTEBOOK, tmp_path, months=["2026-02"])
     found = blocks_of(run)
-    assert "Too few people rode" in found["messages"][0]["en"] and "가렸습니다" in found["messages"][1]["ko"]
-    assert all(row["withheld"] for row in table_of(found["map-by-gu"]) if row["gu"] != "other")
+    # A cell or two of noise alone may come out above the least that is shown: nothing is made of it.
+    assert "Too few people rode" in found["messages"][0]["en"] and "더 많은 달" in found["messages"][1]["ko"]
+    assert found["chart-by-gu"]["title"]["en"] == "Nothing can be said of single districts"
     assert table_of(found["flows"]) == [] and "new-stations" not in found
     check(page)

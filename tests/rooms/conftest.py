@@ -14,7 +14,7 @@ from pathlib import Path
 
 import pytest
 
-from hub_config.people import Account
+from hub_config.members.people import Account
 from hub_config.settings import PYTHON
 from hub_config.spawners import FOLDERS, make_seat_arguments, make_seat_environment
 from tests.hub.conftest import free_ports, make_settings

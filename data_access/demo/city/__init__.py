@@ -22,17 +22,21 @@ from .city import City, Traces, make_city
 from .files import CityFiles, Form, encoding_of
 from .lanes import LANE_COLUMNS
 from .rides import MEMBER_COLUMN, PUBLIC_COLUMNS
+from .shops import AREA_COLUMNS, PARK_COLUMNS, SALES_COLUMNS
 from .truth import MONTHS, VERSION
 
 __all__ = [
     "ACCIDENT_COLUMNS",
     "AIR_COLUMNS",
+    "AREA_COLUMNS",
     "DONG_COLUMNS",
     "GU_COLUMNS",
     "LANE_COLUMNS",
     "MEMBER_COLUMN",
     "MONTHS",
+    "PARK_COLUMNS",
     "PUBLIC_COLUMNS",
+    "SALES_COLUMNS",
     "STATION_COLUMNS",
     "TRAFFIC_COLUMNS",
     "VERSION",
