@@ -45,12 +45,13 @@ for service in c.JupyterHub.services:
 c.JupyterHub.concurrent_spawn_limit = 100
 c.Spawner.start_timeout = c.Spawner.http_timeout = 900
 """
-#: JupyterHub's own way, for tests and small courses: a process for each person, started from nothing.
+#: JupyterHub's own way, for tests and small courses: a process for each person, started from nothing. Kernels by
+#: sockets in files: with Jupyter's ports some of thirty lose theirs to another before they are there, and never come.
 STOCK = """
 from jupyterhub.spawner import SimpleLocalProcessSpawner
 c.JupyterHub.spawner_class = SimpleLocalProcessSpawner
 c.SimpleLocalProcessSpawner.home_dir_template = {homes!r} + "/{{username}}"
-c.Spawner.args = ["--allow-root"]
+c.Spawner.args = ["--allow-root", "--KernelManager.transport=ipc"]
 c.Spawner.cmd = ["jupyterhub-singleuser"]
 """
 
@@ -185,7 +186,7 @@ def _run(channel: Any, code: str) -> str:
 @contextmanager
 def hub_with(count: int, *, stock: bool) -> Iterator[tuple[Settings, list[str]]]:
     """A running Hub with `count` people; (its settings, a link's secret of each)."""
-    folder = Path(tempfile.mkdtemp(prefix="civic-bench-seats-"))
+    folder = Path(tempfile.mkdtemp(prefix="cbs-"))
     folder.chmod(0o711)
     try:
         ports = {name: str(port) for name, port in zip(PORTS, _free_ports(len(PORTS)), strict=True)}
@@ -197,7 +198,7 @@ def hub_with(count: int, *, stock: bool) -> Iterator[tuple[Settings, list[str]]]
         stub.chmod(0o644)
         config = folder / "config.py"
         text = OURS.format(config=str(running.CONFIG), stub=str(stub))
-        config.write_text(text + (STOCK.format(homes=str(folder / "stock")) if stock else ""))
+        config.write_text(text + (STOCK.format(homes=str(folder)) if stock else ""))
         with running.start(settings, lambda _: None, config=config):
             _wait_for_template(settings)
             yield settings, secrets

@@ -19,6 +19,7 @@ from hub_config.members.teams import Teams
 from hub_config.rooms.watching import Watching
 from hub_config.settings import Settings, read_settings
 from hub_config.signing_in.accounts import Accounts
+from hub_config.starting.ports import SeatPorts
 from hub_config.workshop.cards import Cards
 from hub_config.workshop.workshops import Workshops
 
@@ -58,6 +59,11 @@ def current_workshops() -> Workshops:
 def current_line() -> Line:
     """As many seats start at once as there are processors, and one that waits for its disk."""
     return Line((os.cpu_count() or 1) + 1)
+
+
+@cache
+def current_seat_ports() -> SeatPorts:
+    return SeatPorts()
 
 
 @cache

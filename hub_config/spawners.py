@@ -11,14 +11,20 @@ from urllib.parse import quote
 
 import psutil
 from jupyterhub.spawner import LocalProcessSpawner, SpawnException
-from jupyterhub.utils import maybe_future, random_port
+from jupyterhub.utils import maybe_future
 
 from civic_kernel import warm
 from hub_config.home import add_example, make_home, warm_socket
 from hub_config.limits.space import MEGABYTE, is_full
 from hub_config.limits.watcher import find_groups
 from hub_config.members.people import Account
-from hub_config.runtime import current_line, current_people, current_settings, current_workshops
+from hub_config.runtime import (
+    current_line,
+    current_people,
+    current_seat_ports,
+    current_settings,
+    current_workshops,
+)
 from hub_config.services import CULL_EVERY_S
 from hub_config.settings import PREFIX, Settings, checkout_path
 from hub_config.starting.processes import MAX_PROCESSES, make_seat_preexec
@@ -260,9 +266,7 @@ class WarmSpawner(SeatSpawner):
         if workshop is not None and workshop.notebook:
             names = (workshop.slug, workshop.notebook)
             await asyncio.to_thread(add_example, settings, home, account.uid, *names)
-        # None of JupyterHub's traits has a type.
-        port: int = getattr(self, "port") or random_port()  # noqa: B009
-        self.port = port
+        port = self.port = current_seat_ports().next_free()
         notice = None if settings.isolated else text(account.language, "banner.shared")
         if notice is not None:
             _write_banner(home, notice)

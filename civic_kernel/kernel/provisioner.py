@@ -6,6 +6,7 @@ template, or for a kernel that is not IPython, this is a plain start.
 
 from __future__ import annotations
 
+import secrets
 import signal
 import time
 from pathlib import Path
@@ -57,12 +58,19 @@ class WarmProvisioner(LocalProvisioner):
     """Entry point `civic-warm` of jupyter_client's kernel provisioners."""
 
     async def pre_launch(self, **kwargs: Any) -> dict[str, Any]:
-        """Encrypted, whatever the server was told: a kernel's ports are this machine's, and to whoever connects to the
-        one that publishes, it sends every cell and every output. Its key only keeps others from giving orders.
+        """Sockets by names that only this kernel has, and encrypted, whatever the server was told.
 
-        Sockets in the person's folder were tried first: their paths are longer than the system allows."""
-        if _arguments(self.kernel_spec.argv) is not None:
+        Jupyter's own way, five ports of the machine chosen now and bound later, loses one to somebody else as soon as
+        sixty kernels start at once, and that kernel never comes. Sockets in the person's folder were tried too: their
+        paths are longer than the system allows. Names that begin with @ are in no folder (unix(7), abstract), so
+        nothing guards them but what is drawn here: unguessable, so that nobody can be there first, and encrypted, or
+        whoever connects to the socket that publishes is sent every cell and every output."""
+        if _arguments(self.kernel_spec.argv) is not None and self.parent is not None:
             kwargs["transport_encryption"] = "required"
+            if self.parent.transport == "tcp":  # not at a restart: whoever is connected stays so
+                self.parent.transport = "ipc"
+                self.parent.ip = f"@civic-{secrets.token_hex(16)}"
+                self.parent.cache_ports = False
         return await super().pre_launch(**kwargs)
 
     async def launch_kernel(self, cmd: list[str], **kwargs: Any) -> KernelConnectionInfo:

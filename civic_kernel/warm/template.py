@@ -126,9 +126,11 @@ class Template:
         gc.freeze()
         gc.disable()
         while not self._stopped:
-            for key, _ in self._selector.select(1.0):
+            ready = self._selector.select(1.0)
+            looked = time.monotonic()
+            for key, _ in ready:
                 key.data(key.fileobj)
-            self._drop_the_slow()
+            self._drop_the_slow(looked)
 
     def _bind(self) -> socket.socket:
         # Bound beside and moved: whoever finds the socket finds somebody who listens.
@@ -156,9 +158,9 @@ class Template:
             self._askers[connected] = _Asker(peer, time.monotonic())
             self._selector.register(connected, selectors.EVENT_READ, self._read)
 
-    def _drop_the_slow(self) -> None:
-        now = time.monotonic()
-        for connected in [c for c, asker in self._askers.items() if now - asker.since > LINE_SECONDS]:
+    def _drop_the_slow(self, looked: float) -> None:
+        """By when it was last seen who has something to say: what came while sixty others were served waits there."""
+        for connected in [c for c, asker in self._askers.items() if looked - asker.since > LINE_SECONDS]:
             self._let_go(connected)
 
     def _read(self, connected: socket.socket) -> None:

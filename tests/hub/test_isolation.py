@@ -194,7 +194,7 @@ def listen(told, seconds=1.0):
         if "curve_publickey" in told:
             one.curve_serverkey = one.curve_publickey = told["curve_publickey"].encode()
             one.curve_secretkey = told["curve_secretkey"].encode()
-        one.connect(f"tcp://127.0.0.1:{port}")
+        one.connect(f"ipc://{told['ip']}-{port}")
         return one
     heard = connect(zmq.SUB, told["iopub_port"])
     heard.subscribe(b"")
@@ -217,9 +217,10 @@ def test_a_neighbours_kernel_neither_obeys_nor_is_overheard(hub, expert, analyst
     runtime = hub.settings.home / "homes/analyst-lee/.local/share/jupyter/runtime"
     file = runtime / f"kernel-{analyst.kernel}.json"
     told = json.loads(file.read_text())
+    assert told["transport"] == "ipc"  # no port, which another would be given before the kernel is there
     assert expert.run(f"open({str(file)!r})") == "PermissionError"
     expert.run(LISTEN)
-    ports = {name: told[name] for name in ("iopub_port", "shell_port")}
+    ports = {name: told[name] for name in ("ip", "iopub_port", "shell_port")}
     # Somebody works in it all the while, so that there is something to hear.
     work = (
         "import threading, time\ndef speak():\n    for _ in range(30): print('overheard'); time.sleep(0.1)\n"
