@@ -43,24 +43,18 @@ def desk(hub):
 
 
 @pytest.fixture
-def signed_in(hub, desk, chromium):
-    contexts = []
+def signed_in(hub, desk, visit):
+    """As everywhere, and with a link of one's own, for people whom only these tests have; or with a card."""
 
     def enter(name, locale="ko-KR", card=None):
-        context = chromium.new_context(locale=locale, viewport={"width": 1280, "height": 900})
-        contexts.append(context)
-        page = context.new_page()
-        page.faults = []
-        page.on("pageerror", lambda fault: page.faults.append(str(fault)))
+        page = visit(locale)
         secret = f"s={card.token}" if card else f"k={desk[0].add_link(name, lifetime_s=600)}"
         page.goto(f"{hub.url}/hub/login?next=%2Fhub%2Fhome#{secret}")
         page.click("#enter")
         page.wait_for_url("**/hub/home")
         return page
 
-    yield enter
-    for context in contexts:
-        context.close()
+    return enter
 
 
 def card_of(hub, desk, name):

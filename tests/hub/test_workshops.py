@@ -3,32 +3,12 @@
 import pytest
 from sqlalchemy import insert, select
 
-from hub_config import db, home
+from hub_config import db
 from hub_config.errors import PersonRefused, WorkshopRefused
 from hub_config.members.people import People
 from hub_config.workshop.workshops import Workshops, read_day
 
 DAY = 86_400
-
-
-class Clock:
-    now = 1_800_000_000.0
-
-    def __call__(self):
-        return self.now
-
-
-@pytest.fixture
-def clock():
-    return Clock()
-
-
-@pytest.fixture
-def engine(settings):
-    home.prepare(settings)
-    opened = db.open_database(settings)
-    yield opened
-    opened.dispose()
 
 
 @pytest.fixture
