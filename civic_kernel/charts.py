@@ -203,7 +203,7 @@ def _chart(
     notes: list[str],
 ) -> Chart:
     say = speaker(language, "kernel", "figure.")
-    exact = any(p.exact for p in drawn)
+    exact = any(p.exact and p.shown for p in drawn)
     reading = "reading_exact" if exact else "reading_line" if name.startswith("chart_line") else "reading"
     note = [say(reading), *lost_note(frame, language), *notes]
     origin = origin_note(frame, language)

@@ -15,6 +15,7 @@ from civic_kernel.frames import KEY, check_columns, is_exact
 from civic_kernel.lost import lost_words
 from civic_kernel.places import place_name
 from civic_kernel.texts import Language, templates_root, text
+from civic_kernel.wire import OPEN
 
 if TYPE_CHECKING:
     import jinja2
@@ -23,7 +24,10 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True)
 class Point:
-    """One drawn value. `value`, `low`, `high` are None where it is withheld; all three are one where it is exact."""
+    """One drawn value. `value`, `low`, `high` are None where nothing is shown; all three are one where it is exact.
+
+    `exact` of a value that is None: it is missing. In the open lane nothing is ever withheld for there being too few.
+    """
 
     key: str
     label: str
@@ -56,10 +60,12 @@ def points(frame: pd.DataFrame, by: str, value: str, mark: str | None, language:
         gone |= frame["withheld"].to_numpy(dtype=bool)
     marks = frame[mark].to_numpy(dtype=bool) if mark else np.zeros(len(frame), dtype=bool)
     out = []
+    is_open = frame.attrs.get(KEY, {}).get("lane") == OPEN
     for i, raw in enumerate(frame[by].tolist()):
         v, low, high = (None if gone[i] else float(n[i]) for n in numbers)
         shown = bool(marks[i]) and not gone[i]
-        out.append(Point(str(raw), place_name(str(raw), language), v, low, high, shown, exact))
+        plain = exact or (is_open and bool(gone[i]))
+        out.append(Point(str(raw), place_name(str(raw), language), v, low, high, shown, plain))
     return out
 
 

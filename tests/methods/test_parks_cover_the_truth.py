@@ -55,6 +55,8 @@ def test_ranges_hold_the_truth(draws: Draws) -> None:
     for _ in range(draws.count):
         rows = parks.stack(*city(rng))
         one, each = parks.opening_effect(rows), parks.event_study(rows)
+        # What all others are compared with is 0 and no estimate.
+        each = each[each["since"] != -1]
         true = 100 * np.expm1(EFFECT * (each["since"] >= 0))
         held["opening"].append(
             float(one["value_low"].iloc[0] <= 100 * np.expm1(EFFECT) <= one["value_high"].iloc[0])
@@ -64,6 +66,91 @@ def test_ranges_hold_the_truth(draws: Draws) -> None:
     for name, found in held.items():
         draws.check(name, np.array(found))
     assert np.mean(alarms) <= 0.05 + 3 * (0.05 / draws.count) ** 0.5
+
+
+def test_ranges_of_a_years_change_hold_the_truth(draws: Draws) -> None:
+    """Of few areas, which near a park vary twice as much as further away."""
+    rng = np.random.default_rng(12)
+    gu = [f"{n}구" for n in range(25)]
+    many = rng.integers(parks.LEAST, 12, (25, 2))
+    true = rng.normal(0.04, 0.03, (25, 2))
+    where = np.repeat(np.arange(50), many.ravel())
+    metres = np.where(where % 2 == 0, 100.0, 900.0)
+    found_in = labelled(pd.DataFrame({"gu": [gu[w // 2] for w in where], "metres": metres}), "rows")
+    held: dict[str, list[float]] = {name: [] for name in ("near", "far", "value", "band")}
+    for _ in range(draws.count):
+        noise = rng.normal(0, 1, len(where)) * np.where(where % 2 == 0, 0.1, 0.05)
+        found_in["change"], found_in["sales"] = true.ravel()[where] + noise, 1e9
+        table = parks.change_by_gu(found_in, gu)
+        for name, logs in (("near", true[:, 0]), ("far", true[:, 1]), ("value", true[:, 0] - true[:, 1])):
+            value = 100 * np.expm1(logs)
+            inside = (table[f"{name}_low"] <= value) & (value <= table[f"{name}_high"])
+            held[name].append(float(inside.mean()))
+        bands = parks.change_by_band(found_in, [0, 400])
+        means = [np.repeat(true[:, side], many[:, side]).mean() for side in (0, 1)]
+        value = 100 * np.expm1(np.array(means))
+        held["band"].append(float(((bands["value_low"] <= value) & (value <= bands["value_high"])).mean()))
+    for name, values in held.items():
+        draws.check(name, np.array(values))
+
+
+def test_a_gu_with_two_areas_near_a_park_has_no_figure() -> None:
+    rows = pd.DataFrame({"gu": "중구", "metres": [50, 60, 800, 900, 1000], "change": 0.1, "sales": 1e9})
+    (row,) = parks.change_by_gu(labelled(rows, "rows"), ["중구"]).to_dict("records")
+    assert np.isnan(row["near"]) and np.isnan(row["value"]) and not row["above"]
+    assert round(row["far"], 6) == round(100 * np.expm1(0.1), 6) and row["areas"] == 2
+
+
+def test_a_year_of_an_area_is_its_own_and_a_park_that_opens_later_is_not_there_yet() -> None:
+    quarters = [20251, 20252, 20253, 20254, 20261, 20262, 20263, 20264]
+    sold = [("a", q, 100 if q < 20261 else 110) for q in quarters] + [("b", q, 50) for q in quarters[1:]]
+    sales = labelled(pd.DataFrame(sold, columns=["area", "quarter", "sales"]), "sales")
+    areas = labelled(pd.DataFrame({"area": ["a", "b"], "gu": "중구", "x": [0.0, 1.0], "y": 0.0}), "areas")
+    dates = ["2027.1.3", "1971.8.6", ""]
+    known = labelled(pd.DataFrame({"x": [10.0, 700.0, 900.0], "y": 0.0, "opened": dates}), "parks")
+    (row,) = parks.yearly(sales, areas, known).to_dict("records")
+    assert row["area"] == "a" and row["metres"] == 700.0 and round(row["change"], 6) == round(np.log(1.1), 6)
+
+
+def test_where_nothing_opened_nothing_can_be_compared() -> None:
+    sales, areas, openings = city(np.random.default_rng(6))
+    rows = parks.stack(sales, areas, labelled(openings.iloc[:0], "parks"))
+    assert len(rows) == 0 and not parks.can_compare(rows)
+    two = openings.assign(x=openings["x"] + 1150)
+    assert not parks.can_compare(parks.stack(sales, areas.iloc[:3], labelled(two, "parks")))
+
+
+def test_each_trade_is_compared_in_the_areas_that_have_it() -> None:
+    sales, areas, openings = city(np.random.default_rng(7), effect=0.3)
+    rare = sales[sales["area"] == "a0"].assign(trade="rare")
+    both = labelled(pd.concat([sales.assign(trade="cafe"), rare], ignore_index=True), "sales")
+    cafe, one = parks.by_trade(both, areas, openings).to_dict("records")
+    assert cafe["trade"] == "cafe" and cafe["value_low"] > 15 and cafe["areas"] > 10
+    assert one["trade"] == "rare" and np.isnan(one["value"])
+
+
+def test_two_parks_of_one_name_are_two_events() -> None:
+    sales, areas, openings = city(np.random.default_rng(8))
+    alike = labelled(openings.assign(park="가상공원"), "parks")
+    assert parks.stack(sales, areas, alike)["event"].nunique() == len(openings)
+
+
+@pytest.mark.parametrize(
+    ("typed", "quarter"),
+    [
+        *(("2005.6.18", 20052), ("2005.6.18 ", 20052), ("1940. 03. 12", 19401), ("1971.8 6", 19713)),
+        *(("2002.3", 20021), ("2002", None), ("", None), (None, None), ("2002.13.1", None), (2002.3, None)),
+    ],
+)
+def test_a_date_as_it_was_typed_names_its_quarter_or_none(typed: object, quarter: int | None) -> None:
+    assert parks.quarter_of(typed) == quarter
+
+
+def test_openings_have_a_year_before_and_after_them() -> None:
+    dates = ["2023.12.31", "2024.1.1", "2024.12.1 ", "2025.1.1", "2010"]
+    known = pd.DataFrame({"park": list("abcde"), "gu": "중구", "x": 0.0, "y": 0.0, "opened": dates})
+    found = parks.openings(labelled(known, "parks"), QUARTERS)
+    assert list(found["park"]) == ["b", "c", "d"] and list(found["opened"]) == [20241, 20244, 20251]
 
 
 def test_a_drift_before_the_opening_is_seen() -> None:
@@ -85,8 +172,8 @@ def test_an_area_near_another_opening_is_no_comparison() -> None:
     second = openings.iloc[:1].assign(park="p9", x=1000.0, opened=20242)
     both = labelled(pd.concat([openings, second], ignore_index=True), "parks")
     alone, beside = parks.stack(sales, areas, openings), parks.stack(sales, areas, both)
-    kept = beside.loc[beside["event"] == "p0", "area"].nunique()
-    assert 0 < kept < alone.loc[alone["event"] == "p0", "area"].nunique()
+    kept = beside.loc[beside["event"] == 0, "area"].nunique()
+    assert 0 < kept < alone.loc[alone["event"] == 0, "area"].nunique()
 
 
 @pytest.mark.parametrize("code", [2024, "20245", 20240])

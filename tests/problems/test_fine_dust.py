@@ -32,6 +32,6 @@ def test_the_report_finds_the_roads_part_and_the_traffics(city: City, tmp_path: 
     assert "길가의 미세먼지(PM10)" in found["messages"][0]["ko"] and "Jung-gu" in found["messages"][1]["en"]
     check(page)
     said = (page / "en" / "index.html").read_text("utf-8")
-    assert "Gangnam-daero" in said and "the day after" in said and "other stations of the same kind" in said
+    assert "Gangnam-daero" in said and "the day after" in said and "other places of the same kind" in said
     assert "Lenschow" in (page / "ko" / "method.html").read_text("utf-8")
     assert {answer["rho"] for answer in run.record["answers"]} == {0}

@@ -107,6 +107,33 @@ def test_4593_merchants_of_another_city_are_read_with_the_demonstrations_layout(
     assert bracketed > 1000
 
 
+@needs_real_files
+def test_real_sales_areas_and_parks_are_read_with_the_demonstrations_layouts() -> None:
+    """Sales have 55 columns; parks were typed: 10 of 132 have no place, and dates have seven forms."""
+    folder = SHARED / "parks_economy"
+    found = {
+        name: [
+            row
+            for table in read_files(_dataset(name), [folder / file], tables=BIKE)
+            for row in table.to_pylist()
+        ]
+        for name, file in (
+            ("shop_sales", "commercial_sample_sales_2024.csv"),
+            ("shop_areas", "commercial_sample_area.csv"),
+            ("parks", "seoul_parks_2020.csv"),
+        )
+    }
+    assert {name: len(rows) for name, rows in found.items()} == {
+        "shop_sales": 100,
+        "shop_areas": 100,
+        "parks": 132,
+    }
+    assert {row["quarter"] for row in found["shop_sales"]} == {20241}
+    assert all(row["sales"] > 0 and row["sold"] > 0 for row in found["shop_sales"])
+    assert {row["gu"] for row in found["shop_areas"]} == {"종로구", "중구", "용산구", "성동구"}
+    assert sum(row["x"] is None for row in found["parks"]) == 10
+
+
 def test_the_demo_catalog_is_whole() -> None:
     found = load_catalog(CHECKOUT / "data_access" / "demo" / "catalog")
     assert set(found) == {
@@ -118,6 +145,9 @@ def test_the_demo_catalog_is_whole() -> None:
         "expressway_traffic",
         "meal_card_uses",
         "meal_merchants",
+        "shop_sales",
+        "shop_areas",
+        "parks",
     }
     assert found["bike_rides"].person_column == "member"
     assert found["accidents"].person_column is None

@@ -21,16 +21,20 @@ from .build import DONG_COLUMNS, GU_COLUMNS, STATION_COLUMNS, WEATHER_COLUMNS, b
 from .city import City, Traces, make_city
 from .files import CityFiles, Form, encoding_of
 from .rides import MEMBER_COLUMN, PUBLIC_COLUMNS
+from .shops import AREA_COLUMNS, PARK_COLUMNS, SALES_COLUMNS
 from .truth import MONTHS, VERSION
 
 __all__ = [
     "ACCIDENT_COLUMNS",
     "AIR_COLUMNS",
+    "AREA_COLUMNS",
     "DONG_COLUMNS",
     "GU_COLUMNS",
     "MEMBER_COLUMN",
     "MONTHS",
+    "PARK_COLUMNS",
     "PUBLIC_COLUMNS",
+    "SALES_COLUMNS",
     "STATION_COLUMNS",
     "TRAFFIC_COLUMNS",
     "VERSION",

@@ -25,6 +25,16 @@ from .meals import (
     merchant_rows,
     use_rows,
 )
+from .shops import (
+    AREA_COLUMNS,
+    PARK_COLUMNS,
+    SALES_COLUMNS,
+    area_rows,
+    make_shops,
+    openings_found,
+    park_rows,
+    sales_rows,
+)
 from .truth import DEFAULT_RIDES, MONTHS
 
 STATION_COLUMNS: Final = (
@@ -148,6 +158,13 @@ def _write_tables(writer: CityWriter, city: City) -> None:
     writer.table(files.meal_distances, DISTANCE_COLUMNS, distance_rows(meals, geography), bom=False)
     uses = use_rows(meals, geography, days, city.truth.seed)
     writer.table(files.meal_uses, USE_COLUMNS, uses, bom=True)
+    shops = make_shops(geography, city.truth.seed)
+    sales = sales_rows(shops, geography, city.truth.seed)
+    writer.table(files.shop_sales, SALES_COLUMNS, sales, bom=False, encoding="cp949")
+    writer.table(files.shop_areas, AREA_COLUMNS, area_rows(shops, geography), bom=True)
+    parks = park_rows(shops, geography, city.truth.seed)
+    quoted = [f'"{name}"' for name in PARK_COLUMNS]
+    writer.table(files.parks, quoted, parks, bom=False, end="\n", encoding="cp949")
     dong_rows = [
         (
             geography.dong_codes[d],
@@ -188,6 +205,7 @@ def _write_truth(writer: CityWriter, city: City, measured: dict[str, Any]) -> No
     """Write the truth with the places' names and codes."""
     geography, truth = city.geography, city.truth
     measured |= {"meal_deserts": _deserts(geography, make_meals(geography, truth.seed))}
+    measured |= {"park_openings": openings_found(make_shops(geography, truth.seed), geography)}
     gu = [{"code": geography.gu_codes[g], "name": geography.gu_names[g]} for g in truth.unsafe_gu]
     dong = [
         {

@@ -56,6 +56,9 @@ class CityFiles:
     meal_uses: Path
     meal_merchants: Path
     meal_distances: Path
+    shop_sales: Path
+    shop_areas: Path
+    parks: Path
     dong: Path
     gu: Path
     truth: Path
@@ -78,6 +81,9 @@ class CityFiles:
             meal_uses=root / "meal_uses.csv",
             meal_merchants=root / "meal_merchants.csv",
             meal_distances=root / "meal_distances.csv",
+            shop_sales=root / "shop_sales.csv",
+            shop_areas=root / "shop_areas.csv",
+            parks=root / "parks.csv",
             dong=root / "dong.csv",
             gu=root / "gu.csv",
             truth=root / "truth.json",
