@@ -148,6 +148,8 @@ def test_the_demo_catalog_is_whole() -> None:
         "shop_sales",
         "shop_areas",
         "parks",
+        "donations",
+        "donation_campaigns",
     }
     assert found["bike_rides"].person_column == "member"
     assert found["accidents"].person_column is None

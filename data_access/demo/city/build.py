@@ -13,6 +13,16 @@ import numpy as np
 from .accidents import ACCIDENT_COLUMNS, accident_rows, draw_accidents
 from .air import AIR_COLUMNS, TRAFFIC_COLUMNS, air_rows, make_traffic, traffic_rows
 from .city import City, MonthCount, Traces, check_size, figures_of, make_city
+from .donations import (
+    CAMPAIGN_COLUMNS,
+    GIFT_AREA_COLUMNS,
+    GIFT_COLUMNS,
+    campaign_rows,
+    gift_area_rows,
+    gift_rows,
+    gift_truth,
+    make_donors,
+)
 from .files import CityFiles, CityWriter, Form, build_once
 from .geography import Geography
 from .meals import (
@@ -165,6 +175,11 @@ def _write_tables(writer: CityWriter, city: City) -> None:
     parks = park_rows(shops, geography, city.truth.seed)
     quoted = [f'"{name}"' for name in PARK_COLUMNS]
     writer.table(files.parks, quoted, parks, bom=False, end="\n", encoding="cp949")
+    donors = make_donors(geography, city.truth.seed)
+    gifts = gift_rows(donors, geography, days, city.truth.seed)
+    writer.table(files.donations, GIFT_COLUMNS, gifts, bom=True)
+    writer.table(files.donation_campaigns, CAMPAIGN_COLUMNS, campaign_rows(donors, geography), bom=True)
+    writer.table(files.donation_areas, GIFT_AREA_COLUMNS, gift_area_rows(donors, geography), bom=False)
     dong_rows = [
         (
             geography.dong_codes[d],
@@ -206,6 +221,7 @@ def _write_truth(writer: CityWriter, city: City, measured: dict[str, Any]) -> No
     geography, truth = city.geography, city.truth
     measured |= {"meal_deserts": _deserts(geography, make_meals(geography, truth.seed))}
     measured |= {"park_openings": openings_found(make_shops(geography, truth.seed), geography)}
+    measured |= gift_truth(make_donors(geography, truth.seed), geography)
     gu = [{"code": geography.gu_codes[g], "name": geography.gu_names[g]} for g in truth.unsafe_gu]
     dong = [
         {

@@ -59,6 +59,9 @@ class CityFiles:
     shop_sales: Path
     shop_areas: Path
     parks: Path
+    donations: Path
+    donation_campaigns: Path
+    donation_areas: Path
     dong: Path
     gu: Path
     truth: Path
@@ -84,6 +87,9 @@ class CityFiles:
             shop_sales=root / "shop_sales.csv",
             shop_areas=root / "shop_areas.csv",
             parks=root / "parks.csv",
+            donations=root / "donations.csv",
+            donation_campaigns=root / "donation_campaigns.csv",
+            donation_areas=root / "donation_areas.csv",
             dong=root / "dong.csv",
             gu=root / "gu.csv",
             truth=root / "truth.json",

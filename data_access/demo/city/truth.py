@@ -133,6 +133,25 @@ PARK_EFFECT: Final = {"한식음식점": 0.10, "커피-음료": 0.18, "미용실
 """By how much the log of a shop's sales rises within the first of these distances of a park, from its opening on."""
 PARK_NEAR_PART: Final = 0.5
 """The part of it between the two distances; further away there is none."""
+GIFT_DONORS: Final = 9_000
+"""People who gave to the non-profit before the first month; the same in every size of the city."""
+GIFT_FIRST_A_MONTH: Final = 900
+"""First gifts in a month like any other."""
+GIFT_FIRST_SEASON: Final = (1.0, 1.6, 2.4, 0.8, 0.8, 1.0, 1.0, 1.1, 0.9, 0.8, 0.8, 1.1)
+GIFT_YEAR_END_MONTHS: Final = ("2025-11", "2025-12")
+"""The year-end campaign, in the whole city: what these months have above 1 it brought."""
+GIFT_STREET_MONTHS: Final = ("2026-04", "2026-05")
+GIFT_STREET_GU: Final = 8
+GIFT_STREET: Final = 1.8
+"""First gifts of the gu in which the street campaign was, in its months, as a multiple of what they would have been."""
+GIFT_STAYING: Final = (0.35, 0.30, 0.15)
+"""Part of the new donors that give every month from the next on: who came by themselves, for the year's end, from the
+street."""
+GIFT_MONTHLY_CHANCE: Final = 0.96
+"""That the bank pays a monthly gift."""
+GIFT_GENEROUS_GU: Final = 3
+GIFT_GENEROUS: Final = 1.7
+"""Donors for each resident there, as a multiple of the other gu."""
 
 
 def stream(seed: int, *names: str | int) -> np.random.Generator:
@@ -236,6 +255,16 @@ class Truth:
                 "reach_m": list(PARK_REACH_M),
                 "log_sales_within": dict(PARK_EFFECT),
                 "part_between": PARK_NEAR_PART,
+            },
+            "gifts": {
+                "donors_before": GIFT_DONORS,
+                "first_a_month": GIFT_FIRST_A_MONTH,
+                "first_season": dict(zip(MONTHS, GIFT_FIRST_SEASON, strict=True)),
+                "street_months": list(GIFT_STREET_MONTHS),
+                "street_effect": GIFT_STREET,
+                "staying": dict(zip(("own", "year_end", "street"), GIFT_STAYING, strict=True)),
+                "monthly_chance": GIFT_MONTHLY_CHANCE,
+                "generous": GIFT_GENEROUS,
             },
             "measured": measured,
         }
