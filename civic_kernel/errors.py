@@ -10,19 +10,21 @@ CivicError
 ├── NotSignedIn
 ├── Forbidden             NotAllowed, TeamNotYours, ApprovalNotYours
 ├── Absent                UnknownDataset, UnknownAnswer, UnknownRelease, UnknownApproval, NotFound
+│   └── (here only)       UnknownRun, UnknownReport
 ├── Conflict              BackupBehind, VaultInUse, BudgetExhausted, KeyReused, AnswerInProgress, ApprovalInvalid,
 │                         ApprovalByAuthor, ApprovalEnded, WaitingFull, WitnessInvalid, WitnessTooOften
-│   └── (here only)       QuestionWaits, QuestionRefused
+│   └── (here only)       QuestionWaits, QuestionRefused, PriceAbove, RunsFull
 ├── DatasetClosed         PolicyMissing, PolicyMalformed, PolicyHalfSigned, PolicyEdited, PolicyExpired,
 │                         PolicyRolledBack, PolicyLineageChanged, PolicyLaneRefused, PolicyCatalogChanged,
 │                         PolicyDemoKey, RegisterInvalid, IsolationMissing, NoData
 ├── LoadRefused           LoadHeader, LoadValue, LoadEncoding, LoadTruncated, LoadEmpty, LoadFileMissing
 ├── Unavailable           HubUnavailable, LedgerUnavailable, AuditBroken, VaultKeyWrong, VaultDamaged,
 │                         BackupInvalid
-│   └── (here only)       GatewayUnreachable, BadAnswer, VendorMissing, RecordsUnreadable
+│   └── (here only)       GatewayUnreachable, BadAnswer, VendorMissing, RecordsUnreadable, RunsClosed
 ├── InternalFault
 └── ReportFailed (here only)
-                          RunFailed, KernelDied, RunTimeout, ScreenRefused, AltTextMissing, NotPublishable
+                          RunFailed, KernelDied, RunTimeout, RunMemory, RunCancelled, RunInterrupted,
+                          ScreenRefused, AltTextMissing, NotPublishable
 
 Exactly one class for each code of the gateway, under the same name (tests/contracts). The gateway's words
 arrive in its envelope, already in the reader's language; words for what fails here are in the `kernel`
@@ -211,6 +213,18 @@ class UnknownRelease(Absent):
 
 class UnknownApproval(Absent):
     code = "unknown_approval"
+
+
+class UnknownRun(Absent):
+    """No run of the asker's has this id, or not this part. Facts: none."""
+
+    code = "unknown_run"
+
+
+class UnknownReport(Absent):
+    """Facts: `known`."""
+
+    code = "unknown_report"
 
 
 class NotFound(Absent):
@@ -451,6 +465,18 @@ class QuestionWaits(Conflict):
     code = "question_waits"
 
 
+class PriceAbove(Conflict):
+    """A batch costs more than the asker agreed to. Facts: none (the price is asked for again)."""
+
+    code = "price_above"
+
+
+class RunsFull(Conflict):
+    """Facts: `most`."""
+
+    code = "runs_full"
+
+
 class QuestionRefused(Conflict):
     """Whoever decides on the team's budget said no. Facts: none (who it was stands in the list)."""
 
@@ -481,6 +507,12 @@ class RecordsUnreadable(Unavailable):
     code = "records_unreadable"
 
 
+class RunsClosed(Unavailable):
+    """No room can be made for a run: the template is not there, or makes no sandbox. Facts: none."""
+
+    code = "runs_closed"
+
+
 class ReportFailed(CivicError):
     exit_code = 9
 
@@ -501,6 +533,24 @@ class RunTimeout(ReportFailed):
     """Facts: `seconds`."""
 
     code = "run_timeout"
+
+
+class RunMemory(ReportFailed):
+    """A run needed more memory than it may have. Facts: none."""
+
+    code = "run_memory"
+
+
+class RunCancelled(ReportFailed):
+    """Somebody stopped the run."""
+
+    code = "run_cancelled"
+
+
+class RunInterrupted(ReportFailed):
+    """The service that ran it ended in the middle."""
+
+    code = "run_interrupted"
 
 
 class ScreenRefused(ReportFailed):

@@ -86,6 +86,11 @@ def check_parameters(schema: Schema, given: Mapping[str, Any], language: Languag
 
 def read_assignments(schema: Schema, assignments: Sequence[str], language: Language = "ko") -> Parameters:
     """`["gu=강남구", "months=2026-08,2026-09"]` as typed values; a list is comma-separated. Then checked."""
+    return check_parameters(schema, typed_assignments(schema, assignments, language), language)
+
+
+def typed_assignments(schema: Schema, assignments: Sequence[str], language: Language = "ko") -> Parameters:
+    """The same without a look at what is missing, or at what a value may be."""
     given: Parameters = {}
     for assignment in assignments:
         name, equals, spelled = assignment.partition("=")
@@ -95,7 +100,7 @@ def read_assignments(schema: Schema, assignments: Sequence[str], language: Langu
         if not equals or name in given:
             raise ParameterInvalid.say(language, parameter=name, expected=_expected(rule))
         given[name] = _typed(rule, spelled)
-    return check_parameters(schema, given, language)
+    return given
 
 
 def _typed(rule: Mapping[str, Any], spelled: str) -> object:
