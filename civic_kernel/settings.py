@@ -50,6 +50,12 @@ class Settings:
     language: Language
     token: Token = field(repr=False)
 
+    @property
+    def reports_url(self) -> str:
+        """The service `reports`: the gateway's neighbour behind the same proxy. Empty where there is no gateway."""
+        start, _, name = self.gateway_url.rpartition("/")
+        return f"{start}/reports" if name else ""
+
 
 def read_settings(environ: Mapping[str, str] | None = None) -> Settings:
     """Settings from the environment. Raises SettingInvalid for a value that cannot be meant.
@@ -73,9 +79,11 @@ def read_settings(environ: Mapping[str, str] | None = None) -> Settings:
 
 @dataclass(frozen=True)
 class HubPlace:
-    """The Hub's path (begins and ends with a slash), its API's address, and the workshop of this seat, if any."""
+    """The Hub's path and this server's (both begin and end with a slash), the Hub's API's address, and the workshop of
+    this seat, if any."""
 
     base: str
+    server: str
     api: str
     workshop: str
 
@@ -85,6 +93,7 @@ def read_hub(environ: Mapping[str, str] | None = None) -> HubPlace:
     env = os.environ if environ is None else environ
     return HubPlace(
         base=env.get("JUPYTERHUB_BASE_URL") or "/",
+        server=env.get("JUPYTERHUB_SERVICE_PREFIX") or "/",
         api=env.get("JUPYTERHUB_API_URL", "").rstrip("/"),
         workshop=env.get("CIVIC_WORKSHOP", ""),
     )
