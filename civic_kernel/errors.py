@@ -11,7 +11,8 @@ CivicError
 ├── Forbidden             NotAllowed, TeamNotYours, ApprovalNotYours
 ├── Absent                UnknownDataset, UnknownAnswer, UnknownRelease, UnknownApproval, NotFound
 ├── Conflict              BackupBehind, VaultInUse, BudgetExhausted, KeyReused, AnswerInProgress, ApprovalInvalid,
-│                         ApprovalByAuthor, ApprovalEnded, WaitingFull, WitnessInvalid, WitnessTooOften
+│                         ApprovalByAuthor, ApprovalByOther, ApprovalEnded, WaitingFull, WitnessInvalid,
+│                         WitnessTooOften
 │   └── (here only)       QuestionWaits, QuestionRefused
 ├── DatasetClosed         PolicyMissing, PolicyMalformed, PolicyHalfSigned, PolicyEdited, PolicyExpired,
 │                         PolicyRolledBack, PolicyLineageChanged, PolicyLaneRefused, PolicyCatalogChanged,
@@ -247,6 +248,10 @@ class ApprovalInvalid(Conflict):
 
 class ApprovalByAuthor(Conflict):
     code = "approval_by_author"
+
+
+class ApprovalByOther(Conflict):
+    code = "approval_by_other"
 
 
 class ApprovalEnded(Conflict):
