@@ -345,21 +345,23 @@ def demo_prepare(rides: int, seed: int) -> dict[str, Any]:
 
 
 @demo.command("approve")
-@click.argument("release")
+@click.argument("releases", nargs=-1, required=True)
 @verb
-def demo_approve(release: str) -> dict[str, Any]:
-    """Sign RELEASE with both demo stewards' keys. Only a release that says `demonstration` takes them."""
+def demo_approve(releases: tuple[str, ...]) -> dict[str, Any]:
+    """Sign RELEASES with both demo stewards' keys. Only a release that says `demonstration` takes them."""
     from data_access.canonical import canonical_bytes
     from data_access.demo.parties import demo_keys
     from data_access.parties.register import SIDES
 
     with workspace() as parts:
         keys = demo_keys(parts.settings.home / "demo" / "keys")
-        record = parts.releasing.get(release)["record"]
-        for side in SIDES:
-            document = parts.releasing.approve(release, keys.of(side).sign_bytes(canonical_bytes(record)))
+        states = {}
+        for release in releases:
+            record = parts.releasing.get(release)["record"]
+            for side in SIDES:
+                document = parts.releasing.approve(release, keys.of(side).sign_bytes(canonical_bytes(record)))
+            states[release] = document["state"]
     return {
-        "release_id": release,
-        "state": document["state"],
-        "say": text(language(), "cli", "demo_approved", release=release),
+        "states": states,
+        "say": text(language(), "cli", "demo_approved", release=", ".join(releases)),
     }
