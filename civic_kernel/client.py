@@ -27,6 +27,7 @@ from civic_kernel.errors import (
 from civic_kernel.held import WAIT_SECONDS, wait_for
 from civic_kernel.settings import Settings, Token, read_settings
 from civic_kernel.texts import Language
+from civic_kernel.told import Told
 
 if TYPE_CHECKING:
     import httpx
@@ -42,7 +43,7 @@ class Client:
     """Asks the gateway as one person, for one team and one purpose.
 
     `answers` keeps the full body of every answer, in the order of asking, each once: a report run publishes
-    them beside its figures, and anyone can run the notebook again from them.
+    them beside its figures, and anyone can run the notebook again from them and from what it was `told` besides.
 
     `http` is for tests and for a run whose only way out is a socket: any `httpx.Client`, whose base URL and
     headers are then its owner's affair.
@@ -63,6 +64,7 @@ class Client:
         self.purpose = purpose
         self.language = language
         self.answers: list[dict[str, Any]] = []
+        self.told = Told()
         self._gateway_keys: dict[str, str] = {}
         self._token = token if isinstance(token, Token) else Token(token)
         self._retry_seconds = retry_seconds
@@ -101,7 +103,9 @@ class Client:
 
     def dataset(self, dataset: str) -> wire.DatasetDetail:
         body = self._call("GET", f"/v1/datasets/{_segment(dataset)}")
-        return wire.parse(wire.DatasetDetail, body, self.language)
+        detail = wire.parse(wire.DatasetDetail, body, self.language)
+        self.told.datasets[detail.id] = body
+        return detail
 
     def team_answers(self) -> list[wire.AnswerLine]:
         """What the asker's teams have asked so far; each can be fetched again without charge."""
@@ -146,7 +150,7 @@ class Client:
         for _ in range(MOST_WAITS):
             found = self._call("POST", "/v1/answers", body)
             if not isinstance(found, dict) or "approval_id" not in found:
-                return self._keep(found)
+                return self._answered(body, found)
             held = wire.parse(wire.Held, found, self.language)
             wait_for(held, partial(self.approval, held.approval_id), self.language, self._wait_seconds)
         raise QuestionWaits.say(self.language, approval=held.approval_id)
@@ -181,7 +185,7 @@ class Client:
     ) -> wire.AnswerBody:
         """One page of rows of an open dataset: free, and fetched as an Arrow stream, since it may be a long one."""
         body = self._question(plan, None, team, purpose, fresh=False)
-        return self._keep(self._call("POST", "/v1/answers", body, accept=wire.ARROW))
+        return self._answered(body, self._call("POST", "/v1/answers", body, accept=wire.ARROW))
 
     def release(self, record: dict[str, Any]) -> dict[str, Any]:
         """Hand in a release record: `{"release_id", "state"}`. The same record twice is one release."""
@@ -209,6 +213,11 @@ class Client:
             raise PurposeMissing.say(self.language)
         asked = {"sql": question} if isinstance(question, str) else {"plan": question}
         return {**asked, "spend": spend, "team": team, "purpose": purpose, "fresh": fresh}
+
+    def _answered(self, question: dict[str, Any], body: Any) -> wire.AnswerBody:
+        answer = self._keep(body)
+        self.told.note(question, answer.answer_id)
+        return answer
 
     def _keep(self, body: Any) -> wire.AnswerBody:
         answer = wire.parse_answer(body, self._keys_for(body), self.language)

@@ -17,6 +17,7 @@ from civic_kernel import practice, wire
 from civic_kernel.client import Client
 from civic_kernel.errors import CivicError, PlanInvalid
 from civic_kernel.texts import speaker
+from civic_kernel.told import Told
 
 
 @dataclass(frozen=True)
@@ -53,6 +54,7 @@ class Recorder(Client):
         # Not Client.__init__: no token and no connection of its own.
         self.team, self.purpose, self.language = client.team, client.purpose, client.language
         self.answers = []
+        self.told = Told()
         self._real = client
         self._asked: dict[str, Asked] = {}
 

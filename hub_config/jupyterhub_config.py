@@ -1,5 +1,6 @@
 """Assembly only: what the other modules build is assigned to `c`."""
 
+from hub_config.db import HubConnection
 from hub_config.home import read_token
 from hub_config.pages.common import WithNonce
 from hub_config.roles import SLOTS, render_custom_scopes, render_roles, server_token_scopes
@@ -21,6 +22,8 @@ c.JupyterHub.hub_bind_url = f"http://127.0.0.1:{settings.hub_port}"
 c.JupyterHub.db_url = settings.hub_database_url or f"sqlite:///{hub / 'jupyterhub.sqlite'}"
 # What a failed statement carried was logged: a cookie, a token.
 c.JupyterHub.db_kwargs = {"hide_parameters": True}
+if not settings.hub_database_url:
+    c.JupyterHub.db_kwargs["connect_args"] = {"check_same_thread": False, "factory": HubConnection}
 # An older workspace's tables are brought on, after a copy where they are a file.
 c.JupyterHub.upgrade_db = True
 if settings.public_url:

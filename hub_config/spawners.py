@@ -14,7 +14,7 @@ from jupyterhub.spawner import LocalProcessSpawner, SpawnException
 from jupyterhub.utils import maybe_future
 
 from civic_kernel import warm
-from hub_config.home import add_example, make_home, warm_socket
+from hub_config.home import add_example, home_folder, make_home, warm_socket
 from hub_config.limits.space import MEGABYTE, is_full
 from hub_config.limits.watcher import find_groups
 from hub_config.members.people import Account
@@ -31,6 +31,8 @@ from hub_config.starting.processes import MAX_PROCESSES, make_seat_preexec
 from hub_config.texts import text
 from hub_config.workshop.workshops import Workshop
 
+#: Seconds between two looks whether a seat that was just forked answers.
+LOOK_EVERY_S = 0.02
 #: Bytes of the machine's memory that must be free for one more seat; less, and all seats would suffer.
 LEAST_FREE = 400 * 2**20
 #: Seconds after which whoever found no seat free should try again.
@@ -140,7 +142,7 @@ class SeatSpawner(LocalProcessSpawner):  # type: ignore[misc]  # jupyterhub ship
         return current_people().account(self.user.name)
 
     def _home(self, account: Account) -> Path:
-        return make_home(current_settings(), account.name, account.uid, is_room=account.is_room)
+        return home_folder(current_settings(), account.name, is_room=account.is_room)
 
     def get_env(self) -> dict[str, str]:
         account = self._account()
@@ -166,7 +168,11 @@ class SeatSpawner(LocalProcessSpawner):  # type: ignore[misc]  # jupyterhub ship
         settings, account = current_settings(), self._account()
         self._has_turn = False
         self._refuse_one_too_many(settings, account)
-        self.is_home_full = await asyncio.to_thread(is_full, settings, self._home(account), account.uid)
+        # The first one of thirty people at once copies thirty times the examples: not in the loop that serves all.
+        home = await asyncio.to_thread(
+            make_home, settings, account.name, account.uid, is_room=account.is_room
+        )
+        self.is_home_full = await asyncio.to_thread(is_full, settings, home, account.uid)
         if self.is_home_full:
             sentence = text(account.language, "limits.full", megabytes=settings.home_quota)
             raise SpawnException(sentence, reason="home_full", status_code=507, log_message="home is full")
@@ -238,6 +244,21 @@ def _write_banner(home: Path, notice: str) -> None:
     (folder / "custom.css").write_text(_BANNER % notice.replace('"', ""), "utf-8")
 
 
+async def _listens(child: warm.Child, port: int) -> None:
+    """Returns when somebody listens there, or `child` has ended, which the Hub finds out itself.
+
+    The Hub looks twice as late each time: a seat that is ready after half a second would be seen after one and a half.
+    """
+    while child.is_alive():
+        try:
+            _, writer = await asyncio.open_connection("127.0.0.1", port)
+        except OSError:
+            await asyncio.sleep(LOOK_EVERY_S)
+        else:
+            writer.close()
+            return
+
+
 class WarmSpawner(SeatSpawner):
     """Seats forked from the workspace's template (civic_kernel.warm); started cold where there is none.
 
@@ -292,6 +313,7 @@ class WarmSpawner(SeatSpawner):
             address: tuple[str, int] = await super().start()
             return address
         self.pid, self.started = child.pid, child.started
+        await _listens(child, port)
         return self.ip or "127.0.0.1", port
 
     async def poll(self) -> int | None:

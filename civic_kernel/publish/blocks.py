@@ -24,6 +24,7 @@ if TYPE_CHECKING:
 
 BLOCK_MIME: Final = "application/vnd.civic.block+json"
 ANSWER_MIME: Final = "application/vnd.civic.answer+json"
+TOLD_MIME: Final = "application/vnd.civic.told+json"
 
 #: A text in both languages.
 Words = Mapping[Language, str]
@@ -138,7 +139,8 @@ def my_gu(table: pd.DataFrame, *, key: str, sentence: Sentence, figure: Block) -
 
 
 def emit_answers(client: Any) -> None:
-    """Show every answer that `client` got during the run; the runner appends a cell that calls this.
+    """Show every answer that `client` got during the run, and what it was told besides (civic_kernel.told); the runner
+    appends a cell that calls this.
 
     The answers travel as output of the notebook and by no other way (a file beside it was rejected): whoever
     reads the executed notebook sees everything that the page was made from.
@@ -147,6 +149,10 @@ def emit_answers(client: Any) -> None:
 
     for body in client.answers:
         publish_display_data({ANSWER_MIME: body, "text/plain": body["answer_id"]})
+    statements = {body["answer_id"]: body["statement"] for body in client.answers}
+    # The run's language, which a notebook may have changed on the client since.
+    told = client.told.document(statements, read_settings().language)
+    publish_display_data({TOLD_MIME: told, "text/plain": ""})
 
 
 # --- inside ---

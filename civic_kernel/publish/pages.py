@@ -25,7 +25,7 @@ from civic_kernel.publish import look, screen, statements, tables
 from civic_kernel.publish.blocks import BLOCK_MIME
 from civic_kernel.publish.record import RECORD_NAME, list_files, make_record
 from civic_kernel.publish.words import key_value
-from civic_kernel.reports.record import Run, answers_in
+from civic_kernel.reports.record import Run, answers_in, told_in
 from civic_kernel.texts import LANGUAGES, Language, text
 from civic_kernel.verify.documents import (
     Key,
@@ -97,6 +97,11 @@ def build_release(
     return record
 
 
+def release_files(run: Run, sources: Sources, *, author: str, language: Language = "ko") -> dict[str, bytes]:
+    """All files of a release but the record, by path. Raises NotPublishable. Writes nothing, screens nothing."""
+    return _Release(run, sources, author, language).files()
+
+
 class _Release:
     """Everything that the pages of one release draw on, read and checked once."""
 
@@ -160,6 +165,9 @@ class _Release:
         name = self.run.record["report"]
         made[f"notebook/{name}.ipynb"] = self.run.source
         made[f"notebook/{name}.schema.json"] = self.run.schema
+        told = told_in(self.run.executed)
+        if told is not None:
+            made[f"notebook/{name}.told.json"] = tables.json_bytes(told)
         return dict(sorted(made.items()))
 
     @property

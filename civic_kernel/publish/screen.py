@@ -20,7 +20,7 @@ from typing import Any
 from urllib.parse import quote
 
 from civic_kernel.errors import ScreenRefused
-from civic_kernel.publish.blocks import ANSWER_MIME, BLOCK_MIME
+from civic_kernel.publish.blocks import ANSWER_MIME, BLOCK_MIME, TOLD_MIME
 from civic_kernel.texts import LANGUAGES, Language, text
 
 
@@ -41,7 +41,7 @@ class Known:
         return Known(self.secrets, self.paths, self.people, self.public | frozenset(hashes))
 
 
-_KINDS = frozenset({BLOCK_MIME, ANSWER_MIME, "text/plain", "text/html", "text/markdown"})
+_KINDS = frozenset({BLOCK_MIME, ANSWER_MIME, TOLD_MIME, "text/plain", "text/html", "text/markdown"})
 _HEX = re.compile(r"(?<![0-9a-fA-F])[0-9a-fA-F]{32,}(?![0-9a-fA-F])")
 _TOKENS = re.compile(
     r"eyJ[\w-]{8,}\.eyJ[\w-]{8,}"  # a signed web token
@@ -127,6 +127,8 @@ def _check_bundle(output: Mapping[str, Any], where: str, known: Known, language:
             _check_block(content, where, known, language)
         elif kind == ANSWER_MIME:
             continue  # signed words of the gateway; verified, then written, by civic_kernel.publish.pages
+        elif kind == TOLD_MIME:
+            continue  # becomes a file of the release, and is looked at there
         elif kind == "text/html":
             if BLOCK_MIME not in output["data"]:  # beside a block it is the block again, for JupyterLab
                 check_text(_joined(content), where, known, language)

@@ -7,7 +7,6 @@ from pathlib import Path
 
 import click
 
-from civic_kernel.errors import NotPublishable
 from civic_kernel.settings import read_settings
 from civic_kernel.texts import text
 
@@ -56,20 +55,15 @@ def run(notebook: Path, assignments: tuple[str, ...], out: Path, seconds: int, a
 
 @report.command()
 @click.argument("page", type=click.Path(path_type=Path, exists=True))
+@click.option(
+    "--rerun", "again", is_flag=True, help="Also run the notebook again from the page's answers, and compare."
+)
+@click.option(
+    "--seconds", type=click.IntRange(1), default=600, show_default=True, help="Time limit of the rerun."
+)
 @click.option("--json", "as_json", is_flag=True, help="One JSON document on standard output.")
-def check(page: Path, as_json: bool) -> None:
+def check(page: Path, again: bool, seconds: int, as_json: bool) -> None:
     """공개된 보고서를 파일만으로 확인합니다 · Check a published page from its own files."""
-    from civic_kernel.verify.page import check_page
+    from civic_kernel.verify.telling import tell_check
 
-    language = read_settings().language
-    found = check_page(page)
-    if as_json:
-        click.echo(json.dumps({**vars(found), "good": not found.wrong}, ensure_ascii=False))
-        if found.wrong:
-            raise SystemExit(NotPublishable.exit_code)
-        return
-    if found.wrong:
-        lines = [text(language, "report", f"check.{key}", name=name) for key, name in found.wrong]
-        raise NotPublishable(". ".join(lines) + ".", "")
-    facts = {"files": found.files, "answers": found.answers, "numbers": found.numbers}
-    click.echo(text(language, "report", "check.good", **facts))
+    tell_check(page, read_settings().language, again=again, seconds=seconds, as_json=as_json)

@@ -18,7 +18,7 @@ from typing import Any
 import nbformat
 
 from civic_kernel.errors import NotPublishable
-from civic_kernel.publish.blocks import ANSWER_MIME
+from civic_kernel.publish.blocks import ANSWER_MIME, TOLD_MIME
 from civic_kernel.texts import Language, text
 from civic_kernel.verify.documents import sha256_hex
 
@@ -43,6 +43,16 @@ def answers_in(notebook: nbformat.NotebookNode) -> list[dict[str, Any]]:
                 plain = json.loads(json.dumps(body))
                 found.setdefault(plain["answer_id"], plain)
     return list(found.values())
+
+
+def told_in(notebook: nbformat.NotebookNode) -> dict[str, Any] | None:
+    """What the run was told besides its answers; None where the notebook does not say."""
+    for cell in reversed(notebook.cells):
+        for output in cell.get("outputs", []):
+            told = output.get("data", {}).get(TOLD_MIME)
+            if isinstance(told, dict):
+                return dict(json.loads(json.dumps(told)))
+    return None
 
 
 def requirements_hash() -> str:

@@ -125,16 +125,11 @@ def _execute(
     progress: Progress | None,
     seconds: int,
 ) -> nbformat.NotebookNode:
-    notebook = nbformat.reads(source.decode("utf-8"), as_version=4)
-    notebook.cells.append(
-        nbformat.v4.new_code_cell(_LAST_CELL, metadata={"tags": [_HIDDEN_TAG]}, id="civic-answers")
-    )
-    # papermill adds the parameters' cell
-    total = sum(cell.cell_type == "code" for cell in notebook.cells) + 1
-    seen = _Watch(total, progress, settings.language)
+    notebook = with_last_cell(source)
+    seen = Watch(notebook, progress, settings.language)
     outcome = _run(notebook, parameters, settings, spoken, seen.cell, seconds)
     if outcome.failed is not None:
-        raise _failed(outcome.failed, seen, settings.language)
+        raise seen.failure(outcome.failed)
     executed = outcome.executed
     # What papermill notes about the machine (paths, times) is not part of what the run said.
     executed.metadata.pop("papermill", None)
@@ -142,6 +137,15 @@ def _execute(
         for noise in ("papermill", "execution", "ExecuteTime"):
             cell.metadata.pop(noise, None)
     return executed
+
+
+def with_last_cell(source: bytes) -> nbformat.NotebookNode:
+    """The notebook and behind it the hidden cell that hands over the answers."""
+    notebook = nbformat.reads(source.decode("utf-8"), as_version=4)
+    notebook.cells.append(
+        nbformat.v4.new_code_cell(_LAST_CELL, metadata={"tags": [_HIDDEN_TAG]}, id="civic-answers")
+    )
+    return notebook
 
 
 def _run(
@@ -171,11 +175,15 @@ def _run(
 # --- telling a person ---
 
 
-class _Watch:
-    """Which cell runs now, for progress and for naming it in a failure."""
+class Watch:
+    """Which cell of the notebook runs now, for progress and for naming it in a failure."""
 
-    def __init__(self, total: int, progress: Progress | None, language: Language) -> None:
-        self.total, self.progress, self.language = total, progress, language
+    def __init__(
+        self, notebook: nbformat.NotebookNode, progress: Progress | None, language: Language
+    ) -> None:
+        # papermill adds the parameters' cell
+        self.total = sum(cell.cell_type == "code" for cell in notebook.cells) + 1
+        self.progress, self.language = progress, language
         self.done = 0
         self.title = ""
 
@@ -186,23 +194,22 @@ class _Watch:
         if self.progress is not None:
             self.progress(self.done, self.total, self.title)
 
+    def failure(self, failed: Mapping[str, str]) -> CivicError:
+        """RunFailed in plain words. The gateway's own refusals are sentences already and are passed on; any other
+        exception's text may hold a value or a path, so only the cell is named."""
+        error = RunFailed.say(self.language, cell=self.done)
+        error.message = f"{error.message} {text(self.language, 'report', 'run.at', title=self.title)}"
+        known = getattr(errors, failed["ename"], None)
+        if isinstance(known, type) and issubclass(known, CivicError) and failed["evalue"]:
+            error.remedy = failed["evalue"]
+        error.args = (error.message, error.remedy, None)
+        return error
+
 
 def title_of(civic: Mapping[str, Any], language: Language) -> str:
     """What the author calls the cell (`metadata.civic.title`), or a plain word."""
     titles = civic.get("title", {})
     return str(titles.get(language) or text(language, "report", "run.plain"))
-
-
-def _failed(failed: Mapping[str, str], seen: _Watch, language: Language) -> CivicError:
-    """RunFailed in plain words. The gateway's own refusals are sentences already and are passed on; any other
-    exception's text may hold a value or a path, so only the cell is named."""
-    error = RunFailed.say(language, cell=seen.done)
-    error.message = f"{error.message} {text(language, 'report', 'run.at', title=seen.title)}"
-    known = getattr(errors, failed["ename"], None)
-    if isinstance(known, type) and issubclass(known, CivicError) and failed["evalue"]:
-        error.remedy = failed["evalue"]
-    error.args = (error.message, error.remedy, None)
-    return error
 
 
 def _now() -> str:

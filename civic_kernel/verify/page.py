@@ -1,10 +1,11 @@
 """`civic report check PAGE`: what anyone can find out about a release folder from its own files alone.
 
-Proves: no file differs from the record; every answer is what the gateway's key signed; every policy is what
-both sides signed, as is the record itself once it is on the site; every figure of a table that is a cell of
-an answer equals that cell. Does not prove that the data behind the answers were true, nor that the register's
-keys belong to whom it says: for that their fingerprints are compared with those that each party prints
-elsewhere.
+Proves: no file differs from the record; every answer is what the gateway's key signed; every policy is what both sides
+signed, as is the record itself once it is on the site; every figure of a table that is a cell of an answer equals that
+cell; and, where the site's public records lie beside it, that each answer stands in the chain of events, was paid for,
+and the ledger agrees (civic_kernel.verify.standing). Does not prove that the data behind the answers were true, nor
+that the keys belong to whom the register says: for that their fingerprints are compared with those that each party
+prints elsewhere.
 """
 
 from __future__ import annotations
@@ -20,6 +21,7 @@ from pathlib import Path
 from typing import Any
 
 from civic_kernel.publish.record import RECORD_NAME, altered_files, read_record
+from civic_kernel.verify import chain
 from civic_kernel.verify.documents import (
     Key,
     canonical_bytes,
@@ -29,6 +31,7 @@ from civic_kernel.verify.documents import (
     sha256_hex,
     valid_signers,
 )
+from civic_kernel.verify.standing import check_standing, records_beside
 
 
 @dataclass
@@ -38,7 +41,18 @@ class Findings:
     files: int = 0
     answers: int = 0
     numbers: int = 0
+    policies: int = 0
     wrong: list[tuple[str, str]] = field(default_factory=list)
+    #: Of the public records beside the page; None where there are none. Its own `wrong` counts like the page's.
+    records: chain.Findings | None = None
+    #: Who approved it; empty for a page that is on no site yet.
+    approvers: list[Key] = field(default_factory=list)
+    #: All keys of its register.
+    keys: list[Key] = field(default_factory=list)
+
+    @property
+    def good(self) -> bool:
+        return not self.wrong and not (self.records and self.records.wrong)
 
 
 def release_folder(page: Path) -> Path:
@@ -75,9 +89,13 @@ def check_page(page: Path, *, on: date | None = None) -> Findings:
         found.wrong.append(("register", ""))
         return found
     answers = _check_answers(folder, record, keys, found)
+    found.keys = list(keys.values())
     _check_policies(folder, record, answers, keys, on or _day_of(record), found)
     _check_tables(folder, record, answers, found)
     _check_approvals(folder, record, keys, on or _day_of(record), found)
+    source = records_beside(folder)
+    if source is not None:
+        found.records = check_standing(source, record, answers, approved=bool(found.approvers))
     return found
 
 
@@ -118,6 +136,7 @@ def _check_policies(
             if not lanes <= {published["policy"]["lane"]}:
                 # An exact figure is only as good as both sides' word that the data are open.
                 raise ValueError("an answer of another lane than its policy's")
+            found.policies += 1
         except (OSError, ValueError, KeyError, TypeError):
             found.wrong.append(("policy", str(identity)))
 
@@ -203,7 +222,7 @@ def _check_approvals(
     if not path.exists():
         return
     try:
-        check_approvals(record, _read(path)["approvals"], keys, on)
+        found.approvers = check_approvals(record, _read(path)["approvals"], keys, on)
     except (OSError, ValueError, KeyError, TypeError, AttributeError):
         found.wrong.append(("approvals", ""))
 

@@ -26,6 +26,7 @@ from starlette.responses import JSONResponse, Response
 from starlette.routing import Route
 
 from civic_kernel.verify.documents import canonical_bytes, content_id, sha256_hex
+from tests.reports.chained import AT, BUDGET, Chain
 
 TOKEN = "4be1c0ffee4be1c0ffee4be1c0ffee99"
 _SCHEMA = Path(__file__).resolve().parents[2] / "notebooks" / "bike_routes.schema.json"
@@ -76,7 +77,8 @@ def parties() -> dict[str, Any]:
             CSO.line("sign", "bikes", "steward-cso"),
         ],
     }
-    return {"register": register, "signatures": [CITY.sign(register), CSO.sign(register)]}
+    signatures = [CITY.sign(register), CSO.sign(register)]
+    return {"register": register, "signatures": signatures, "accepted_at": AT, "earlier": []}
 
 
 class Data:
@@ -93,13 +95,22 @@ class Data:
             "synthetic": True,
             "title": self.title,
             "unit": {"kind": unit, "period": "month"},
+            "lineage": name,
+            "budget": str(BUDGET // 10**9),
+            "signers": [{"side": "city", "party": "seoul"}, {"side": "cso", "party": "bikes"}],
         }
         self.hash = sha256_hex(canonical_bytes(self.policy))
         self.measure = measure
 
     def published(self) -> dict[str, Any]:
         signatures = [CITY.sign(self.policy), CSO.sign(self.policy)]
-        return {"policy": self.policy, "hash": self.hash, "signatures": signatures, "in_force": True}
+        return {
+            "policy": self.policy,
+            "hash": self.hash,
+            "signatures": signatures,
+            "in_force": True,
+            "activated_at": AT,
+        }
 
     def detail(self) -> dict[str, Any]:
         def column(
@@ -198,6 +209,8 @@ class Data:
             "minimum": self.minimum,
             "delta": "1e-6",
             "plan": plan,
+            "plan_id": content_id("pln", canonical_bytes(plan)),
+            "reservation": content_id("rsv", canonical_bytes([plan, rho])),
             "spend": {"rho": rho},
             "team": body["team"],
             "purpose": body["purpose"],
@@ -230,6 +243,13 @@ class Gateway:
         self.datasets = {data.name: data for data in datasets}
         self.asked: list[dict[str, Any]] = []
         self.releases: dict[str, dict[str, Any]] = {}
+        self.chain = Chain(GATEWAY.sign)
+        self.chain.append(
+            "register_accepted", {"hash": sha256_hex(canonical_bytes(parties()["register"])), "version": 1}
+        )
+        for data in datasets:
+            named = {"dataset": data.name, "lineage": data.name, "hash": data.hash, "version": 1}
+            self.chain.append("policy_activated", {**named, "signed_by": [CITY.id, CSO.id]})
         self.refuse: tuple[int, dict[str, Any]] | None = None
         self.app = Starlette(
             routes=[
@@ -299,7 +319,10 @@ class Gateway:
         self.asked.append(body)
         if self.refuse is not None:
             return JSONResponse(self.refuse[1], self.refuse[0])
-        return JSONResponse(self.datasets[body["plan"]["dataset"]].answer(body["plan"], _rho(body), body))
+        data = self.datasets[body["plan"]["dataset"]]
+        answer = data.answer(body["plan"], _rho(body), body)
+        self.chain.answered(answer, data.name)
+        return JSONResponse(answer)
 
     async def policies(self, request: Request) -> Response:
         return JSONResponse([data.published() for data in self.datasets.values()])
@@ -308,22 +331,24 @@ class Gateway:
         return JSONResponse(parties())
 
     async def ledger(self, request: Request) -> Response:
-        return JSONResponse({"periods": [], "head": {"seq": 0, "hash": "0" * 64}})
+        return JSONResponse(self.chain.ledger())
 
     async def audit(self, request: Request) -> Response:
-        """An empty chain: what is asked here is recorded nowhere."""
-        empty: dict[str, dict[str, Any]] = {
-            "head": {"seq": 0, "hash": "0" * 64},
-            "events": {"events": []},
+        after = int(request.query_params.get("after", 0))
+        known: dict[str, dict[str, Any]] = {
+            "head": self.chain.head,
+            "events": {"events": self.chain.events[after:]},
             "witnesses": {"witnesses": [], "sides": []},
         }
-        return JSONResponse(empty[request.path_params["name"]])
+        return JSONResponse(known[request.path_params["name"]])
 
     async def release_list(self, request: Request) -> Response:
         if request.method == "GET":
             return JSONResponse(list(self.releases.values()))
         record = (await request.json())["record"]
         identity = content_id("rel", canonical_bytes(record))
+        if identity not in self.releases:
+            self.chain.append("release_submitted", {"release": identity, "answers": record["answers"]})
         self.releases[identity] = {
             "release_id": identity,
             "state": "waiting",
@@ -337,6 +362,10 @@ class Gateway:
 
     def approve(self, identity: str, *signers: Signer) -> None:
         release = self.releases[identity]
+        for signer in signers:
+            side, party = ("city", "seoul") if signer is CITY else ("cso", "bikes")
+            told = {"release": identity, "side": side, "party": party, "key": signer.id}
+            self.chain.append("release_approved", told)
         release["approvals"] = [signer.sign(release["record"]) for signer in signers]
         release["state"] = "approved"
 
