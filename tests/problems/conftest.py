@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -72,9 +73,9 @@ def check(page: Path) -> None:
         assert check_page(page / language / "index.html").wrong == []
 
 
-@pytest.fixture(scope="package")
-def city(tmp_path_factory: pytest.TempPathFactory) -> Iterator[City]:
-    home = tmp_path_factory.mktemp("problems") / "home"
+@contextmanager
+def served_city(home: Path) -> Iterator[City]:
+    """The small city, signed and loaded under `home`, behind a gateway."""
     demo.install_catalog(home / "catalog")
     settings = Settings(home=home, database_url=f"sqlite:///{home / 'db' / 'vault.sqlite'}", isolated=False)
     parts = compose(settings, create=True)
@@ -86,3 +87,9 @@ def city(tmp_path_factory: pytest.TempPathFactory) -> Iterator[City]:
             yield City(home, KernelSettings(url, "site", "published_report", "ko", Token(TOKEN)))
     finally:
         parts.close()
+
+
+@pytest.fixture(scope="package")
+def city(tmp_path_factory: pytest.TempPathFactory) -> Iterator[City]:
+    with served_city(tmp_path_factory.mktemp("problems") / "home") as made:
+        yield made
