@@ -34,8 +34,6 @@ def load_ipython_extension(shell: InteractiveShell) -> None:
     explain_errors(shell, language)
     use_offline_maps(shell, language)
     if "matplotlib" in sys.modules:  # forked from the template
-        # Drawn into the notebook: the template imported that part for no shell in particular.
-        shell.enable_matplotlib("inline")
         use_korean_fonts()
     else:
         _use_korean_fonts_later(shell)

@@ -177,6 +177,9 @@ def _kernel(argv: list[str]) -> int:
     module = importlib.import_module("ipykernel.kernelapp")
     app = module.IPKernelApp.instance()
     app.initialize(argv[1:])
+    if "matplotlib.pyplot" in sys.modules:
+        # A shell draws into the notebook from the import of this on; the template imported it for no shell.
+        app.shell.enable_matplotlib("inline")
     app.start()
     return 0
 

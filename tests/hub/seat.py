@@ -51,9 +51,10 @@ class Seat:
             return answer.read()
 
     def run(self, code):
-        """What `code` prints in a kernel of the seat; the kernel starts at the first call."""
+        """What `code` prints in a kernel of the seat, and `<image/png>` where it shows a picture; the kernel starts at
+        the first call."""
         if not hasattr(self, "kernel"):
-            self.kernel = json.loads(self._open("POST", "api/kernels", {"name": "python3"}))["id"]
+            self.kernel = json.loads(self._open("POST", "api/kernels", {"name": "civic"}))["id"]
         channel = self._channel()
         number = uuid.uuid4().hex
         header = {"msg_id": number, "username": "", "session": number, "msg_type": "execute_request"}
@@ -74,6 +75,8 @@ class Seat:
                     continue
                 if told["msg_type"] == "stream":
                     printed.append(told["content"]["text"])
+                if told["msg_type"] == "display_data" and "image/png" in told["content"]["data"]:
+                    printed.append("<image/png>")
                 if told["msg_type"] == "error":
                     printed.append(told["content"]["ename"])
                 if told["msg_type"] == "status" and told["content"]["execution_state"] == "idle":

@@ -179,6 +179,11 @@ def test_koreans_see_korean_and_the_others_english(expert, analyst):
     assert expert.get("lab/api/translations/ko_KR")["data"]
 
 
+def test_a_forked_kernel_draws_below_the_cell(expert):
+    """The template has imported the drawing part for no shell, and the child's shell has to be told of it."""
+    assert expert.run("import matplotlib.pyplot as p; p.plot([1, 2]); p.title('따릉이')") == "<image/png>"
+
+
 def test_co_editing_is_on_in_the_teams_room_and_off_in_a_seat(hub, expert):
     room = Seat(hub.url, hub.secrets["expert-han"], owner="room-01")
     assert '"disableRTC": false' in room.page("lab")
