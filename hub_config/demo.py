@@ -61,7 +61,11 @@ class Runner:
             click.echo(f"      {line}", err=True)
 
     def verb(
-        self, *words: str, user: str | None = None, extra: Mapping[str, str] | None = None, silent: bool = False
+        self,
+        *words: str,
+        user: str | None = None,
+        extra: Mapping[str, str] | None = None,
+        silent: bool = False,
     ) -> Any:
         """The JSON document of `civic WORDS --json`. Raises StepFailed with the verb's own sentence.
 

@@ -25,6 +25,7 @@ from tests.factories import FakeIdentity, make_caller
 from tests.gateway.serving import served
 
 ROOT = Path(__file__).resolve().parents[2]
+RIDES, SEED = 2_000, 2017
 TOKEN = "0ddba11c0ffee"
 
 
@@ -80,7 +81,7 @@ def served_city(home: Path) -> Iterator[City]:
     settings = Settings(home=home, database_url=f"sqlite:///{home / 'db' / 'vault.sqlite'}", isolated=False)
     parts = compose(settings, create=True)
     try:
-        demo.prepare(parts, rides=2_000, seed=2017, progress=lambda *_: None)
+        demo.prepare(parts, rides=RIDES, seed=SEED, progress=lambda *_: None)
         callers = {TOKEN: make_caller("reports", ["site"], "ask", "read")}
         with served(workspace_app(parts, FakeIdentity(callers))) as address:
             url = f"{address}/services/data"
