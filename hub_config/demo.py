@@ -39,7 +39,7 @@ PEOPLE = (
 )
 LINK_DAYS = 7
 #: The notebooks that are published, by name; `make report` publishes the first.
-REPORTS = ("bike_routes", "meal_cards", "fine_dust", "parks")
+REPORTS = ("bike_routes", "meal_cards", "fine_dust", "donations", "parks")
 #: Runs beside each other: a demonstration has two cores, and each run keeps one busy.
 AT_ONCE = 2
 
