@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -25,7 +24,6 @@ from tests.factories import FakeIdentity, make_caller
 from tests.gateway.serving import served
 
 ROOT = Path(__file__).resolve().parents[2]
-RIDES, SEED = 2_000, 2017
 TOKEN = "0ddba11c0ffee"
 
 
@@ -74,23 +72,23 @@ def check(page: Path) -> None:
         assert check_page(page / language / "index.html").wrong == []
 
 
-@contextmanager
-def served_city(home: Path) -> Iterator[City]:
-    """The small city, signed and loaded under `home`, behind a gateway."""
+@pytest.fixture(scope="package")
+def city(tmp_path_factory: pytest.TempPathFactory) -> Iterator[City]:
+    yield from open_city(tmp_path_factory.mktemp("problems") / "home", rides=2_000)
+
+
+def open_city(home: Path, rides: int, datasets: tuple[str, ...] = demo.DATASETS) -> Iterator[City]:
+    """A city in `home`, its gateway answering for as long as the generator is held."""
     demo.install_catalog(home / "catalog")
     settings = Settings(home=home, database_url=f"sqlite:///{home / 'db' / 'vault.sqlite'}", isolated=False)
     parts = compose(settings, create=True)
     try:
-        demo.prepare(parts, rides=RIDES, seed=SEED, progress=lambda *_: None)
+        with pytest.MonkeyPatch.context() as patched:
+            patched.setattr(demo, "DATASETS", datasets)
+            demo.prepare(parts, rides=rides, seed=2017, progress=lambda *_: None)
         callers = {TOKEN: make_caller("reports", ["site"], "ask", "read")}
         with served(workspace_app(parts, FakeIdentity(callers))) as address:
             url = f"{address}/services/data"
             yield City(home, KernelSettings(url, "site", "published_report", "ko", Token(TOKEN)))
     finally:
         parts.close()
-
-
-@pytest.fixture(scope="package")
-def city(tmp_path_factory: pytest.TempPathFactory) -> Iterator[City]:
-    with served_city(tmp_path_factory.mktemp("problems") / "home") as made:
-        yield made

@@ -12,8 +12,9 @@ import yaml
 
 from data_access.demo import prepare as demo
 from data_access.demo.city import build_city
-from tests.problems.conftest import RIDES, ROOT, SEED, City, blocks_of, check, served_city, table_of
+from tests.problems.conftest import ROOT, City, blocks_of, check, open_city, table_of
 
+RIDES = 2_000
 NOTEBOOKS = ROOT / "notebooks"
 #: Above what any cell of the small city holds.
 EVERYTHING = 10_000_000
@@ -30,15 +31,14 @@ def silent(tmp_path_factory: pytest.TempPathFactory) -> Iterator[City]:
         if policy["lane"] == "private":
             policy["minimum"] = EVERYTHING
             path.write_text(yaml.safe_dump(policy, allow_unicode=True, sort_keys=False), "utf-8")
-    files = build_city(root / "home" / "city" / "files", rides=RIDES, seed=SEED)
+    files = build_city(root / "home" / "city" / "files", rides=RIDES, seed=2017)
     dates = files.parks.read_bytes()
     assert b"2025." in dates
     # Of one length: a finished city is known by the sizes of its files.
     files.parks.write_bytes(dates.replace(b"2025.", b"1995."))
     with pytest.MonkeyPatch.context() as patched:
         patched.setattr(demo, "HERE", root / "shipped")
-        with served_city(root / "home") as city:
-            yield city
+        yield from open_city(root / "home", RIDES)
 
 
 def estimates(found: dict[str, Any]) -> list[tuple[bool, object]]:
@@ -53,7 +53,7 @@ def estimates(found: dict[str, Any]) -> list[tuple[bool, object]]:
     ]
 
 
-@pytest.mark.parametrize("name", ["meal_cards", "donations"])
+@pytest.mark.parametrize("name", ["bike_routes", "meal_cards", "donations"])
 def test_a_report_of_which_everything_is_withheld_is_a_page_that_says_so(
     silent: City, tmp_path: Path, name: str
 ) -> None:
@@ -72,4 +72,11 @@ def test_a_report_on_openings_where_nothing_opened_says_that_it_cannot_say(
     found = blocks_of(run)
     assert "cannot say" in found["messages"][0]["en"]
     assert set(found) == {"messages", "map-by-gu", "all-parks"}
+    check(page)
+
+
+def test_a_report_on_a_small_city_is_a_page_with_most_of_it_withheld(city: City, tmp_path: Path) -> None:
+    run, page = city.report(NOTEBOOKS / "bike_routes.ipynb", tmp_path, months=["2026-09"])
+    gone = [value for withheld, value in estimates(blocks_of(run)) if withheld]
+    assert len(gone) > 10 and set(gone) == {None}
     check(page)
