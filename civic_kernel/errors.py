@@ -10,19 +10,21 @@ CivicError
 ├── NotSignedIn
 ├── Forbidden             NotAllowed, TeamNotYours, ApprovalNotYours
 ├── Absent                UnknownDataset, UnknownAnswer, UnknownRelease, UnknownApproval, NotFound
+│   └── (here only)       UnknownRun, UnknownReport
 ├── Conflict              BackupBehind, VaultInUse, BudgetExhausted, KeyReused, AnswerInProgress, ApprovalInvalid,
 │                         ApprovalByAuthor, ApprovalEnded, WaitingFull, WitnessInvalid, WitnessTooOften
-│   └── (here only)       QuestionWaits, QuestionRefused
+│   └── (here only)       QuestionWaits, QuestionRefused, PriceAbove, RunsFull
 ├── DatasetClosed         PolicyMissing, PolicyMalformed, PolicyHalfSigned, PolicyEdited, PolicyExpired,
 │                         PolicyRolledBack, PolicyLineageChanged, PolicyLaneRefused, PolicyCatalogChanged,
 │                         PolicyDemoKey, RegisterInvalid, IsolationMissing, NoData
 ├── LoadRefused           LoadHeader, LoadValue, LoadEncoding, LoadTruncated, LoadEmpty, LoadFileMissing
 ├── Unavailable           HubUnavailable, LedgerUnavailable, AuditBroken, VaultKeyWrong, VaultDamaged,
 │                         BackupInvalid
-│   └── (here only)       GatewayUnreachable, BadAnswer, VendorMissing, RecordsUnreadable
+│   └── (here only)       GatewayUnreachable, BadAnswer, VendorMissing, RecordsUnreadable, RunsClosed
 ├── InternalFault
 └── ReportFailed (here only)
-                          RunFailed, KernelDied, RunTimeout, ScreenRefused, AltTextMissing, NotPublishable
+                          RunFailed, KernelDied, RunTimeout, RunMemory, RunCancelled, RunInterrupted,
+                          ScreenRefused, AltTextMissing, NotPublishable
 
 What the gateway refuses stands in `civic_kernel.refusals`, here is what only the analyst side can say: its words are
 in the `kernel` texts under `error.<code>` and `error.<code>.remedy`. Whoever catches imports from here alone.
@@ -93,10 +95,34 @@ class KeyUnreadable(BadRequest):
     code = "key_unreadable"
 
 
+class UnknownRun(Absent):
+    """No run of the asker's has this id, or not this part. Facts: none."""
+
+    code = "unknown_run"
+
+
+class UnknownReport(Absent):
+    """Facts: `known`."""
+
+    code = "unknown_report"
+
+
 class QuestionWaits(Conflict):
     """Nobody has decided yet; the question goes on waiting at the gateway. Facts: `approval`."""
 
     code = "question_waits"
+
+
+class PriceAbove(Conflict):
+    """A batch costs more than the asker agreed to. Facts: none (the price is asked for again)."""
+
+    code = "price_above"
+
+
+class RunsFull(Conflict):
+    """Facts: `most`."""
+
+    code = "runs_full"
 
 
 class QuestionRefused(Conflict):
@@ -129,6 +155,12 @@ class RecordsUnreadable(Unavailable):
     code = "records_unreadable"
 
 
+class RunsClosed(Unavailable):
+    """No room can be made for a run: the template is not there, or makes no sandbox. Facts: none."""
+
+    code = "runs_closed"
+
+
 class ReportFailed(CivicError):
     exit_code = 9
 
@@ -149,6 +181,24 @@ class RunTimeout(ReportFailed):
     """Facts: `seconds`."""
 
     code = "run_timeout"
+
+
+class RunMemory(ReportFailed):
+    """A run needed more memory than it may have. Facts: none."""
+
+    code = "run_memory"
+
+
+class RunCancelled(ReportFailed):
+    """Somebody stopped the run."""
+
+    code = "run_cancelled"
+
+
+class RunInterrupted(ReportFailed):
+    """The service that ran it ended in the middle."""
+
+    code = "run_interrupted"
 
 
 class ScreenRefused(ReportFailed):

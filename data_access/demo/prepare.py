@@ -26,8 +26,8 @@ from data_access.vault import find_version
 HERE = Path(__file__).parent
 DATASETS = (
     *("bike_rides", "accidents", "gu_facts", "weather_days", "air_days", "expressway_traffic"),
-    *("meal_card_uses", "meal_merchants", "donations", "donation_campaigns"),
-    *("shop_sales", "shop_areas", "parks"),
+    *("meal_card_uses", "meal_merchants", "shop_sales", "shop_areas", "parks"),
+    *("donations", "donation_campaigns"),
 )
 
 Progress = Callable[[str, float], None]
@@ -115,11 +115,11 @@ def _load(parts: Parts, dataset: str, city: CityFiles, progress: Progress) -> No
         "expressway_traffic": (city.traffic,),
         "meal_card_uses": (city.meal_uses,),
         "meal_merchants": (city.meal_merchants,),
+        "donations": (city.donations,),
+        "donation_campaigns": (city.donation_campaigns,),
         "shop_sales": (city.shop_sales,),
         "shop_areas": (city.shop_areas,),
         "parks": (city.parks,),
-        "donations": (city.donations,),
-        "donation_campaigns": (city.donation_campaigns,),
     }
     load(
         parts.vault,

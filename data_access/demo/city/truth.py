@@ -14,7 +14,7 @@ from typing import Any, Final
 import numpy as np
 import numpy.typing as npt
 
-VERSION: Final = 3
+VERSION: Final = 4
 """Raise it whenever the same seed and size would give other bytes: a finished folder of another
 version is built anew."""
 
@@ -125,14 +125,6 @@ MEAL_CONVENIENCE: Final = (0.40, 0.70)
 MEAL_LATE_HOURS: Final = 1.8
 """From 18 o'clock on, uses at a convenience store are this many times as frequent as elsewhere."""
 
-SALES_QUARTERS: Final = tuple(10 * year + q for year in (2024, 2025, 2026) for q in (1, 2, 3, 4))[:-1]
-"""As the sales file writes them: the first quarter of 2024 to the third of 2026."""
-PARKS_OPENED: Final = 10
-PARK_REACH_M: Final = (200.0, 400.0)
-PARK_EFFECT: Final = {"한식음식점": 0.10, "커피-음료": 0.18, "미용실": 0.0, "편의점": 0.08}
-"""By how much the log of a shop's sales rises within the first of these distances of a park, from its opening on."""
-PARK_NEAR_PART: Final = 0.5
-"""The part of it between the two distances; further away there is none."""
 GIFT_DONORS: Final = 9_000
 """People who gave to the non-profit before the first month; the same in every size of the city."""
 GIFT_FIRST_A_MONTH: Final = 900
@@ -152,6 +144,15 @@ GIFT_MONTHLY_CHANCE: Final = 0.96
 GIFT_GENEROUS_GU: Final = 3
 GIFT_GENEROUS: Final = 1.7
 """Donors for each resident there, as a multiple of the other gu."""
+
+SALES_QUARTERS: Final = tuple(10 * year + q for year in (2024, 2025, 2026) for q in (1, 2, 3, 4))[:-1]
+"""As the sales file writes them: the first quarter of 2024 to the third of 2026."""
+PARKS_OPENED: Final = 10
+PARK_REACH_M: Final = (200.0, 400.0)
+PARK_EFFECT: Final = {"한식음식점": 0.10, "커피-음료": 0.18, "미용실": 0.0, "편의점": 0.08}
+"""By how much the log of a shop's sales rises within the first of these distances of a park, from its opening on."""
+PARK_NEAR_PART: Final = 0.5
+"""The part of it between the two distances; further away there is none."""
 
 
 def stream(seed: int, *names: str | int) -> np.random.Generator:
@@ -250,12 +251,6 @@ class Truth:
                 "convenience_share": dict(zip(("near", "far"), MEAL_CONVENIENCE, strict=True)),
                 "late_hours": MEAL_LATE_HOURS,
             },
-            "parks": {
-                "opened": PARKS_OPENED,
-                "reach_m": list(PARK_REACH_M),
-                "log_sales_within": dict(PARK_EFFECT),
-                "part_between": PARK_NEAR_PART,
-            },
             "gifts": {
                 "donors_before": GIFT_DONORS,
                 "first_a_month": GIFT_FIRST_A_MONTH,
@@ -265,6 +260,12 @@ class Truth:
                 "staying": dict(zip(("own", "year_end", "street"), GIFT_STAYING, strict=True)),
                 "monthly_chance": GIFT_MONTHLY_CHANCE,
                 "generous": GIFT_GENEROUS,
+            },
+            "parks": {
+                "opened": PARKS_OPENED,
+                "reach_m": list(PARK_REACH_M),
+                "log_sales_within": dict(PARK_EFFECT),
+                "part_between": PARK_NEAR_PART,
             },
             "measured": measured,
         }
