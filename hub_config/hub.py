@@ -2,7 +2,12 @@
 
 from __future__ import annotations
 
+import sys
 from typing import Any
+
+# jsonschema, which JupyterHub imports, takes this where it is there, to check the format `iri`: a grammar that is built
+# as it is imported, for a whole second. No schema of JupyterHub's or ours has that format, so here it is not there.
+sys.modules.setdefault("rfc3987_syntax", None)  # type: ignore[arg-type]
 
 from jupyterhub.app import JupyterHub
 from jupyterhub.handlers import BaseHandler
