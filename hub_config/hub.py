@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import sys
 from typing import Any
 
@@ -62,6 +63,12 @@ class CivicHub(JupyterHub):  # type: ignore[misc]
         self.closing.start()
         # Who could no longer sign in is out within a minute, whatever she has open.
         PeriodicCallback(lambda: sessions.sweep(self), 1000 * self.sweep_seconds).start()
+
+    async def cleanup(self) -> None:
+        # JupyterHub waits for one service after the other; here for the slowest. What fails, fails there again.
+        managed = [service for service in self._service_map.values() if service.managed]
+        await asyncio.gather(*(service.stop() for service in managed), return_exceptions=True)
+        await super().cleanup()
 
 
 if __name__ == "__main__":

@@ -40,7 +40,7 @@ def test_no_command_waits_for_a_grammar_that_nothing_here_reads() -> None:
         "import civic_kernel.cli\ntry: civic_kernel.cli.main(['--help'])\nexcept SystemExit: import nbformat"
     )
     assert "lark" in modules_after("import nbformat"), "what took so long has gone: so can what keeps it away"
-    for ours in (verb, "import hub_config.hub"):
+    for ours in (verb, "import hub_config.hub", "import civic_kernel.reports.service.app"):
         loaded = modules_after(ours)
         assert "jsonschema" in loaded and "lark" not in loaded
     schemas = [*Path("notebooks").glob("*.schema.json"), *(Path(jupyterhub.__file__).parent).rglob("*.yaml")]
