@@ -26,8 +26,9 @@ from data_access.vault import find_version
 HERE = Path(__file__).parent
 DATASETS = (
     *("bike_rides", "accidents", "gu_facts", "weather_days", "air_days", "expressway_traffic"),
-    *("meal_card_uses", "meal_merchants", "donations", "donation_campaigns"),
-    *("shop_sales", "shop_areas", "parks"),
+    *("meal_card_uses", "meal_merchants", "shop_sales", "shop_areas", "parks"),
+    *("donations", "donation_campaigns"),
+    *("bike_stations", "bike_lanes", "dong_facts"),
 )
 
 Progress = Callable[[str, float], None]
@@ -115,11 +116,14 @@ def _load(parts: Parts, dataset: str, city: CityFiles, progress: Progress) -> No
         "expressway_traffic": (city.traffic,),
         "meal_card_uses": (city.meal_uses,),
         "meal_merchants": (city.meal_merchants,),
+        "donations": (city.donations,),
+        "donation_campaigns": (city.donation_campaigns,),
         "shop_sales": (city.shop_sales,),
         "shop_areas": (city.shop_areas,),
         "parks": (city.parks,),
-        "donations": (city.donations,),
-        "donation_campaigns": (city.donation_campaigns,),
+        "bike_stations": (city.stations,),
+        "bike_lanes": (city.lanes,),
+        "dong_facts": (city.dong,),
     }
     load(
         parts.vault,

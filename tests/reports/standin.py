@@ -6,6 +6,7 @@ behaviour belong in tests/way; these are about what happens after an answer has 
 
 from __future__ import annotations
 
+import asyncio
 import base64
 import json
 import random
@@ -14,6 +15,7 @@ import threading
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
+from itertools import product
 from pathlib import Path
 from typing import Any
 
@@ -84,8 +86,10 @@ def parties() -> dict[str, Any]:
 class Data:
     """What one dataset answers."""
 
-    def __init__(self, name: str, ko: str, en: str, unit: str, key: str, measure: str, minimum: int) -> None:
-        self.name, self.unit, self.key, self.minimum = name, unit, key, minimum
+    def __init__(
+        self, name: str, ko: str, en: str, unit: str, keys: tuple[str, ...], measure: str, minimum: int
+    ) -> None:
+        self.name, self.unit, self.keys, self.minimum = name, unit, keys, minimum
         self.title = {"ko": ko, "en": en}
         self.policy: dict[str, Any] = {
             "kind": "civic-policy",
@@ -142,7 +146,7 @@ class Data:
             "periods": MONTHS,
             "time_column": "started_at",
             "columns": [
-                column(self.key, "key", "자치구", "District", GU, "gu"),
+                *(column(key, "key", "자치구", "District", GU, "gu") for key in self.keys),
                 column("month", "period", "달", "Month", MONTHS, None),
             ],
             "functions": ["hour", "weekday"],
@@ -169,21 +173,21 @@ class Data:
         months = [part["values"] for part in where.get("and", [where]) if part.get("column") == "month"]
         wanted = months[0] if months else MONTHS
         by = [key if isinstance(key, str) else key["fn"] for key in plan["by"]]
-        domains = {self.key: [*GU, "other"], "month": list(wanted)}
+        domains = {**{key: [*GU, "other"] for key in self.keys}, "month": list(wanted)}
         name = next(iter(plan["measures"]))
         rows: list[list[Any]] = []
-        for gu in domains[self.key] if self.key in by else [None]:
-            for month in domains["month"] if "month" in by else [None]:
-                over = [
-                    (g, m)
-                    for g in ([gu] if gu else GU)
-                    for m in ([month] if month else wanted)
-                    if g != "other"
-                ]
-                value = sum(self.truth(g, m) for g, m in over) + round(draw.gauss(0, scale))
-                keys = [{self.key: gu, "month": month}[key] for key in by]
-                gone = value < self.minimum
-                rows.append([*keys, *([None] * 3 if gone else [value, value - margin, value + margin]), gone])
+        for cell in product(*(domains[key] for key in by)):
+            at = dict(zip(by, cell, strict=True))
+            places = [at[key] for key in self.keys if key in at]
+            over = [(g, m) for g in places[:1] or GU for m in ([at["month"]] if "month" in at else wanted)]
+            value = sum(self.truth(g, m) for g, m in over if g != "other")
+            if len(places) == 2:
+                # Half stays; the rest goes to whoever stands beside, and no farther than four.
+                far = abs(GU.index(places[0]) - GU.index(places[1])) if "other" not in places else 5
+                value = round(value * (0.5, 0.125, 0.06, 0.04, 0.025, 0)[min(far, 5)])
+            value += round(draw.gauss(0, scale))
+            gone = value < self.minimum
+            rows.append([*cell, *([None] * 3 if gone else [value, value - margin, value + margin]), gone])
         measure = {
             "fn": "count",
             "rho": rho,
@@ -231,9 +235,17 @@ class Data:
 
 
 RIDES = Data(
-    "bike_rides", "공공자전거 이용(합성)", "Public bike rides (synthetic)", "person", "start_gu", "rides", 10
+    "bike_rides",
+    "공공자전거 이용(합성)",
+    "Public bike rides (synthetic)",
+    "person",
+    ("start_gu", "end_gu"),
+    "rides",
+    10,
 )
-ACCIDENTS = Data("accidents", "자전거 사고(합성)", "Bike accidents (synthetic)", "row", "gu", "accidents", 3)
+ACCIDENTS = Data(
+    "accidents", "자전거 사고(합성)", "Bike accidents (synthetic)", "row", ("gu",), "accidents", 3
+)
 
 
 class Gateway:
@@ -241,6 +253,9 @@ class Gateway:
 
     def __init__(self, *datasets: Data) -> None:
         self.datasets = {data.name: data for data in datasets}
+        self.tokens = {TOKEN}
+        #: While it is set, no question is answered.
+        self.held = False
         self.asked: list[dict[str, Any]] = []
         self.releases: dict[str, dict[str, Any]] = {}
         self.chain = Chain(GATEWAY.sign)
@@ -256,6 +271,7 @@ class Gateway:
                 Route("/v1/me", self.me),
                 Route("/v1/catalog", self.catalog),
                 Route("/v1/datasets/{name}", self.dataset),
+                Route("/v1/datasets/{name}/twin", self.twin),
                 Route("/v1/price", self.price, methods=["POST"]),
                 Route("/v1/answers", self.answers, methods=["POST"]),
                 Route("/v1/policies", self.policies),
@@ -288,6 +304,16 @@ class Gateway:
     async def dataset(self, request: Request) -> Response:
         return JSONResponse(self.datasets[request.path_params["name"]].detail())
 
+    async def twin(self, request: Request) -> Response:
+        data, wanted = self.datasets[request.path_params["name"]], request.query_params
+        first, many = int(wanted["after"]), int(wanted["rows"])
+        rows = [
+            [GU[n % len(GU)], month := MONTHS[n // len(GU) % len(MONTHS)], f"{month}-05T08:00:00", n]
+            for n in range(first, first + many)
+        ]
+        columns = [data.key, "month", "started_at", "unit"]
+        return JSONResponse({"made_up": True, "columns": columns, "rows": rows, "clips": {}})
+
     async def price(self, request: Request) -> Response:
         body = await request.json()
         data = self.datasets[body["plan"]["dataset"]]
@@ -296,7 +322,7 @@ class Gateway:
         return JSONResponse(
             {
                 "plan": body["plan"],
-                "plan_id": "pln-" + "a" * 26,
+                "plan_id": content_id("pln", canonical_bytes(body["plan"])),
                 "rho": rho,
                 "periods": answer["periods"],
                 "cells": len(answer["table"]["rows"]),
@@ -311,11 +337,13 @@ class Gateway:
         )
 
     async def answers(self, request: Request) -> Response:
-        if request.headers.get("authorization") != f"token {TOKEN}":
+        if request.headers.get("authorization", "").removeprefix("token ") not in self.tokens:
             return JSONResponse(
                 {"code": "not_signed_in", "message": "?", "remedy": "?", "request_id": "r"}, 401
             )
         body = await request.json()
+        while self.held:
+            await asyncio.sleep(0.02)
         self.asked.append(body)
         if self.refuse is not None:
             return JSONResponse(self.refuse[1], self.refuse[0])

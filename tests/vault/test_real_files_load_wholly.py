@@ -145,11 +145,11 @@ def test_the_demo_catalog_is_whole() -> None:
         "expressway_traffic",
         "meal_card_uses",
         "meal_merchants",
+        "donations",
+        "donation_campaigns",
         "shop_sales",
         "shop_areas",
         "parks",
-        "donations",
-        "donation_campaigns",
     }
     assert found["bike_rides"].person_column == "member"
     assert found["accidents"].person_column is None

@@ -48,7 +48,7 @@ GIFT_COLUMNS: Final = (
     "기부금액",
 )
 CAMPAIGN_COLUMNS: Final = ("캠페인", "자치구", "시작월", "종료월")
-GIFT_AREA_COLUMNS: Final = ("자치구", "거리모금")
+STREET_COLUMNS: Final = ("자치구", "거리모금")
 
 #: What brought a donor, in the order of `truth.GIFT_STAYING`.
 JOINED: Final = ("스스로", "연말나눔", "봄거리모금")
@@ -199,7 +199,7 @@ def campaign_rows(donors: Donors, geography: Geography) -> Iterator[tuple[str, .
             yield JOINED[way], geography.gu_names[g], months[0], months[-1]
 
 
-def gift_area_rows(donors: Donors, geography: Geography) -> Iterator[tuple[str, ...]]:
+def street_rows(donors: Donors, geography: Geography) -> Iterator[tuple[str, ...]]:
     """Write for each gu whether the street campaign went through it."""
     for gu, name in enumerate(geography.gu_names):
         yield name, "있음" if gu in donors.street else "없음"

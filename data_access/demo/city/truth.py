@@ -14,7 +14,7 @@ from typing import Any, Final
 import numpy as np
 import numpy.typing as npt
 
-VERSION: Final = 3
+VERSION: Final = 5
 """Raise it whenever the same seed and size would give other bytes: a finished folder of another
 version is built anew."""
 
@@ -81,6 +81,11 @@ CITY_JOBS: Final = 5_200_000
 UNSAFE_RATIO: Final = 2.0
 UNSAFE_GU: Final = 3
 BARE_DONG: Final = 2
+LANE_KM: Final = 900.0
+"""Bike lanes of the whole city."""
+LANE_POOR_GU: Final = 2
+LANE_POOR: Final = 0.3
+"""What these gu have of the lanes that their riding asks for."""
 ACCIDENTS_AT_DEFAULT: Final = 3_000
 LEAST_ACCIDENTS: Final = 1_200
 RAIN_RISK: Final = 1.6
@@ -125,14 +130,6 @@ MEAL_CONVENIENCE: Final = (0.40, 0.70)
 MEAL_LATE_HOURS: Final = 1.8
 """From 18 o'clock on, uses at a convenience store are this many times as frequent as elsewhere."""
 
-SALES_QUARTERS: Final = tuple(10 * year + q for year in (2024, 2025, 2026) for q in (1, 2, 3, 4))[:-1]
-"""As the sales file writes them: the first quarter of 2024 to the third of 2026."""
-PARKS_OPENED: Final = 10
-PARK_REACH_M: Final = (200.0, 400.0)
-PARK_EFFECT: Final = {"한식음식점": 0.10, "커피-음료": 0.18, "미용실": 0.0, "편의점": 0.08}
-"""By how much the log of a shop's sales rises within the first of these distances of a park, from its opening on."""
-PARK_NEAR_PART: Final = 0.5
-"""The part of it between the two distances; further away there is none."""
 GIFT_DONORS: Final = 9_000
 """People who gave to the non-profit before the first month; the same in every size of the city."""
 GIFT_FIRST_A_MONTH: Final = 900
@@ -152,6 +149,15 @@ GIFT_MONTHLY_CHANCE: Final = 0.96
 GIFT_GENEROUS_GU: Final = 3
 GIFT_GENEROUS: Final = 1.7
 """Donors for each resident there, as a multiple of the other gu."""
+
+SALES_QUARTERS: Final = tuple(10 * year + q for year in (2024, 2025, 2026) for q in (1, 2, 3, 4))[:-1]
+"""As the sales file writes them: the first quarter of 2024 to the third of 2026."""
+PARKS_OPENED: Final = 10
+PARK_REACH_M: Final = (200.0, 400.0)
+PARK_EFFECT: Final = {"한식음식점": 0.10, "커피-음료": 0.18, "미용실": 0.0, "편의점": 0.08}
+"""By how much the log of a shop's sales rises within the first of these distances of a park, from its opening on."""
+PARK_NEAR_PART: Final = 0.5
+"""The part of it between the two distances; further away there is none."""
 
 
 def stream(seed: int, *names: str | int) -> np.random.Generator:
@@ -188,13 +194,14 @@ def whole_numbers(weights: npt.NDArray[np.float64], total: int) -> npt.NDArray[n
 class Truth:
     """What an analyst of this city ought to find.
 
-    `unsafe_gu` and `bare_dong` are indices into `Geography`'s gu and dong.
+    `unsafe_gu`, `lane_poor_gu` and `bare_dong` are indices into `Geography`'s gu and dong.
     """
 
     seed: int
     rides: int
     unsafe_gu: tuple[int, ...]
     bare_dong: tuple[int, ...]
+    lane_poor_gu: tuple[int, ...]
 
     def risk(self, gu_count: int) -> npt.NDArray[np.float64]:
         """Accident rate per ride of each gu relative to an ordinary one, shape (gu_count,)."""
@@ -203,9 +210,15 @@ class Truth:
         return risk
 
     def document(
-        self, gu: list[dict[str, str]], dong: list[dict[str, Any]], measured: dict[str, Any]
+        self,
+        gu: list[dict[str, str]],
+        lane_poor: list[dict[str, str]],
+        dong: list[dict[str, Any]],
+        measured: dict[str, Any],
     ) -> dict[str, Any]:
-        """Make the content of `truth.json`; `gu` and `dong` name the places, `measured` what came out."""
+        """Make the content of `truth.json`; `gu` (the unsafe ones), `lane_poor` and `dong` name the places, `measured`
+        what came out.
+        """
         return {
             "note": "invented city; no row describes a real person, ride or accident",
             "version": VERSION,
@@ -214,6 +227,7 @@ class Truth:
             "unsafe_gu": gu,
             "unsafe_ratio": UNSAFE_RATIO,
             "dong_without_station": dong,
+            "lanes": {"km": LANE_KM, "poor_gu": lane_poor, "poor_has": LANE_POOR},
             "accidents": {
                 "expected": expected_accidents(self.rides),
                 "hour_weight": list(HOUR_RISK),
@@ -250,12 +264,6 @@ class Truth:
                 "convenience_share": dict(zip(("near", "far"), MEAL_CONVENIENCE, strict=True)),
                 "late_hours": MEAL_LATE_HOURS,
             },
-            "parks": {
-                "opened": PARKS_OPENED,
-                "reach_m": list(PARK_REACH_M),
-                "log_sales_within": dict(PARK_EFFECT),
-                "part_between": PARK_NEAR_PART,
-            },
             "gifts": {
                 "donors_before": GIFT_DONORS,
                 "first_a_month": GIFT_FIRST_A_MONTH,
@@ -265,6 +273,12 @@ class Truth:
                 "staying": dict(zip(("own", "year_end", "street"), GIFT_STAYING, strict=True)),
                 "monthly_chance": GIFT_MONTHLY_CHANCE,
                 "generous": GIFT_GENEROUS,
+            },
+            "parks": {
+                "opened": PARKS_OPENED,
+                "reach_m": list(PARK_REACH_M),
+                "log_sales_within": dict(PARK_EFFECT),
+                "part_between": PARK_NEAR_PART,
             },
             "measured": measured,
         }
