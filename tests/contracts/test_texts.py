@@ -27,6 +27,8 @@ ROOMS = {"civic_kernel": None, "data_access": None, "hub_config": "hub"}
 #: Sentences that give one fact in another form: "2026년 9월", but "September 2026".
 OTHER_FORM = {
     ("report", "months"): {"month", "name"},
+    ("kernel", "figure.month"): {"month", "name"},
+    ("kernel", "figure.month_year"): {"month", "name", "short", "year"},
     ("words", "value.month"): {"month", "number"},
 }
 
@@ -196,7 +198,7 @@ def test_code_gives_the_facts_that_its_sentences_need() -> None:
     assert wrong == []
 
 
-@pytest.mark.parametrize("folder", ["report", "citizen", "workspace", "gateway", "lab"])
+@pytest.mark.parametrize("folder", ["report", "citizen", "workspace", "gateway", "lab", "forms"])
 def test_every_key_that_a_template_asks_for_exists(folder: str) -> None:
     # The pages of the citizen site share the frame of reports: keys in `page.` are theirs.
     known = {

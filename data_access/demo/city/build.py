@@ -13,8 +13,19 @@ import numpy as np
 from .accidents import ACCIDENT_COLUMNS, accident_rows, draw_accidents
 from .air import AIR_COLUMNS, TRAFFIC_COLUMNS, air_rows, make_traffic, traffic_rows
 from .city import City, MonthCount, Traces, check_size, figures_of, make_city
+from .donations import (
+    CAMPAIGN_COLUMNS,
+    GIFT_COLUMNS,
+    STREET_COLUMNS,
+    campaign_rows,
+    gift_rows,
+    gift_truth,
+    make_donors,
+    street_rows,
+)
 from .files import CityFiles, CityWriter, Form, build_once
 from .geography import Geography
+from .lanes import LANE_COLUMNS, lane_rows
 from .meals import (
     DISTANCE_COLUMNS,
     MERCHANT_COLUMNS,
@@ -142,6 +153,8 @@ def _write_tables(writer: CityWriter, city: City) -> None:
     ]
     # the portal's station file ends its lines with LF, its ride and accident files with CRLF
     writer.table(files.stations, STATION_COLUMNS, station_rows, bom=True, end="\n")
+    lanes = lane_rows(geography, city.truth.lane_poor_gu, city.truth.seed)
+    writer.table(files.lanes, LANE_COLUMNS, lanes, bom=False, encoding="cp949")
     weather_rows = [
         (str(days.date[d]), f"{days.temp[d]:.1f}", f"{days.rain[d]:.1f}", f"{days.wind[d]:.1f}")
         for d in range(len(days.date))
@@ -158,6 +171,11 @@ def _write_tables(writer: CityWriter, city: City) -> None:
     writer.table(files.meal_distances, DISTANCE_COLUMNS, distance_rows(meals, geography), bom=False)
     uses = use_rows(meals, geography, days, city.truth.seed)
     writer.table(files.meal_uses, USE_COLUMNS, uses, bom=True)
+    donors = make_donors(geography, city.truth.seed)
+    gifts = gift_rows(donors, geography, days, city.truth.seed)
+    writer.table(files.donations, GIFT_COLUMNS, gifts, bom=True)
+    writer.table(files.donation_campaigns, CAMPAIGN_COLUMNS, campaign_rows(donors, geography), bom=True)
+    writer.table(files.donation_areas, STREET_COLUMNS, street_rows(donors, geography), bom=False)
     shops = make_shops(geography, city.truth.seed)
     sales = sales_rows(shops, geography, city.truth.seed)
     writer.table(files.shop_sales, SALES_COLUMNS, sales, bom=False, encoding="cp949")
@@ -205,8 +223,12 @@ def _write_truth(writer: CityWriter, city: City, measured: dict[str, Any]) -> No
     """Write the truth with the places' names and codes."""
     geography, truth = city.geography, city.truth
     measured |= {"meal_deserts": _deserts(geography, make_meals(geography, truth.seed))}
+    measured |= gift_truth(make_donors(geography, truth.seed), geography)
     measured |= {"park_openings": openings_found(make_shops(geography, truth.seed), geography)}
-    gu = [{"code": geography.gu_codes[g], "name": geography.gu_names[g]} for g in truth.unsafe_gu]
+    gu, lane_poor = (
+        [{"code": geography.gu_codes[g], "name": geography.gu_names[g]} for g in chosen]
+        for chosen in (truth.unsafe_gu, truth.lane_poor_gu)
+    )
     dong = [
         {
             "code": geography.dong_codes[d],
@@ -217,4 +239,4 @@ def _write_truth(writer: CityWriter, city: City, measured: dict[str, Any]) -> No
         }
         for d in truth.bare_dong
     ]
-    writer.document(writer.files.truth, truth.document(gu, dong, measured))
+    writer.document(writer.files.truth, truth.document(gu, lane_poor, dong, measured))

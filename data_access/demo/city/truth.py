@@ -14,7 +14,7 @@ from typing import Any, Final
 import numpy as np
 import numpy.typing as npt
 
-VERSION: Final = 3
+VERSION: Final = 5
 """Raise it whenever the same seed and size would give other bytes: a finished folder of another
 version is built anew."""
 
@@ -81,6 +81,11 @@ CITY_JOBS: Final = 5_200_000
 UNSAFE_RATIO: Final = 2.0
 UNSAFE_GU: Final = 3
 BARE_DONG: Final = 2
+LANE_KM: Final = 900.0
+"""Bike lanes of the whole city."""
+LANE_POOR_GU: Final = 2
+LANE_POOR: Final = 0.3
+"""What these gu have of the lanes that their riding asks for."""
 ACCIDENTS_AT_DEFAULT: Final = 3_000
 LEAST_ACCIDENTS: Final = 1_200
 RAIN_RISK: Final = 1.6
@@ -124,6 +129,26 @@ MEAL_CONVENIENCE: Final = (0.40, 0.70)
 """Part of the uses that is at a convenience store: of children within FAR_KM of a proper meal, and of others."""
 MEAL_LATE_HOURS: Final = 1.8
 """From 18 o'clock on, uses at a convenience store are this many times as frequent as elsewhere."""
+
+GIFT_DONORS: Final = 9_000
+"""People who gave to the non-profit before the first month; the same in every size of the city."""
+GIFT_FIRST_A_MONTH: Final = 900
+"""First gifts in a month like any other."""
+GIFT_FIRST_SEASON: Final = (1.0, 1.6, 2.4, 0.8, 0.8, 1.0, 1.0, 1.1, 0.9, 0.8, 0.8, 1.1)
+GIFT_YEAR_END_MONTHS: Final = ("2025-11", "2025-12")
+"""The year-end campaign, in the whole city: what these months have above 1 it brought."""
+GIFT_STREET_MONTHS: Final = ("2026-04", "2026-05")
+GIFT_STREET_GU: Final = 8
+GIFT_STREET: Final = 1.8
+"""First gifts of the gu in which the street campaign was, in its months, as a multiple of what they would have been."""
+GIFT_STAYING: Final = (0.35, 0.30, 0.15)
+"""Part of the new donors that give every month from the next on: who came by themselves, for the year's end, from the
+street."""
+GIFT_MONTHLY_CHANCE: Final = 0.96
+"""That the bank pays a monthly gift."""
+GIFT_GENEROUS_GU: Final = 3
+GIFT_GENEROUS: Final = 1.7
+"""Donors for each resident there, as a multiple of the other gu."""
 
 SALES_QUARTERS: Final = tuple(10 * year + q for year in (2024, 2025, 2026) for q in (1, 2, 3, 4))[:-1]
 """As the sales file writes them: the first quarter of 2024 to the third of 2026."""
@@ -169,13 +194,14 @@ def whole_numbers(weights: npt.NDArray[np.float64], total: int) -> npt.NDArray[n
 class Truth:
     """What an analyst of this city ought to find.
 
-    `unsafe_gu` and `bare_dong` are indices into `Geography`'s gu and dong.
+    `unsafe_gu`, `lane_poor_gu` and `bare_dong` are indices into `Geography`'s gu and dong.
     """
 
     seed: int
     rides: int
     unsafe_gu: tuple[int, ...]
     bare_dong: tuple[int, ...]
+    lane_poor_gu: tuple[int, ...]
 
     def risk(self, gu_count: int) -> npt.NDArray[np.float64]:
         """Accident rate per ride of each gu relative to an ordinary one, shape (gu_count,)."""
@@ -184,9 +210,15 @@ class Truth:
         return risk
 
     def document(
-        self, gu: list[dict[str, str]], dong: list[dict[str, Any]], measured: dict[str, Any]
+        self,
+        gu: list[dict[str, str]],
+        lane_poor: list[dict[str, str]],
+        dong: list[dict[str, Any]],
+        measured: dict[str, Any],
     ) -> dict[str, Any]:
-        """Make the content of `truth.json`; `gu` and `dong` name the places, `measured` what came out."""
+        """Make the content of `truth.json`; `gu` (the unsafe ones), `lane_poor` and `dong` name the places, `measured`
+        what came out.
+        """
         return {
             "note": "invented city; no row describes a real person, ride or accident",
             "version": VERSION,
@@ -195,6 +227,7 @@ class Truth:
             "unsafe_gu": gu,
             "unsafe_ratio": UNSAFE_RATIO,
             "dong_without_station": dong,
+            "lanes": {"km": LANE_KM, "poor_gu": lane_poor, "poor_has": LANE_POOR},
             "accidents": {
                 "expected": expected_accidents(self.rides),
                 "hour_weight": list(HOUR_RISK),
@@ -230,6 +263,16 @@ class Truth:
                 "far_km": FAR_KM,
                 "convenience_share": dict(zip(("near", "far"), MEAL_CONVENIENCE, strict=True)),
                 "late_hours": MEAL_LATE_HOURS,
+            },
+            "gifts": {
+                "donors_before": GIFT_DONORS,
+                "first_a_month": GIFT_FIRST_A_MONTH,
+                "first_season": dict(zip(MONTHS, GIFT_FIRST_SEASON, strict=True)),
+                "street_months": list(GIFT_STREET_MONTHS),
+                "street_effect": GIFT_STREET,
+                "staying": dict(zip(("own", "year_end", "street"), GIFT_STAYING, strict=True)),
+                "monthly_chance": GIFT_MONTHLY_CHANCE,
+                "generous": GIFT_GENEROUS,
             },
             "parks": {
                 "opened": PARKS_OPENED,
