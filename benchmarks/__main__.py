@@ -41,7 +41,7 @@ ROUNDS = {"city": 2, "gateway": 3, "kernels": 5, "load": 3, "reports": 25, "seat
 @click.option(
     "--rounds",
     type=click.IntRange(min=1),
-    help="Times each way is measured. [15; city 2, gateway and load 3, kernels 5; people of seats 30; gu of reports 25]",
+    help="Times each way is measured. [15; city 2, gateway, load 3, kernels 5; people of seats, 30; gu of reports, 25]",
 )
 def main(name: str | None, rides: int | None, rounds: int | None) -> None:
     """Measure, print a table, write benchmarks/results/NAME.json."""

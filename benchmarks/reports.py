@@ -20,6 +20,7 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
+from typing import Any
 
 import nbformat
 import psutil
@@ -32,8 +33,7 @@ from civic_kernel.reports.parameters import check_parameters, read_schema
 from civic_kernel.reports.runner import Request, with_last_cell
 from civic_kernel.reports.work import Report, make_report, read_public
 from civic_kernel.settings import WARM_SOCKET, Settings, Token
-from data_access.compose import Settings as VaultSettings
-from data_access.compose import compose
+from data_access.compose import compose, read_settings
 from data_access.demo import prepare as demo
 from data_access.flows.answering import Asker
 from data_access.gateway.identity import ASK, READ, Caller
@@ -99,6 +99,126 @@ def _overhead(place: _Place, notebook: Path, rounds: int = 5) -> float:
         report = Report(Request(notebook, {}), schema.label, Bounds(), only_forked=True)
         out = place.folder / f"{schema.name}-{number}"
         found.append(_seconds(partial(make_report, report, out, place.settings, public)))
+        told = forked.run(
+            place.environment[WARM_SOCKET],
+            with_last_cell(notebook.read_bytes()),
+            check_parameters(schema, {}),
+            place.settings,
+            "ko",
+            lambda _cell: None,
+            Bounds(),
+        )
+        cells.append(told.seconds)
+    return median(found) - median(cells)
+
+
+def _seconds(work: Callable[[], object]) -> float:
+    began = time.perf_counter()
+    work()
+    return time.perf_counter() - began
+
+
+def _stock(place: _Place, notebook: Path, gu: str) -> None:
+    out = place.folder / "stock.ipynb"
+    more = ("-p", "gu", gu, "-k", "python3", "--no-progress-bar")
+    _run(place, "-m", "papermill", str(notebook), str(out), *more)
+    _run(place, "-m", "nbconvert", "--to", "html", "--log-level", "ERROR", str(out))
+
+
+def _batch(place: _Place, notebook: Path, values: list[str], width: int) -> None:
+    with tempfile.TemporaryDirectory(dir=place.folder) as out:
+        each = f"gu={','.join(values)}"
+        more = ("--out", f"{out}/batch", "--width", str(width), "--yes", "--json")
+        _run(place, "-P", "-m", "civic_kernel.cli", "report", "batch", str(notebook), "--each", each, *more)
+
+
+def _run(place: _Place, *words: str) -> None:
+    subprocess.run(
+        [PYTHON, *words],
+        env=dict(place.environment),
+        cwd=place.folder,
+        check=True,
+        stdout=subprocess.DEVNULL,
+        stderr=subprocess.DEVNULL,
+    )
+
+
+@contextmanager
+def _memory() -> Iterator[list[float]]:
+    """The most that template, batch and runs had together, in megabytes: shared pages counted once."""
+    seen = [0.0]
+    over = threading.Event()
+    me = psutil.Process()
+
+    def look() -> None:
+        while not over.wait(0.5):
+            # The template and the batch are children of this process, the runs have users of their own.
+            ours = {child.pid for child in me.children()}
+            total = 0
+            for process in psutil.process_iter():
+                try:
+                    if process.pid in ours or FIRST <= process.uids().real < FIRST + 100:
+                        total += process.memory_full_info().pss
+                except psutil.Error:
+                    continue
+            seen[0] = max(seen[0], total / 1e6)
+
+    thread = threading.Thread(target=look)
+    thread.start()
+    try:
+        yield seen
+    finally:
+        over.set()
+        thread.join()
+
+
+@contextmanager
+def _place(rides: int) -> Iterator[_Place]:
+    """The made-up city behind a gateway with an address and a socket, and a template that forks runs."""
+    with tempfile.TemporaryDirectory(prefix="civic-bench-reports-") as made:
+        folder = Path(made)
+        folder.chmod(0o711)
+        home = folder / "home"
+        demo.install_catalog(home / "catalog")
+        parts = compose(read_settings({"CIVIC_HOME": str(home)}), create=True)
+        demo.prepare(parts, rides=rides, seed=2017, progress=lambda *_: None)
+        with _serving(workspace_app(parts, _Known()), folder / "gateway") as port, _template(folder):
+            (folder / "token").write_text(TOKEN)
+            url = f"http://127.0.0.1:{port}/services/data"
+            environment = {
+                "PATH": f"{Path(PYTHON).parent}:/usr/bin:/bin",
+                "HOME": str(folder),
+                "PYTHONPATH": str(ROOT),
+                "CIVIC_GATEWAY_URL": url,
+                "CIVIC_TOKEN_FILE": str(folder / "token"),
+                "CIVIC_TEAM": "site",
+                "CIVIC_PURPOSE": "published_report",
+                WARM_SOCKET: str(folder / "s"),
+            }
+            os.environ[WARM_SOCKET] = environment[WARM_SOCKET]
+            settings = Settings(url, "site", "published_report", "ko", Token(TOKEN))
+            yield _Place(folder, environment, settings)
+        parts.close()
+
+
+class _Known:
+    """Stands for the Hub."""
+
+    def caller(self, token: str) -> Caller:
+        if token != TOKEN:
+            raise PermissionError("nobody else asks here")
+        return Caller(Asker("service-reports", frozenset({"site"}), asks=True), frozenset({ASK, READ}))
+
+
+@contextmanager
+def _serving(app: Any, path: Path) -> Iterator[int]:
+    with socket.socket() as listener, socket.socket(socket.AF_UNIX) as beside:
+        listener.bind(("127.0.0.1", 0))
+        beside.bind(str(path))
+        path.chmod(0o666)
+        for one in (listener, beside):
+            one.listen(64)
+        server = uvicorn.Server(uvicorn.Config(app, log_level="error", lifespan="off"))
         thread = threading.Thread(target=server.run, kwargs={"sockets": [listener, beside]}, daemon=True)
         thread.start()
         try:
