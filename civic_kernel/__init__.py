@@ -28,6 +28,7 @@ if TYPE_CHECKING:
     from civic_kernel.methods.combine import diff, ratio, total
     from civic_kernel.practice import use
     from civic_kernel.queries import Dataset, band, hour, season, weekday
+    from civic_kernel.report_form import report_form
 
 __all__ = [
     "CivicError",
@@ -53,6 +54,7 @@ __all__ = [
     "questions",
     "ratio",
     "refuse",
+    "report_form",
     "season",
     "share",
     "sql",
@@ -78,6 +80,7 @@ _LAZY: dict[str, tuple[str, str | None]] = {
     "methods": ("methods", None),
     "persons": ("measures", "persons"),
     "ratio": ("methods.combine", "ratio"),
+    "report_form": ("report_form", "report_form"),
     "total": ("methods.combine", "total"),
     "use": ("practice", "use"),
     "weekday": ("queries", "weekday"),

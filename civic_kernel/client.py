@@ -1,8 +1,7 @@
-"""The one place that speaks HTTP with the gateway.
+"""Speaks with the gateway as one person.
 
 A retry is safe because every paid question carries a key: the gateway gives the same key, asker, team and
-body the same answer and charges once. So a lost connection, a proxy that is restarting and a question that
-another process is just computing are all simply asked again for a while, and nothing else is.
+body the same answer and charges once.
 """
 
 from __future__ import annotations
@@ -12,18 +11,8 @@ from functools import partial
 from typing import TYPE_CHECKING, Any, Literal
 
 from civic_kernel import wire
-from civic_kernel.errors import (
-    AnswerInProgress,
-    BadAnswer,
-    CivicError,
-    GatewayUnreachable,
-    NotSignedIn,
-    PurposeMissing,
-    QuestionWaits,
-    SettingInvalid,
-    TeamMissing,
-    error_from_envelope,
-)
+from civic_kernel.calling import RETRY_SECONDS, Caller, segment
+from civic_kernel.errors import BadAnswer, PurposeMissing, QuestionWaits, TeamMissing
 from civic_kernel.held import WAIT_SECONDS, wait_for
 from civic_kernel.settings import Settings, Token, read_settings
 from civic_kernel.texts import Language
@@ -32,21 +21,15 @@ from civic_kernel.told import Told
 if TYPE_CHECKING:
     import httpx
 
-#: Seconds. An answer leaves at a deadline fixed by the policy's size class, which may be a minute.
-CONNECT_SECONDS, READ_SECONDS = 5.0, 180.0
-RETRY_SECONDS = 20.0
 #: A question that was decided on and waits again (its policy changed meanwhile) is no loop to stay in.
 MOST_WAITS = 5
 
 
-class Client:
+class Client(Caller):
     """Asks the gateway as one person, for one team and one purpose.
 
     `answers` keeps the full body of every answer, in the order of asking, each once: a report run publishes
     them beside its figures, and anyone can run the notebook again from them and from what it was `told` besides.
-
-    `http` is for tests and for a run whose only way out is a socket: any `httpx.Client`, whose base URL and
-    headers are then its owner's affair.
     """
 
     def __init__(
@@ -60,29 +43,13 @@ class Client:
         retry_seconds: float = RETRY_SECONDS,
         wait_seconds: float = WAIT_SECONDS,
     ) -> None:
+        super().__init__(base_url, token, language, http, retry_seconds)
         self.team = team
         self.purpose = purpose
-        self.language = language
         self.answers: list[dict[str, Any]] = []
         self.told = Told()
         self._gateway_keys: dict[str, str] = {}
-        self._token = token if isinstance(token, Token) else Token(token)
-        self._retry_seconds = retry_seconds
         self._wait_seconds = wait_seconds
-        if http is None:
-            if not base_url:
-                raise SettingInvalid.say(language, setting="CIVIC_GATEWAY_URL")
-            if not self._token:
-                raise NotSignedIn.say(language)
-            import httpx
-
-            # trust_env=False: a proxy from the environment would be handed the token.
-            http = httpx.Client(
-                base_url=base_url,
-                timeout=httpx.Timeout(READ_SECONDS, connect=CONNECT_SECONDS),
-                trust_env=False,
-            )
-        self._http = http
 
     @classmethod
     def from_settings(cls, settings: Settings | None = None) -> Client:
@@ -93,16 +60,13 @@ class Client:
     def __repr__(self) -> str:
         return f"<civic client, team {self.team}, purpose {self.purpose}>"
 
-    def close(self) -> None:
-        self._http.close()
-
     # --- reading ---
 
     def catalog(self) -> wire.Catalog:
         return wire.parse(wire.Catalog, self._call("GET", "/v1/catalog"), self.language)
 
     def dataset(self, dataset: str) -> wire.DatasetDetail:
-        body = self._call("GET", f"/v1/datasets/{_segment(dataset)}")
+        body = self._call("GET", f"/v1/datasets/{segment(dataset)}")
         detail = wire.parse(wire.DatasetDetail, body, self.language)
         self.told.datasets[detail.id] = body
         return detail
@@ -114,7 +78,7 @@ class Client:
         return wire.parse(wire.AnswerList, {"answers": body}, self.language).answers
 
     def answer(self, answer_id: str) -> wire.AnswerBody:
-        return self._keep(self._call("GET", f"/v1/answers/{_segment(answer_id)}"))
+        return self._keep(self._call("GET", f"/v1/answers/{segment(answer_id)}"))
 
     # --- asking ---
 
@@ -163,12 +127,12 @@ class Client:
         return wire.parse(wire.HeldList, {"approvals": body}, self.language).approvals
 
     def approval(self, approval_id: str) -> wire.Held:
-        body = self._call("GET", f"/v1/approvals/{_segment(approval_id)}")
+        body = self._call("GET", f"/v1/approvals/{segment(approval_id)}")
         return wire.parse(wire.Held, body, self.language)
 
     def decide(self, approval_id: str, decision: Literal["approve", "refuse"]) -> wire.Held:
         """Raises ApprovalNotYours, ApprovalEnded or UnknownApproval."""
-        body = self._call("POST", f"/v1/approvals/{_segment(approval_id)}", {"decision": decision})
+        body = self._call("POST", f"/v1/approvals/{segment(approval_id)}", {"decision": decision})
         return wire.parse(wire.Held, body, self.language)
 
     def allowances(self) -> list[wire.AllowanceLine]:
@@ -233,57 +197,3 @@ class Client:
             parties = wire.parse(wire.Parties, self._call("GET", "/v1/parties"), self.language)
             self._gateway_keys = {k.id: k.public for k in parties.register_.keys if k.use == "gateway"}
         return self._gateway_keys
-
-    def _call(
-        self, method: str, path: str, body: dict[str, Any] | None = None, accept: str = "application/json"
-    ) -> Any:
-        import tenacity
-
-        again = tenacity.Retrying(
-            retry=tenacity.retry_if_exception_type((GatewayUnreachable, AnswerInProgress)),
-            stop=tenacity.stop_after_delay(self._retry_seconds),
-            wait=tenacity.wait_exponential(multiplier=0.1, max=2.0),
-            reraise=True,
-        )
-        return again(self._call_once, method, path, body, accept)
-
-    def _call_once(self, method: str, path: str, body: dict[str, Any] | None, accept: str) -> Any:
-        import httpx
-
-        headers = {
-            "Authorization": f"token {self._token.reveal()}",
-            "Accept-Language": self.language,
-            "Accept": accept,
-        }
-        # `from None` throughout: httpx keeps the request, and with it the token, on its exceptions.
-        try:
-            response = self._http.request(method, path, json=body, headers=headers)
-        except httpx.TransportError:
-            raise GatewayUnreachable.say(self.language) from None
-        try:
-            is_arrow = response.headers.get("content-type", "").startswith(wire.ARROW)
-            document = wire.document_from_arrow(response.content) if is_arrow else response.json()
-        except ValueError:
-            document = None
-        if response.status_code in (200, 201, 202):
-            if document is None:
-                raise BadAnswer.say(self.language)
-            return document
-        raise self._failure(response.status_code, document)
-
-    def _failure(self, status: int, document: Any) -> CivicError:
-        """The gateway's own failure, or what a proxy or Hub that spoke in its place must mean."""
-        named = error_from_envelope(document)
-        if named is not None:
-            return named
-        if status in (401, 403):
-            return NotSignedIn.say(self.language)
-        if status in (502, 503, 504):
-            return GatewayUnreachable.say(self.language)
-        return BadAnswer.say(self.language)
-
-
-def _segment(name: str) -> str:
-    from urllib.parse import quote
-
-    return quote(name, safe="")

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import json
 from collections import defaultdict
+from collections.abc import Sequence
 from contextlib import closing
 from dataclasses import dataclass
 from decimal import Decimal
@@ -80,7 +81,7 @@ def open_(notebook: str, team: str | None, purpose: str | None, buy: bool, as_js
             raise click.UsageError(text(client.language, "opening", "no_notebook")) from None
         folder = Path.cwd() if notebook == "-" else Path(notebook).absolute().parent
         rehearsal = rehearse(cells, folder, client)
-        tables = price_tables(client, rehearsal) if rehearsal.fault is None else []
+        tables = price_tables(client, rehearsal.asked) if rehearsal.fault is None else []
         sums = add_up(client, tables)
         bought = [client.ask(t.asked.plan, t.asked.spend, purpose=t.asked.purpose) for t in tables if buy]
         if as_json:
@@ -92,12 +93,9 @@ def open_(notebook: str, team: str | None, purpose: str | None, buy: bool, as_js
         raise SystemExit(EXIT_STOPPED)
 
 
-def price_tables(client: Client, rehearsal: Rehearsal) -> list[Table]:
+def price_tables(client: Client, asked: Sequence[Asked]) -> list[Table]:
     """Each question with its price today, those with most cells first: a coarser table is often free from a finer."""
-    found = [
-        Table(asked, client.price(asked.plan, asked.spend, purpose=asked.purpose))
-        for asked in rehearsal.asked
-    ]
+    found = [Table(one, client.price(one.plan, one.spend, purpose=one.purpose)) for one in asked]
     return sorted(found, key=lambda table: -(table.price.cells or 0))
 
 

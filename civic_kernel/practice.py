@@ -152,12 +152,12 @@ def _seat(allowance: wire.AllowanceLine, normal: int, language: Language) -> str
 # --- the twin in place of the data ---
 
 
-def practice_dataset(client: Client, name: str) -> Dataset:
+def practice_dataset(client: Client, name: str, rows: int = ROWS) -> Dataset:
     """The twin of `name`, made once in this kernel; of an open dataset itself. Raises UnknownDataset."""
     from civic_kernel.twins import make_twin
 
     if (client, name) not in _twins:
-        _twins[client, name] = make_twin(client, name, ROWS, 0)
+        _twins[client, name] = make_twin(client, name, rows, 0)
     return _twins[client, name]
 
 

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import contextlib
 import json
+import re
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
@@ -37,25 +38,31 @@ class Fault:
     cell: int
     kind: str
     sentence: str
+    #: Whether the cell's code seems to ask something: what it would have asked is then unknown.
+    asks: bool = False
 
 
 @dataclass(frozen=True)
 class Rehearsal:
     asked: tuple[Asked, ...]
     cells: int
-    fault: Fault | None
+    faults: tuple[Fault, ...]
+
+    @property
+    def fault(self) -> Fault | None:
+        return self.faults[0] if self.faults else None
 
 
 class Recorder(Client):
     """Stands where the client stands: describes the real data, answers from made-up rows, and notes each question
     once. Open data cost nothing and pass."""
 
-    def __init__(self, client: Client) -> None:
+    def __init__(self, client: Client, rows: int = practice.ROWS) -> None:
         # Not Client.__init__: no token and no connection of its own.
         self.team, self.purpose, self.language = client.team, client.purpose, client.language
         self.answers = []
         self.told = Told()
-        self._real = client
+        self._real, self._rows = client, rows
         self._asked: dict[str, Asked] = {}
 
     @property
@@ -93,7 +100,7 @@ class Recorder(Client):
         return self._real.price(question).plan if isinstance(question, str) else question
 
     def _answers(self, plan: dict[str, Any]) -> Client:
-        return practice.practice_dataset(self._real, str(plan["dataset"]))._client
+        return practice.practice_dataset(self._real, str(plan["dataset"]), self._rows)._client
 
     def _call(self, method: str, path: str, body: Any = None, accept: str = "application/json") -> Any:
         # What else a notebook may read (the catalog, earlier answers) it reads; nothing is paid on the way.
@@ -103,19 +110,22 @@ class Recorder(Client):
         return self._real.get(path)
 
 
-def rehearse(cells: list[str], folder: Path, client: Client) -> Rehearsal:
-    """Runs code cells in this process, in `folder`, up to the first that fails."""
+def rehearse(
+    cells: list[str], folder: Path, client: Client, *, rows: int = practice.ROWS, go_on: bool = False
+) -> Rehearsal:
+    """Runs code cells in this process, in `folder`, up to the first that fails; with `go_on` also those behind it:
+    made-up rows may have nothing to draw where the questions are all the same. `rows` of each dataset are made up."""
     import civic_kernel
 
-    recorder = Recorder(client)
+    recorder = Recorder(client, rows)
     before = civic_kernel._client
     civic_kernel.connect(recorder)
     try:
         with _on_the_recorder(), contextlib.chdir(folder):
-            fault = _run(cells)
+            faults = _run(cells, go_on)
     finally:
         civic_kernel._client = before
-    return Rehearsal(recorder.asked, len(cells), fault)
+    return Rehearsal(recorder.asked, len(cells), tuple(faults))
 
 
 @contextlib.contextmanager
@@ -141,7 +151,11 @@ def code_cells(notebook: str) -> list[str]:
         raise ValueError("no notebook") from None
 
 
-def _run(cells: list[str]) -> Fault | None:
+#: How questions are asked; a cell that hides it in a function of another cell is taken for one that does not.
+_ASKS = re.compile(r"\.ask\(|\bcivic\.sql\(|^%%civic", re.MULTILINE)
+
+
+def _run(cells: list[str], go_on: bool) -> list[Fault]:
     from IPython.core.interactiveshell import InteractiveShell
     from IPython.utils.capture import capture_output
     from traitlets.config import Config
@@ -153,6 +167,7 @@ def _run(cells: list[str]) -> Fault | None:
     config = Config()
     # A file in somebody's home, and a thread that writes it.
     config.HistoryManager.enabled = False
+    faults: list[Fault] = []
     with capture_output():
         shell: Any = Shell.instance(config=config)
         try:
@@ -162,7 +177,9 @@ def _run(cells: list[str]) -> Fault | None:
                 if not done.success:
                     fault = done.error_before_exec or done.error_in_exec
                     said = str(fault) if isinstance(fault, CivicError) else ""
-                    return Fault(number, type(fault).__name__, said)
+                    faults.append(Fault(number, type(fault).__name__, said, bool(_ASKS.search(source))))
+                    if not go_on:
+                        break
         finally:
             Shell.clear_instance()
-    return None
+    return faults

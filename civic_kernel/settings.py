@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import re
 import sys
 from collections.abc import Mapping
 from dataclasses import dataclass, field
@@ -49,6 +50,12 @@ class Settings:
     language: Language
     token: Token = field(repr=False)
 
+    @property
+    def reports_url(self) -> str:
+        """The service `reports`: the gateway's neighbour behind the same proxy. Empty where there is no gateway."""
+        start, _, name = self.gateway_url.rpartition("/")
+        return f"{start}/reports" if name else ""
+
 
 def read_settings(environ: Mapping[str, str] | None = None) -> Settings:
     """Settings from the environment. Raises SettingInvalid for a value that cannot be meant.
@@ -72,9 +79,11 @@ def read_settings(environ: Mapping[str, str] | None = None) -> Settings:
 
 @dataclass(frozen=True)
 class HubPlace:
-    """The Hub's path (begins and ends with a slash), its API's address, and the workshop of this seat, if any."""
+    """The Hub's path and this server's (both begin and end with a slash), the Hub's API's address, and the workshop of
+    this seat, if any."""
 
     base: str
+    server: str
     api: str
     workshop: str
 
@@ -84,6 +93,7 @@ def read_hub(environ: Mapping[str, str] | None = None) -> HubPlace:
     env = os.environ if environ is None else environ
     return HubPlace(
         base=env.get("JUPYTERHUB_BASE_URL") or "/",
+        server=env.get("JUPYTERHUB_SERVICE_PREFIX") or "/",
         api=env.get("JUPYTERHUB_API_URL", "").rstrip("/"),
         workshop=env.get("CIVIC_WORKSHOP", ""),
     )
@@ -93,6 +103,18 @@ def starts_on_twin(environ: Mapping[str, str] | None = None) -> bool:
     """Whether kernels here answer from made-up rows until somebody says otherwise (`civic.use`)."""
     env = os.environ if environ is None else environ
     return env.get("CIVIC_START_ON") == "twin"
+
+
+def public_site(environ: Mapping[str, str] | None = None) -> str:
+    """The citizen site's address as its readers type it, without a last slash; empty where it has none but a port of
+    this machine. Raises SettingInvalid.
+    """
+    env = os.environ if environ is None else environ
+    address = env.get("CIVIC_PUBLIC_SITE_URL", "").rstrip("/")
+    # It is printed in every page that is made: nothing but an address may stand there.
+    if address and not re.fullmatch(r"https?://[\w.:\[\]-]+(/[\w./~-]*)?", address, re.ASCII):
+        raise SettingInvalid.say(read_settings(env).language, setting="CIVIC_PUBLIC_SITE_URL")
+    return address
 
 
 def warm_socket(environ: Mapping[str, str] | None = None) -> str | None:
@@ -116,6 +138,55 @@ def kernel_environment(environ: Mapping[str, str] | None = None) -> dict[str, st
     env = dict(os.environ if environ is None else environ)
     env.pop("JPY_PARENT_PID", None)
     return env
+
+
+@dataclass(frozen=True)
+class Service:
+    """What the service `reports` is told. `width` is the number of runs at once (0: as many as cores), `memory`
+    megabytes of each."""
+
+    port: int
+    prefix: str
+    hub_api_url: str
+    gateway_url: str
+    batches: Path
+    notebooks: Path
+    width: int
+    memory: int
+
+
+def read_service(environ: Mapping[str, str] | None = None) -> Service:
+    """Raises SettingInvalid for a value that cannot be meant, and for one that is missing."""
+    env = os.environ if environ is None else environ
+    language = read_settings(env).language
+
+    def needed(name: str) -> str:
+        if not env.get(name):
+            raise SettingInvalid.say(language, setting=name)
+        return env[name]
+
+    def number(name: str, default: str) -> int:
+        value = env.get(name) or default
+        if not value.isdecimal():
+            raise SettingInvalid.say(language, setting=name)
+        return int(value)
+
+    return Service(
+        port=number("CIVIC_REPORTS_PORT", "8014"),
+        prefix=needed("JUPYTERHUB_SERVICE_PREFIX"),
+        hub_api_url=needed("JUPYTERHUB_API_URL"),
+        gateway_url=needed("CIVIC_GATEWAY_URL").rstrip("/"),
+        batches=Path(needed("CIVIC_HOME")) / "runs" / "batches",
+        notebooks=notebooks_folder(),
+        width=number("CIVIC_RUNS_AT_ONCE", "0"),
+        memory=number("CIVIC_RUN_MEMORY", "700"),
+    )
+
+
+def notebooks_folder() -> Path:
+    """The notebooks beside this checkout, or those that the wheel put under `share/civic`."""
+    beside = Path(__file__).resolve().parents[1] / "notebooks"
+    return beside if beside.is_dir() else Path(sys.prefix) / "share" / "civic" / "notebooks"
 
 
 def public_records(environ: Mapping[str, str] | None = None) -> str | None:

@@ -66,14 +66,14 @@ def twin_rows(
     """The table, and the clips of its measure columns. Raises BadAnswer for rows that are not marked as made up."""
     import pandas as pd
 
-    from civic_kernel.client import _segment
+    from civic_kernel.calling import segment
 
     found: list[list[Any]] = []
     columns: list[str] = []
     clips: dict[str, dict[str, Any]] = {}
     while len(found) < rows:
         wanted = min(rows - len(found), _PAGE)
-        place = f"/v1/datasets/{_segment(dataset)}/twin?rows={wanted}&after={len(found)}&seed={seed}"
+        place = f"/v1/datasets/{segment(dataset)}/twin?rows={wanted}&after={len(found)}&seed={seed}"
         body = client.get(place)
         good = isinstance(body, dict) and body.get("made_up") is True and len(body.get("rows", ())) == wanted
         if not good:

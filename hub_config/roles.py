@@ -33,6 +33,7 @@ LOAD_CITY = "custom:civic:load:city"
 LOAD_CSO = "custom:civic:load:cso"
 AUDIT = "custom:civic:audit"
 USE_GATEWAY = f"access:services!service={GATEWAY}"
+USE_REPORTS = f"access:services!service={REPORTS}"
 
 
 @dataclass(frozen=True)
@@ -75,7 +76,8 @@ SCOPES: dict[str, Scope] = {
 
 @dataclass(frozen=True)
 class Role:
-    """What a kind of person may do; `scopes` are names of SCOPES, access to the gateway comes with each."""
+    """What a kind of person may do; `scopes` are names of SCOPES. Access to the gateway comes with each, and to the
+    reports service with the right to ask."""
 
     ko: str
     en: str
@@ -161,7 +163,7 @@ def server_token_scopes() -> list[str]:
     server cannot report activity, without the second nobody can open it. Approving, loading and leading a
     workshop are absent on purpose: a notebook that someone else wrote runs with this token.
     """
-    return ["users:activity!user", "access:servers!server", USE_GATEWAY, ASK]
+    return ["users:activity!user", "access:servers!server", USE_GATEWAY, USE_REPORTS, ASK]
 
 
 def render_custom_scopes() -> dict[str, dict[str, object]]:
@@ -189,7 +191,7 @@ def render_roles() -> list[dict[str, object]]:
         {
             "name": role_group(name),
             "description": f"{role.ko} / {role.en}",
-            "scopes": [USE_GATEWAY, *role.scopes],
+            "scopes": [USE_GATEWAY, *([USE_REPORTS] if ASK in role.scopes else []), *role.scopes],
             "groups": [role_group(name)],
         }
         for name, role in ROLES.items()
@@ -198,7 +200,7 @@ def render_roles() -> list[dict[str, object]]:
         {
             "name": "room-account",
             "description": "팀의 방 / A team's room",
-            "scopes": [USE_GATEWAY, ASK],
+            "scopes": [USE_GATEWAY, USE_REPORTS, ASK],
             "groups": [ROOMS_GROUP],
         }
     )

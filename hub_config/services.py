@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 
-from hub_config.home import VAULT_USER, read_token
+from hub_config.home import REPORTS_USER, VAULT_USER, read_token, warm_socket
 from hub_config.roles import CULLER, GATEWAY, MONITOR, REPORTS, SCOPES, SITE
 from hub_config.settings import CULLER_USER, OIDC, PREFIX, PROXY, PYTHON, SITE_SERVER, Settings
 
@@ -43,6 +43,18 @@ def _gateway_environment(settings: Settings) -> dict[str, str]:
     return {name: value for name, value in environment.items() if value and name not in OIDC}
 
 
+def _reports_environment(settings: Settings) -> dict[str, str]:
+    """Where it works and whom it asks; none of the vault's settings, and no database."""
+    names = ("CIVIC_HOME", "CIVIC_REPORTS_PORT", "CIVIC_RUNS_AT_ONCE", "CIVIC_RUN_MEMORY", "CIVIC_LANGUAGE")
+    environment = {name: settings.environment()[name] for name in names}
+    return {
+        **environment,
+        "CIVIC_GATEWAY_URL": settings.gateway_url,
+        "CIVIC_WARM_SOCKET": str(warm_socket(settings)),
+        "HOME": str(settings.home / "runs"),
+    }
+
+
 def _site_environment(settings: Settings) -> dict[str, str]:
     """Where the public folder is, which port to open, and where the public records are asked for."""
     names = ("CIVIC_HOME", "CIVIC_BIND", "CIVIC_SITE_PORT", "CIVIC_PUBLIC_GATEWAY_PORT")
@@ -58,8 +70,9 @@ def _culler_command(settings: Settings) -> list[str]:
 
 
 def render_services(settings: Settings) -> list[dict[str, object]]:
-    """The services. `reports` and `monitor` (Prometheus, which runs elsewhere) have a token and no process; `site` has
-    a process and no place in the proxy, because the citizen site is another origin."""
+    """The services. `monitor` (Prometheus, which runs elsewhere) has a token and no process; `site` has a process and
+    no place in the proxy, because the citizen site is another origin. The reports service's token is one that was
+    made beforehand, since verbs of the workspace run reports with it as well."""
     python = [PYTHON, "-P", "-m"]
     gateway: dict[str, object] = {
         "name": GATEWAY,
@@ -73,6 +86,20 @@ def render_services(settings: Settings) -> list[dict[str, object]]:
         "oauth_client_allowed_scopes": list(SCOPES),
         "display": False,
     }
+    reports: dict[str, object] = {
+        "name": REPORTS,
+        "api_token": read_token(settings, "reports"),
+        "display": False,
+    }
+    if settings.seats == "here":
+        # It runs nothing without the template, which serves the seats of this machine.
+        reports |= {
+            "url": f"http://127.0.0.1:{settings.reports_port}",
+            "command": tethered([*python, "civic_kernel.reports.service"]),
+            "environment": _reports_environment(settings),
+            "cwd": "/",
+            **({"user": REPORTS_USER} if settings.is_root else {}),
+        }
     if settings.is_root:
         gateway["user"] = VAULT_USER
     site_uid = settings.uid_base + SITE_SERVER if settings.is_root else None
@@ -82,7 +109,7 @@ def render_services(settings: Settings) -> list[dict[str, object]]:
     return [
         gateway,
         culler,
-        {"name": REPORTS, "api_token": read_token(settings, "reports"), "display": False},
+        reports,
         {"name": MONITOR, "api_token": read_token(settings, "monitor"), "display": False},
         {
             "name": SITE,

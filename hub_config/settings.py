@@ -43,6 +43,7 @@ PORTS = {
     "CIVIC_HUB_PORT": 8011,
     "CIVIC_GATEWAY_PORT": 8012,
     "CIVIC_PUBLIC_GATEWAY_PORT": 8013,
+    "CIVIC_REPORTS_PORT": 8014,
 }
 
 #: A provider of sign-in: all or none.
@@ -60,6 +61,7 @@ class Settings:
     hub_port: int
     gateway_port: int
     public_gateway_port: int
+    reports_port: int
     bind: str
     #: What people type, where a server with TLS stands in front of the proxy; empty: the proxy's own address.
     public_url: str
@@ -87,6 +89,9 @@ class Settings:
     seat_idle: int
     home_quota: int
     most_seats: int
+    #: Report runs at once (0: as many as cores), and megabytes of each.
+    runs_at_once: int
+    run_memory: int
     #: The provider of sign-in (OpenID Connect); an empty issuer: none. The secret is in a file, never in the
     #: environment of the Hub's children.
     oidc_issuer: str
@@ -106,7 +111,7 @@ class Settings:
             self.hub_port,
             self.gateway_port,
         )
-        return dict(zip(PORTS, (*values, self.public_gateway_port), strict=True))
+        return dict(zip(PORTS, (*values, self.public_gateway_port, self.reports_port), strict=True))
 
     @property
     def local_address(self) -> str:
@@ -165,6 +170,8 @@ class Settings:
             "CIVIC_SEAT_IDLE": str(self.seat_idle),
             "CIVIC_HOME_QUOTA": str(self.home_quota),
             "CIVIC_MOST_SEATS": str(self.most_seats),
+            "CIVIC_RUNS_AT_ONCE": str(self.runs_at_once),
+            "CIVIC_RUN_MEMORY": str(self.run_memory),
             "CIVIC_OIDC_ISSUER": self.oidc_issuer,
             "CIVIC_OIDC_CLIENT": self.oidc_client,
             "CIVIC_OIDC_SECRET_FILE": self.oidc_secret_file,
@@ -290,7 +297,7 @@ def read_settings(env: Mapping[str, str] | None = None) -> Settings:
         raise SettingInvalid(setting="CIVIC_BIND", reason="bind") from None
     # Below 1000 lie the system's own accounts; the upper end keeps every derived number a valid 31-bit uid.
     uid_base = _number(env, "CIVIC_UID_BASE", 20_000, 1_000, 2**31 - 1 - END, "uid_base")
-    port, site_port, proxy_api_port, hub_port, gateway_port, public_gateway_port = ports
+    port, site_port, proxy_api_port, hub_port, gateway_port, public_gateway_port, reports_port = ports
     return Settings(
         home=home,
         port=port,
@@ -299,6 +306,7 @@ def read_settings(env: Mapping[str, str] | None = None) -> Settings:
         hub_port=hub_port,
         gateway_port=gateway_port,
         public_gateway_port=public_gateway_port,
+        reports_port=reports_port,
         bind=bind,
         public_url=_address(env, "CIVIC_PUBLIC_URL"),
         public_site_url=_address(env, "CIVIC_PUBLIC_SITE_URL"),
@@ -315,6 +323,8 @@ def read_settings(env: Mapping[str, str] | None = None) -> Settings:
         seat_idle=_idle(env),
         home_quota=_number(env, "CIVIC_HOME_QUOTA", 2048, 0, 2**20, "seat_limit"),
         most_seats=_number(env, "CIVIC_MOST_SEATS", 100, 0, 5_000, "seat_limit"),
+        runs_at_once=_number(env, "CIVIC_RUNS_AT_ONCE", 0, 0, 64, "seat_limit"),
+        run_memory=_number(env, "CIVIC_RUN_MEMORY", 700, 100, 2**20, "seat_limit"),
         **_oidc(env),
         language=_language(env),
         is_root=is_root,

@@ -48,7 +48,7 @@ FLAGS = [
 
 #: Folders whose tests share what is slow to start, a running workspace or loaded files: each stays with one worker. The
 #: longest first, so that no worker is left alone with one at the end.
-TOGETHER = ("hub", "e2e", "real", "rooms", "problems")
+TOGETHER = ("hub", "e2e", "real", "rooms", "problems", "forms")
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:

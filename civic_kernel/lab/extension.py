@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 
 from tornado.web import GZipContentEncoding
 
+from civic_kernel.lab.forms.addresses import ADDRESSES
 from civic_kernel.lab.handlers import (
     ButtonsHandler,
     DataHandler,
@@ -77,6 +78,7 @@ def load(server: ServerApp) -> None:
                 ("help", HelpHandler),
                 ("data", DataHandler),
                 ("take-home", TakeHomeHandler),
+                *ADDRESSES,
             )
         ],
     )

@@ -7,6 +7,7 @@ from pathlib import Path
 
 import click
 
+from civic_kernel.reports.batch_cli import batch
 from civic_kernel.settings import read_settings
 from civic_kernel.texts import text
 
@@ -14,6 +15,9 @@ from civic_kernel.texts import text
 @click.group()
 def report() -> None:
     """보고서를 돌리고 확인합니다 · Run reports, and check published ones."""
+
+
+report.add_command(batch)
 
 
 @report.command()
@@ -34,9 +38,9 @@ def report() -> None:
 )
 @click.option("--json", "as_json", is_flag=True, help="One JSON document on standard output.")
 def run(notebook: Path, assignments: tuple[str, ...], out: Path, seconds: int, as_json: bool) -> None:
-    """노트북 하나를 돌립니다 · Run one notebook through the gateway."""
+    """공책 하나를 돌립니다 · Run one notebook through the gateway."""
     from civic_kernel.reports.parameters import read_assignments, read_schema
-    from civic_kernel.reports.runner import Request, run_report
+    from civic_kernel.reports.runner import Bounds, Request, run_report
 
     settings = read_settings()
     schema = read_schema(notebook, settings.language)
@@ -46,7 +50,7 @@ def run(notebook: Path, assignments: tuple[str, ...], out: Path, seconds: int, a
         words = text(settings.language, "report", "run.progress", done=done, total=total, title=title)
         click.echo(words, err=True)
 
-    record = run_report(Request(notebook, parameters), out, settings, progress=tell, seconds=seconds)
+    record = run_report(Request(notebook, parameters), out, settings, progress=tell, bounds=Bounds(seconds))
     if as_json:
         click.echo(json.dumps(record, ensure_ascii=False))
     else:

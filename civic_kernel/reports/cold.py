@@ -14,6 +14,7 @@ import signal
 import sys
 import tempfile
 import threading
+import time
 from collections.abc import Mapping, Sequence
 from contextlib import suppress
 from pathlib import Path
@@ -21,8 +22,8 @@ from typing import TYPE_CHECKING, Any
 
 import nbformat
 
-from civic_kernel.errors import KernelDied, RunTimeout
-from civic_kernel.reports.outcome import Began, Outcome
+from civic_kernel.errors import CivicError, KernelDied, RunCancelled, RunTimeout
+from civic_kernel.reports.outcome import Began, Bounds, Outcome
 from civic_kernel.settings import Settings
 from civic_kernel.texts import Language
 
@@ -36,14 +37,17 @@ def run(
     settings: Settings,
     spoken: Language,
     began: Began,
-    seconds: int,
+    bounds: Bounds,
 ) -> Outcome:
-    """Raises RunTimeout and KernelDied. Nothing of it is left afterwards."""
+    """Nothing of it is left afterwards. Its memory is the caller's own affair."""
     import papermill
     from nbclient.exceptions import CellTimeoutError, DeadKernelError
     from papermill.exceptions import PapermillExecutionError
 
+    seen: list[Any] = []
+
     def cell_begins(cell: Any, cell_index: int) -> None:
+        seen.append(cell)
         if cell.cell_type == "code":
             began(cell.metadata.get("civic", {}))
 
@@ -52,11 +56,10 @@ def run(
     room = private / "room"
     room.mkdir(mode=0o700)
     made: list[AsyncKernelManager] = []
-    late = threading.Event()
-    timer = threading.Timer(seconds, _stop, (made, late))
-    timer.daemon = True
+    over, late = threading.Event(), threading.Event()
+    ender = threading.Thread(target=_end_in_time, args=(made, bounds, over, late), daemon=True)
     _quieten()
-    timer.start()
+    ender.start()
     try:
         return Outcome(
             papermill.execute_notebook(
@@ -67,17 +70,22 @@ def run(
                 progress_bar=False,
                 request_save_on_cell_execute=False,
                 kernel_manager_class=_manager_class(private, room, settings, spoken, made),
-                on_cell_execute=cell_begins,
+                on_cell_start=cell_begins,
             )
         )
     except PapermillExecutionError as fault:
-        return Outcome(notebook, {"ename": str(fault.ename), "evalue": str(fault.evalue)})
+        failed = {"ename": str(fault.ename), "evalue": str(fault.evalue)}
+        return Outcome(_until(notebook, seen), failed)
     except (DeadKernelError, CellTimeoutError, RuntimeError, OSError):
-        if late.is_set():
-            raise RunTimeout.say(settings.language, seconds=seconds) from None
-        raise KernelDied.say(settings.language) from None
+        reason: CivicError = KernelDied.say(settings.language)
+        if bounds.is_stopped():
+            reason = RunCancelled.say(settings.language)
+        elif late.is_set():
+            reason = RunTimeout.say(settings.language, seconds=bounds.seconds)
+        return Outcome(_until(notebook, seen), fault=reason)
     finally:
-        timer.cancel()
+        over.set()
+        ender.join()
         _end(made)
         shutil.rmtree(private, ignore_errors=True)
 
@@ -143,9 +151,24 @@ def run_environment(settings: Settings, spoken: Language, home: str) -> dict[str
     return environment
 
 
-def _stop(made: Sequence[AsyncKernelManager], late: threading.Event) -> None:
-    late.set()
-    _end(made)
+def _until(notebook: nbformat.NotebookNode, seen: Sequence[Any]) -> nbformat.NotebookNode:
+    """The notebook up to the cell at which it stopped, with what its cells have shown."""
+    begun = nbformat.v4.new_notebook(metadata=notebook.metadata)
+    begun.cells = list(seen)
+    return begun
+
+
+def _end_in_time(
+    made: Sequence[AsyncKernelManager], bounds: Bounds, over: threading.Event, late: threading.Event
+) -> None:
+    """End the kernel when it may run no longer, or when somebody stops it; until it is `over`."""
+    end = time.monotonic() + bounds.seconds
+    while not over.wait(0.1):
+        if time.monotonic() > end:
+            late.set()
+        if late.is_set() or bounds.is_stopped():
+            _end(made)
+            over.wait(1)
 
 
 def _end(made: Sequence[AsyncKernelManager]) -> None:

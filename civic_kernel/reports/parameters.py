@@ -46,18 +46,25 @@ def schema_beside(notebook: Path) -> Path:
 
 def read_schema(notebook: Path, language: Language = "ko") -> Schema:
     """The declaration beside `notebook`. Raises NotPublishable where it is missing or malformed."""
+    try:
+        return make_schema(json.loads(schema_beside(notebook).read_text(encoding="utf-8")))
+    except (OSError, ValueError):
+        reason = text(language, "report", "publish.schema", name=schema_beside(notebook).name)
+        raise NotPublishable.say(language, reason=reason) from None
+
+
+def make_schema(document: Any) -> Schema:
+    """The declaration that `document` (JSON) is. Raises ValueError where it is none."""
     import jsonschema
 
     try:
-        document = json.loads(schema_beside(notebook).read_text(encoding="utf-8"))
         jsonschema.Draft202012Validator.check_schema(document)
         # An open object would let an undeclared parameter through, so this is not left to the author.
         if document["type"] != "object" or document["additionalProperties"] is not False:
             raise KeyError("additionalProperties")
         return Schema(document["title"], int(document["version"]), document["label"], document)
-    except (OSError, ValueError, KeyError, TypeError, jsonschema.SchemaError):
-        reason = text(language, "report", "publish.schema", name=schema_beside(notebook).name)
-        raise NotPublishable.say(language, reason=reason) from None
+    except (KeyError, TypeError, jsonschema.SchemaError) as fault:
+        raise ValueError("no declaration of parameters") from fault
 
 
 def check_parameters(schema: Schema, given: Mapping[str, Any], language: Language = "ko") -> Parameters:
@@ -86,6 +93,11 @@ def check_parameters(schema: Schema, given: Mapping[str, Any], language: Languag
 
 def read_assignments(schema: Schema, assignments: Sequence[str], language: Language = "ko") -> Parameters:
     """`["gu=강남구", "months=2026-08,2026-09"]` as typed values; a list is comma-separated. Then checked."""
+    return check_parameters(schema, typed_assignments(schema, assignments, language), language)
+
+
+def typed_assignments(schema: Schema, assignments: Sequence[str], language: Language = "ko") -> Parameters:
+    """The same without a look at what is missing, or at what a value may be."""
     given: Parameters = {}
     for assignment in assignments:
         name, equals, spelled = assignment.partition("=")
@@ -95,7 +107,21 @@ def read_assignments(schema: Schema, assignments: Sequence[str], language: Langu
         if not equals or name in given:
             raise ParameterInvalid.say(language, parameter=name, expected=_expected(rule))
         given[name] = _typed(rule, spelled)
-    return check_parameters(schema, given, language)
+    return given
+
+
+def read_number(spelled: str) -> object:
+    """The number (or truth) that a text spells; else the text itself, which a schema then refuses, by name. NaN and
+    Infinity are none: they are neither below a minimum nor above a maximum.
+    """
+
+    def refuse(constant: str) -> None:
+        raise ValueError(constant)
+
+    try:
+        return json.loads(spelled, parse_constant=refuse)
+    except ValueError:
+        return spelled
 
 
 def _typed(rule: Mapping[str, Any], spelled: str) -> object:
@@ -103,10 +129,7 @@ def _typed(rule: Mapping[str, Any], spelled: str) -> object:
         case "array":
             return [_typed(rule["items"], part.strip()) for part in spelled.split(",") if part.strip()]
         case "integer" | "number" | "boolean":
-            try:
-                return json.loads(spelled)
-            except ValueError:
-                return spelled  # the schema then refuses it, by name
+            return read_number(spelled)
         case _:
             return spelled
 

@@ -59,7 +59,7 @@ def main(room: str, descriptor: int) -> int:
         told = channel.receive()
         if told is None:
             return 1
-        channel.send(inside.execute(told, channel))
+        inside.execute(told, channel)
     return 0
 
 

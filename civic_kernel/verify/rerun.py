@@ -27,9 +27,10 @@ import nbformat
 
 from civic_kernel.errors import KernelDied, NotPublishable, RunTimeout
 from civic_kernel.publish.record import read_record
+from civic_kernel.publish.summary import read_summary
 from civic_kernel.reports.channel import Channel
 from civic_kernel.reports.cold import run_environment
-from civic_kernel.reports.outcome import Outcome
+from civic_kernel.reports.heard import Heard
 from civic_kernel.reports.record import Run, answers_in
 from civic_kernel.reports.runner import Progress, Watch, with_last_cell
 from civic_kernel.settings import Settings, Token
@@ -90,11 +91,23 @@ def rerun(
         "language": told["language"],
         "evidence": {"answers": answers, "parties": parties, "told": told},
     }
-    outcome, room = _in_some_room(request, told["language"], language, notebook, progress, seconds)
-    if [body["answer_id"] for body in answers_in(outcome.executed)] != list(record["answers"]):
+    executed, room = _in_some_room(request, told["language"], language, notebook, progress, seconds)
+    if [body["answer_id"] for body in answers_in(executed)] != list(record["answers"]):
         raise NotPublishable.say(language, reason=text(language, "report", "again.other_answers"))
-    run = Run(_run_record(record, schema), source, schema, outcome.executed)
-    return _compare(folder, record, _files(run, policies, parties, record["author"], language), room)
+    from civic_kernel.publish.pages import Sources, release_files
+
+    run = Run(_run_record(record, schema), source, schema, executed)
+    # What a page says of its own site and PDF is nothing that a run could find out.
+    said = read_summary(folder, record, "ko")
+    made = release_files(
+        run,
+        Sources(policies, parties),
+        author=record["author"],
+        language=language,
+        address=said.site,
+        printed=said.printed,
+    )
+    return _compare(folder, record, made, room)
 
 
 # --- what the folder has ---
@@ -148,12 +161,12 @@ def _in_some_room(
     notebook: nbformat.NotebookNode,
     progress: Progress | None,
     seconds: int,
-) -> tuple[Outcome, Room]:
+) -> tuple[nbformat.NotebookNode, Room]:
     """In the most closed room that this machine gives."""
     for room in ROOMS:
-        outcome = _in_room(room, request, spoken, language, notebook, progress, seconds)
-        if outcome is not None:
-            return outcome, room
+        executed = _in_room(room, request, spoken, language, notebook, progress, seconds)
+        if executed is not None:
+            return executed, room
     raise KernelDied.say(language)
 
 
@@ -165,7 +178,7 @@ def _in_room(
     notebook: nbformat.NotebookNode,
     progress: Progress | None,
     seconds: int,
-) -> Outcome | None:
+) -> nbformat.NotebookNode | None:
     """None where the system does not give this room: then nothing ran."""
     ours, theirs = socket.socketpair()
     with tempfile.TemporaryDirectory(prefix="civic-") as home, ours:
@@ -201,22 +214,25 @@ def _converse(
     notebook: nbformat.NotebookNode,
     progress: Progress | None,
     end: float,
-) -> Outcome:
+) -> nbformat.NotebookNode:
     channel = Channel(connection)
     connection.settimeout(max(end - time.monotonic(), 0.01))
     channel.send(request)
     watch = Watch(notebook, progress, language)
+    heard = Heard(watch.cell)
     while True:
         connection.settimeout(max(end - time.monotonic(), 0.01))
         said = channel.receive()
         if said is None:
             raise ValueError("the run ended without a word")
-        if "executed" not in said:
-            watch.cell(said["cell"])
-            continue
-        if said["failed"] is not None:
-            raise watch.failure({name: str(said["failed"][name]) for name in ("ename", "evalue")})
-        return Outcome(nbformat.reads(said["executed"], as_version=4))
+        if heard.hear(said):
+            break
+    outcome = heard.outcome(None)
+    if outcome.failed is not None:
+        raise watch.failure(outcome.failed)
+    if outcome.executed is None:
+        raise ValueError("a run that told nothing")
+    return outcome.executed
 
 
 def _ended_with(child: subprocess.Popen[bytes]) -> int | None:
@@ -233,14 +249,6 @@ def _kill(child: subprocess.Popen[bytes]) -> None:
 
 
 # --- comparing ---
-
-
-def _files(
-    run: Run, policies: list[Mapping[str, Any]], parties: Mapping[str, Any], author: str, language: Language
-) -> dict[str, bytes]:
-    from civic_kernel.publish.pages import Sources, release_files
-
-    return release_files(run, Sources(policies, parties), author=author, language=language)
 
 
 def _compare(folder: Path, record: Mapping[str, Any], made: Mapping[str, bytes], room: Room) -> Again:

@@ -27,6 +27,7 @@ HERE = Path(__file__).parent
 DATASETS = (
     *("bike_rides", "accidents", "gu_facts", "weather_days", "air_days", "expressway_traffic"),
     *("meal_card_uses", "meal_merchants", "shop_sales", "shop_areas", "parks"),
+    *("donations", "donation_campaigns"),
     *("bike_stations", "bike_lanes", "dong_facts"),
 )
 
@@ -60,8 +61,10 @@ def prepare(parts: Parts, *, rides: int, seed: int, progress: Progress) -> None:
 def _accept_register(parts: Parts, keys: DemoKeys) -> None:
     with parts.database.reading() as connection:
         there = parts.governing.register(connection)
-    # A workspace from before there were witnesses gets a second register, signed by the keys of the first.
-    if there is not None and all(there.key(keys.witness_of(side).id) for side in SIDES):
+    # A workspace from before there were witnesses, or the charity, gets a second register, signed by the keys of the
+    # first.
+    wanted = (keys.charity, *(keys.witness_of(side) for side in SIDES))
+    if there is not None and all(there.key(key.id) for key in wanted):
         return
     version = there.version + 1 if there else 1
     register = demo_register(keys, parts.key, parts.clock, version)
@@ -92,7 +95,7 @@ def _sign_and_activate(parts: Parts, keys: DemoKeys, dataset: str) -> None:
     policy, signatures = read_policy(path)
     if not signatures:
         data = canonical_bytes(policy.document())
-        signatures = tuple(keys.of(side).sign_bytes(data) for side in SIDES)
+        signatures = tuple(keys.of_party(signer.party).sign_bytes(data) for signer in policy.signers)
         write_signatures(signatures_path(path), signatures)
     parts.governing.activate(policy, signatures)
 
@@ -113,6 +116,8 @@ def _load(parts: Parts, dataset: str, city: CityFiles, progress: Progress) -> No
         "expressway_traffic": (city.traffic,),
         "meal_card_uses": (city.meal_uses,),
         "meal_merchants": (city.meal_merchants,),
+        "donations": (city.donations,),
+        "donation_campaigns": (city.donation_campaigns,),
         "shop_sales": (city.shop_sales,),
         "shop_areas": (city.shop_areas,),
         "parks": (city.parks,),

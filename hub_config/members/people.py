@@ -20,6 +20,7 @@ from sqlalchemy.exc import IntegrityError
 from hub_config import db
 from hub_config.errors import PersonRefused
 from hub_config.roles import (
+    ASK,
     CITY_SIDE,
     CSO_SIDE,
     FACILITATE,
@@ -76,6 +77,11 @@ class Account:
     def is_steward(self) -> bool:
         """Of either side."""
         return bool(scopes_of(self.roles) & (CITY_SIDE | CSO_SIDE))
+
+    @property
+    def asks(self) -> bool:
+        """Whether she may ask the data."""
+        return ASK in scopes_of(self.roles)
 
     @property
     def leads(self) -> tuple[str, ...]:

@@ -198,7 +198,7 @@ def test_code_gives_the_facts_that_its_sentences_need() -> None:
     assert wrong == []
 
 
-@pytest.mark.parametrize("folder", ["report", "citizen", "workspace", "gateway", "lab"])
+@pytest.mark.parametrize("folder", ["report", "citizen", "workspace", "gateway", "lab", "forms"])
 def test_every_key_that_a_template_asks_for_exists(folder: str) -> None:
     # The pages of the citizen site share the frame of reports: keys in `page.` are theirs.
     known = {

@@ -58,7 +58,8 @@ def test_rendered_roles_use_only_scopes_that_exist():
 
 def test_a_seats_token_can_neither_approve_nor_load_nor_lead():
     token = set(roles.server_token_scopes())
-    assert token == {"users:activity!user", "access:servers!server", roles.USE_GATEWAY, roles.ASK}
+    services = {roles.USE_GATEWAY, roles.USE_REPORTS}
+    assert token == {"users:activity!user", "access:servers!server", *services, roles.ASK}
 
 
 @pytest.mark.parametrize(

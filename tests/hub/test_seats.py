@@ -8,6 +8,7 @@ import sysconfig
 import urllib.request
 from pathlib import Path
 
+import httpx
 import psutil
 import pytest
 
@@ -160,6 +161,40 @@ def test_the_reports_service_is_known_by_its_own_token(hub):
     told = ask_gateway(hub, home.read_token(hub.settings, "reports"))
     assert told["asker"]["kind"] == "service" and told["asker"]["name"] == "reports"
     assert {"custom:civic:ask", "custom:civic:release"} <= set(told["asker"]["scopes"])
+
+
+def test_a_seats_token_opens_the_reports_service_and_a_stewards_does_not(hub):
+    session = Session(hub.url, hub.secrets["expert-han"])
+    token = session.token(
+        ["access:services!service=reports", "access:services!service=data", "custom:civic:ask"],
+        lifetime_s=60,
+        note="test",
+    )
+    address = hub.settings.workspace_url + "/services/reports"
+
+    def asked(given):
+        http = httpx.Client(trust_env=False, timeout=30)
+        with http:
+            return http.get(f"{address}/v1/reports", headers={"Authorization": f"token {given}"})
+
+    offered = asked(token)
+    assert offered.status_code == 200
+    assert "bike_routes" in {report["name"] for report in offered.json()["reports"]}
+    assert asked("0" * 32).json()["code"] == "not_signed_in"
+    steward = Session(hub.url, hub.secrets["city-steward"])
+    theirs = steward.token(["access:services!service=data"], lifetime_s=60, note="test")
+    assert asked(theirs).json()["code"] == "not_allowed"
+    if hub.settings.is_root:
+        uid = home.user_ids(home.REPORTS_USER)[0]
+        found = [p for p in psutil.process_iter(["cmdline", "uids"]) if is_service(p, hub)]
+        assert [process.info["uids"].real for process in found] == [uid]
+
+
+def is_service(process, hub):
+    supervisor = psutil.Process(hub.workspace.pid)
+    return (
+        "civic_kernel.reports.service" in (process.info["cmdline"] or []) and supervisor in process.parents()
+    )
 
 
 def test_a_steward_holds_her_own_sides_right_and_cannot_ask_for_the_others(hub):

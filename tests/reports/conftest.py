@@ -3,16 +3,47 @@
 from __future__ import annotations
 
 import json
+import os
+import shutil
+import subprocess
+import tempfile
+import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import nbformat
 import pytest
 
-from civic_kernel.settings import Settings, Token
+from civic_kernel.settings import WARM_SOCKET, Settings, Token
+from hub_config.settings import PYTHON
 from tests.reports import standin
 
 Write = Callable[..., Path]
+FIRST = 1_900_000 + os.getpid() % 1000 * 100
+RUNS = FIRST + 10
+ROOT = Path(__file__).resolve().parents[2]
+
+
+@pytest.fixture(scope="package")
+def template() -> Iterator[tuple[str, Path]]:
+    """The template's socket, and the path of the gateway's."""
+    folder = Path(tempfile.mkdtemp(prefix="civic-forked-test-"))
+    folder.chmod(0o711)
+    path, gateway = folder / "s", folder / "gateway"
+    arguments = ["--uids", str(FIRST), str(FIRST + 20), "--runs", str(RUNS)] if os.geteuid() == 0 else []
+    process = subprocess.Popen(
+        [PYTHON, "-P", "-m", "civic_kernel.warm", str(path), *arguments, "--gateway", str(gateway)],
+        cwd="/",
+        env={"PATH": os.environ["PATH"], "PYTHONPATH": str(ROOT)},
+    )
+    end = time.monotonic() + 60
+    while not path.exists():
+        assert process.poll() is None and time.monotonic() < end
+        time.sleep(0.05)
+    yield str(path), gateway
+    process.terminate()
+    process.wait(timeout=10)
+    shutil.rmtree(folder, ignore_errors=True)
 
 
 @pytest.fixture
@@ -21,8 +52,17 @@ def gateway() -> standin.Gateway:
 
 
 @pytest.fixture
-def settings(gateway: standin.Gateway) -> Iterator[Settings]:
-    with standin.serving(gateway) as url:
+def warm(template: tuple[str, Path], monkeypatch: pytest.MonkeyPatch) -> None:
+    """Runs are forked."""
+    monkeypatch.setenv(WARM_SOCKET, template[0])
+    template[1].unlink(missing_ok=True)
+
+
+@pytest.fixture
+def settings(gateway: standin.Gateway, request: pytest.FixtureRequest) -> Iterator[Settings]:
+    is_warm = "warm" in request.fixturenames
+    socket = request.getfixturevalue("template")[1] if is_warm else None
+    with standin.serving(gateway, socket) as url:
         yield Settings(url, "site", "safety", "en", Token(standin.TOKEN))
 
 

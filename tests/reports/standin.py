@@ -6,6 +6,7 @@ behaviour belong in tests/way; these are about what happens after an answer has 
 
 from __future__ import annotations
 
+import asyncio
 import base64
 import json
 import random
@@ -252,6 +253,9 @@ class Gateway:
 
     def __init__(self, *datasets: Data) -> None:
         self.datasets = {data.name: data for data in datasets}
+        self.tokens = {TOKEN}
+        #: While it is set, no question is answered.
+        self.held = False
         self.asked: list[dict[str, Any]] = []
         self.releases: dict[str, dict[str, Any]] = {}
         self.chain = Chain(GATEWAY.sign)
@@ -267,6 +271,7 @@ class Gateway:
                 Route("/v1/me", self.me),
                 Route("/v1/catalog", self.catalog),
                 Route("/v1/datasets/{name}", self.dataset),
+                Route("/v1/datasets/{name}/twin", self.twin),
                 Route("/v1/price", self.price, methods=["POST"]),
                 Route("/v1/answers", self.answers, methods=["POST"]),
                 Route("/v1/policies", self.policies),
@@ -299,6 +304,16 @@ class Gateway:
     async def dataset(self, request: Request) -> Response:
         return JSONResponse(self.datasets[request.path_params["name"]].detail())
 
+    async def twin(self, request: Request) -> Response:
+        data, wanted = self.datasets[request.path_params["name"]], request.query_params
+        first, many = int(wanted["after"]), int(wanted["rows"])
+        rows = [
+            [GU[n % len(GU)], month := MONTHS[n // len(GU) % len(MONTHS)], f"{month}-05T08:00:00", n]
+            for n in range(first, first + many)
+        ]
+        columns = [data.key, "month", "started_at", "unit"]
+        return JSONResponse({"made_up": True, "columns": columns, "rows": rows, "clips": {}})
+
     async def price(self, request: Request) -> Response:
         body = await request.json()
         data = self.datasets[body["plan"]["dataset"]]
@@ -307,7 +322,7 @@ class Gateway:
         return JSONResponse(
             {
                 "plan": body["plan"],
-                "plan_id": "pln-" + "a" * 26,
+                "plan_id": content_id("pln", canonical_bytes(body["plan"])),
                 "rho": rho,
                 "periods": answer["periods"],
                 "cells": len(answer["table"]["rows"]),
@@ -322,11 +337,13 @@ class Gateway:
         )
 
     async def answers(self, request: Request) -> Response:
-        if request.headers.get("authorization") != f"token {TOKEN}":
+        if request.headers.get("authorization", "").removeprefix("token ") not in self.tokens:
             return JSONResponse(
                 {"code": "not_signed_in", "message": "?", "remedy": "?", "request_id": "r"}, 401
             )
         body = await request.json()
+        while self.held:
+            await asyncio.sleep(0.02)
         self.asked.append(body)
         if self.refuse is not None:
             return JSONResponse(self.refuse[1], self.refuse[0])

@@ -4,61 +4,21 @@ from __future__ import annotations
 
 import json
 import os
-import shutil
-import subprocess
-import tempfile
-import time
-from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
 
 from civic_kernel import warm
-from civic_kernel.errors import KernelDied, RunFailed, RunTimeout
+from civic_kernel.errors import KernelDied, RunFailed, RunsClosed, RunTimeout
 from civic_kernel.reports.record import answers_in, read_run
-from civic_kernel.reports.runner import Request, run_report
-from civic_kernel.settings import WARM_SOCKET, Settings, Token
+from civic_kernel.reports.runner import Bounds, Request, run_report
+from civic_kernel.settings import Settings
 from hub_config.settings import PYTHON
-from tests.reports import standin
-from tests.reports.conftest import Write
+from tests.reports.conftest import FIRST, RUNS, Write
 from tests.reports.test_run import ASK
 
+pytestmark = pytest.mark.usefixtures("warm")
 as_root = pytest.mark.skipif(os.geteuid() != 0, reason="a sandbox and users of its own need root")
-FIRST = 1_900_000 + os.getpid() % 1000 * 100
-RUNS = FIRST + 10
-ROOT = Path(__file__).resolve().parents[2]
-
-
-@pytest.fixture(scope="module")
-def template() -> Iterator[tuple[str, Path]]:
-    """The template's socket, and the path of the gateway's."""
-    folder = Path(tempfile.mkdtemp(prefix="civic-forked-test-"))
-    folder.chmod(0o711)
-    path, gateway = folder / "s", folder / "gateway"
-    arguments = ["--uids", str(FIRST), str(FIRST + 20), "--runs", str(RUNS)] if os.geteuid() == 0 else []
-    process = subprocess.Popen(
-        [PYTHON, "-P", "-m", "civic_kernel.warm", str(path), *arguments, "--gateway", str(gateway)],
-        cwd="/",
-        env={"PATH": os.environ["PATH"], "PYTHONPATH": str(ROOT)},
-    )
-    end = time.monotonic() + 60
-    while not path.exists():
-        assert process.poll() is None and time.monotonic() < end
-        time.sleep(0.05)
-    yield str(path), gateway
-    process.terminate()
-    process.wait(timeout=10)
-    shutil.rmtree(folder, ignore_errors=True)
-
-
-@pytest.fixture
-def settings(
-    template: tuple[str, Path], gateway: standin.Gateway, monkeypatch: pytest.MonkeyPatch
-) -> Iterator[Settings]:
-    monkeypatch.setenv(WARM_SOCKET, template[0])
-    template[1].unlink(missing_ok=True)
-    with standin.serving(gateway, template[1]) as url:
-        yield Settings(url, "site", "safety", "en", Token(standin.TOKEN))
 
 
 def said(run: Path) -> str:
@@ -179,7 +139,7 @@ def test_a_run_that_breaks_off_says_so(source: str, write: Write, settings: Sett
 
 def test_an_endless_run_is_ended(write: Write, settings: Settings, tmp_path: Path) -> None:
     with pytest.raises(RunTimeout):
-        run_report(Request(write("while True: pass"), {}), tmp_path / "run", settings, seconds=2)
+        run_report(Request(write("while True: pass"), {}), tmp_path / "run", settings, bounds=Bounds(2))
 
 
 def test_a_run_that_lies_to_its_asker_is_refused(write: Write, settings: Settings, tmp_path: Path) -> None:
@@ -195,7 +155,7 @@ def test_where_no_sandbox_can_be_made_nothing_runs(
 ) -> None:
     template[1].rename(template[1].with_name("moved"))
     try:
-        with pytest.raises(KernelDied):
+        with pytest.raises(RunsClosed):
             run_report(Request(write("print(1)"), {}), tmp_path / "run", settings)
     finally:
         template[1].with_name("moved").rename(template[1])

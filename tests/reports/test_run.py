@@ -12,7 +12,7 @@ import pytest
 
 from civic_kernel.errors import KernelDied, NotPublishable, RunFailed, RunTimeout
 from civic_kernel.reports.record import answers_in, read_run
-from civic_kernel.reports.runner import Request, run_report
+from civic_kernel.reports.runner import Bounds, Request, run_report
 from civic_kernel.settings import Settings
 from tests.reports import standin
 from tests.reports.conftest import Write
@@ -116,7 +116,7 @@ open({str(mark)!r}, "w").write(str(child.pid))
 time.sleep(60)
 """
     with pytest.raises(RunTimeout, match="8"):
-        run_report(Request(write(source), {}), tmp_path / "run", settings, seconds=8)
+        run_report(Request(write(source), {}), tmp_path / "run", settings, bounds=Bounds(8))
     state = Path(f"/proc/{mark.read_text()}/stat")
     assert not state.exists() or state.read_text().split()[2] == "Z"
     assert not (tmp_path / "run").exists()

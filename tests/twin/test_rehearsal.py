@@ -156,7 +156,7 @@ def test_bought_once_the_tables_are_free_for_a_seat_of_the_team(
     assert "to be bought" in tried.output and "Nothing is bought yet" in tried.output
     seat = asking("seat")
     rehearsal = run(notebook, seat)
-    before = price_tables(seat, rehearsal)
+    before = price_tables(seat, rehearsal.asked)
     assert len(before) == 2 and all(table.months == ["2026-09"] for table in before)
     [total] = add_up(seat, before)
     assert total.nano == sum(table.price.rho for table in before) and 0 < total.of_cap <= total.of_left
@@ -164,7 +164,7 @@ def test_bought_once_the_tables_are_free_for_a_seat_of_the_team(
     assert paid.exit_code == 0, paid.exception
     bought = json.loads(paid.stdout)
     assert len(bought["bought"]) == 2 and max(bought["bought"].values()) > 0
-    after = price_tables(seat, rehearsal)
+    after = price_tables(seat, rehearsal.asked)
     assert all(table.price.free and not table.months for table in after) and add_up(seat, after) == []
     assert seat.ask(after[0].asked.plan, after[0].asked.spend).charged == 0
 

@@ -145,6 +145,8 @@ def test_the_demo_catalog_is_whole() -> None:
         "expressway_traffic",
         "meal_card_uses",
         "meal_merchants",
+        "donations",
+        "donation_campaigns",
         "shop_sales",
         "shop_areas",
         "parks",

@@ -13,6 +13,16 @@ import numpy as np
 from .accidents import ACCIDENT_COLUMNS, accident_rows, draw_accidents
 from .air import AIR_COLUMNS, TRAFFIC_COLUMNS, air_rows, make_traffic, traffic_rows
 from .city import City, MonthCount, Traces, check_size, figures_of, make_city
+from .donations import (
+    CAMPAIGN_COLUMNS,
+    GIFT_COLUMNS,
+    STREET_COLUMNS,
+    campaign_rows,
+    gift_rows,
+    gift_truth,
+    make_donors,
+    street_rows,
+)
 from .files import CityFiles, CityWriter, Form, build_once
 from .geography import Geography
 from .lanes import LANE_COLUMNS, lane_rows
@@ -161,6 +171,11 @@ def _write_tables(writer: CityWriter, city: City) -> None:
     writer.table(files.meal_distances, DISTANCE_COLUMNS, distance_rows(meals, geography), bom=False)
     uses = use_rows(meals, geography, days, city.truth.seed)
     writer.table(files.meal_uses, USE_COLUMNS, uses, bom=True)
+    donors = make_donors(geography, city.truth.seed)
+    gifts = gift_rows(donors, geography, days, city.truth.seed)
+    writer.table(files.donations, GIFT_COLUMNS, gifts, bom=True)
+    writer.table(files.donation_campaigns, CAMPAIGN_COLUMNS, campaign_rows(donors, geography), bom=True)
+    writer.table(files.donation_areas, STREET_COLUMNS, street_rows(donors, geography), bom=False)
     shops = make_shops(geography, city.truth.seed)
     sales = sales_rows(shops, geography, city.truth.seed)
     writer.table(files.shop_sales, SALES_COLUMNS, sales, bom=False, encoding="cp949")
@@ -208,6 +223,7 @@ def _write_truth(writer: CityWriter, city: City, measured: dict[str, Any]) -> No
     """Write the truth with the places' names and codes."""
     geography, truth = city.geography, city.truth
     measured |= {"meal_deserts": _deserts(geography, make_meals(geography, truth.seed))}
+    measured |= gift_truth(make_donors(geography, truth.seed), geography)
     measured |= {"park_openings": openings_found(make_shops(geography, truth.seed), geography)}
     gu, lane_poor = (
         [{"code": geography.gu_codes[g], "name": geography.gu_names[g]} for g in chosen]

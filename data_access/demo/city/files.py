@@ -57,6 +57,9 @@ class CityFiles:
     meal_uses: Path
     meal_merchants: Path
     meal_distances: Path
+    donations: Path
+    donation_campaigns: Path
+    donation_areas: Path
     shop_sales: Path
     shop_areas: Path
     parks: Path
@@ -83,6 +86,9 @@ class CityFiles:
             meal_uses=root / "meal_uses.csv",
             meal_merchants=root / "meal_merchants.csv",
             meal_distances=root / "meal_distances.csv",
+            donations=root / "donations.csv",
+            donation_campaigns=root / "donation_campaigns.csv",
+            donation_areas=root / "donation_areas.csv",
             shop_sales=root / "shop_sales.csv",
             shop_areas=root / "shop_areas.csv",
             parks=root / "parks.csv",

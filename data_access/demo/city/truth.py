@@ -14,7 +14,7 @@ from typing import Any, Final
 import numpy as np
 import numpy.typing as npt
 
-VERSION: Final = 4
+VERSION: Final = 5
 """Raise it whenever the same seed and size would give other bytes: a finished folder of another
 version is built anew."""
 
@@ -130,6 +130,26 @@ MEAL_CONVENIENCE: Final = (0.40, 0.70)
 MEAL_LATE_HOURS: Final = 1.8
 """From 18 o'clock on, uses at a convenience store are this many times as frequent as elsewhere."""
 
+GIFT_DONORS: Final = 9_000
+"""People who gave to the non-profit before the first month; the same in every size of the city."""
+GIFT_FIRST_A_MONTH: Final = 900
+"""First gifts in a month like any other."""
+GIFT_FIRST_SEASON: Final = (1.0, 1.6, 2.4, 0.8, 0.8, 1.0, 1.0, 1.1, 0.9, 0.8, 0.8, 1.1)
+GIFT_YEAR_END_MONTHS: Final = ("2025-11", "2025-12")
+"""The year-end campaign, in the whole city: what these months have above 1 it brought."""
+GIFT_STREET_MONTHS: Final = ("2026-04", "2026-05")
+GIFT_STREET_GU: Final = 8
+GIFT_STREET: Final = 1.8
+"""First gifts of the gu in which the street campaign was, in its months, as a multiple of what they would have been."""
+GIFT_STAYING: Final = (0.35, 0.30, 0.15)
+"""Part of the new donors that give every month from the next on: who came by themselves, for the year's end, from the
+street."""
+GIFT_MONTHLY_CHANCE: Final = 0.96
+"""That the bank pays a monthly gift."""
+GIFT_GENEROUS_GU: Final = 3
+GIFT_GENEROUS: Final = 1.7
+"""Donors for each resident there, as a multiple of the other gu."""
+
 SALES_QUARTERS: Final = tuple(10 * year + q for year in (2024, 2025, 2026) for q in (1, 2, 3, 4))[:-1]
 """As the sales file writes them: the first quarter of 2024 to the third of 2026."""
 PARKS_OPENED: Final = 10
@@ -243,6 +263,16 @@ class Truth:
                 "far_km": FAR_KM,
                 "convenience_share": dict(zip(("near", "far"), MEAL_CONVENIENCE, strict=True)),
                 "late_hours": MEAL_LATE_HOURS,
+            },
+            "gifts": {
+                "donors_before": GIFT_DONORS,
+                "first_a_month": GIFT_FIRST_A_MONTH,
+                "first_season": dict(zip(MONTHS, GIFT_FIRST_SEASON, strict=True)),
+                "street_months": list(GIFT_STREET_MONTHS),
+                "street_effect": GIFT_STREET,
+                "staying": dict(zip(("own", "year_end", "street"), GIFT_STAYING, strict=True)),
+                "monthly_chance": GIFT_MONTHLY_CHANCE,
+                "generous": GIFT_GENEROUS,
             },
             "parks": {
                 "opened": PARKS_OPENED,

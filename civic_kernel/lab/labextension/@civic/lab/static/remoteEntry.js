@@ -77,6 +77,15 @@
     home.textContent = lab.words["button.home"];
     home.title = lab.words["button.home_hint"];
     bar.append(home);
+    for (const name of ["reports", "ask"]) {
+      const link = document.createElement("a");
+      link.href = `${lab.app.serviceManager.serverSettings.baseUrl}civic/${name}`;
+      // A tab of its own: leaving JupyterLab would close what is not saved.
+      link.target = "_blank";
+      link.textContent = lab.words[`button.${name}`];
+      link.title = lab.words[`button.${name}_hint`];
+      bar.append(link);
+    }
     if (told.workshop) { bar.append(helpButton(lab)); }
     const widget = new lab.widgets.Widget({ node: bar });
     widget.id = "civic-bar";
