@@ -8,6 +8,8 @@ and of constant size, since horizontal positions are percentages; colours are th
 
 from __future__ import annotations
 
+import re
+from calendar import month_abbr
 from dataclasses import dataclass
 from html import escape
 from math import ceil, floor, log10
@@ -21,6 +23,7 @@ from civic_kernel.figures import (
     number,
     origin_note,
     points,
+    short,
     summary,
     template,
 )
@@ -29,6 +32,9 @@ from civic_kernel.texts import Language, speaker, text
 
 if TYPE_CHECKING:
     import pandas as pd
+
+
+_MONTH = re.compile(r"(\d{4})-(\d{2})")
 
 
 @dataclass(frozen=True)
@@ -134,7 +140,9 @@ def dots(
         "bottom": _TOP + len(rows) * _ROW,
         "plot_start": _PLOT_START,
         "plot_width": _PLOT_END - _PLOT_START,
-        "ticks": [(scale.at(t, _PLOT_START, _PLOT_END), word) for t, word in _few_words(scale, digits)],
+        "ticks": [
+            (scale.at(t, _PLOT_START, _PLOT_END), word) for t, word in _few_words(scale, digits, spoken)
+        ],
         "reference": None if reference is None else scale.at(reference, _PLOT_START, _PLOT_END),
     }
     notes = [f"◆ {text(spoken, 'kernel', 'figure.highlight')}"] if any(p.marked for p in drawn) else []
@@ -185,8 +193,8 @@ def line(
         "gaps": [
             (round(x - step / 2, 2), round(step, 2)) for x, p in zip(xs, drawn, strict=True) if not p.shown
         ],
-        "y_ticks": [(at(t), number(t, _digits(scale, digits))) for t in scale.ticks],
-        "x_ticks": _spaced([(x, p.label) for x, p in zip(xs, drawn, strict=True)], 4),
+        "y_ticks": [(at(t), short(t, _digits(scale, digits), spoken)) for t in scale.ticks],
+        "x_ticks": _in_turn(_spaced(list(zip(xs, drawn, strict=True)), 4), spoken),
     }
     return _chart("chart_line.svg.j2", title, alt, drawn, frame, digits, spoken, facts, [])
 
@@ -225,7 +233,11 @@ def _range(point: Point, digits: int, language: Language) -> str:
         return text(language, "kernel", "figure.missing" if point.exact else "figure.withheld")
     if point.exact:
         return number(point.low, digits)
-    return f"{number(point.low, digits)}–{number(point.high, digits)}"
+    low, high = number(point.low, digits), number(point.high, digits)
+    # Between a minus sign and a dash nobody tells which is which.
+    return (
+        f"{low}–{high}" if point.low >= 0 else text(language, "kernel", "figure.from_to", low=low, high=high)
+    )
 
 
 def _digits(scale: Scale, digits: int) -> int:
@@ -234,17 +246,33 @@ def _digits(scale: Scale, digits: int) -> int:
     return 0 if step >= 1 else max(digits, ceil(-log10(step)))
 
 
-def _few_words(scale: Scale, digits: int) -> list[tuple[float, str]]:
+def _few_words(scale: Scale, digits: int, language: Language) -> list[tuple[float, str]]:
     """Every tick, but words only at both ends and, of five or more, in the middle: a phone has no room."""
     last = len(scale.ticks) - 1
     worded = {0, last} | ({last // 2} if last >= 4 and last % 2 == 0 else set())
-    return [(t, number(t, _digits(scale, digits)) if i in worded else "") for i, t in enumerate(scale.ticks)]
+    spelled = [short(t, _digits(scale, digits), language) for t in scale.ticks]
+    return [(t, spelled[i] if i in worded else "") for i, t in enumerate(scale.ticks)]
 
 
-def _spaced(ticks: list[tuple[float, str]], most: int) -> list[tuple[float, str]]:
+def _spaced(ticks: list[tuple[float, Point]], most: int) -> list[tuple[float, Point]]:
     """At most `most` labels, evenly, so that twelve months stay readable on a phone."""
     every = max(1, ceil(len(ticks) / most))
     return ticks[::every]
+
+
+def _in_turn(ticks: list[tuple[float, Point]], language: Language) -> list[tuple[float, str]]:
+    """Labels of an axis: of months the year stands where it is new, as `25년 10월`, `26년 1월`, `4월`."""
+    out, year = [], ""
+    for x, point in ticks:
+        found = _MONTH.fullmatch(point.key)
+        if found is None:
+            out.append((x, point.label))
+            continue
+        key = "figure.month" if found[1] == year else "figure.month_year"
+        year, place = found[1], int(found[2])
+        said = text(language, "kernel", key, year=year, short=year[2:], month=place, name=month_abbr[place])
+        out.append((x, said))
+    return out
 
 
 def _language(frame: pd.DataFrame) -> Language:

@@ -13,7 +13,7 @@ import numpy.typing as npt
 from civic_kernel.errors import FrameUnsuitable
 from civic_kernel.frames import KEY, check_columns, is_exact
 from civic_kernel.lost import lost_words
-from civic_kernel.places import place_name
+from civic_kernel.publish.words import key_value
 from civic_kernel.texts import Language, templates_root, text
 from civic_kernel.wire import OPEN
 
@@ -65,7 +65,7 @@ def points(frame: pd.DataFrame, by: str, value: str, mark: str | None, language:
         v, low, high = (None if gone[i] else float(n[i]) for n in numbers)
         shown = bool(marks[i]) and not gone[i]
         plain = exact or (is_open and bool(gone[i]))
-        out.append(Point(str(raw), place_name(str(raw), language), v, low, high, shown, plain))
+        out.append(Point(str(raw), key_value(by, raw, language), v, low, high, shown, plain))
     return out
 
 
@@ -88,9 +88,27 @@ def lost_note(frame: pd.DataFrame, language: Language) -> list[str]:
 
 
 def number(value: float, digits: int = 0) -> str:
-    """`-1,234.5`, with a true minus sign left out: −0 is 0, since a noisy nothing is nothing."""
+    """`−1,234.5`, with a true minus sign; −0 is 0, since a noisy nothing is nothing."""
     written = f"{value:,.{digits}f}"
-    return written.lstrip("-") if float(written.replace(",", "")) == 0 else written
+    return written.lstrip("-") if float(written.replace(",", "")) == 0 else written.replace("-", "−")
+
+
+def with_unit(written: str, unit: str) -> str:
+    """`1,234번`, `40%`, `1,234 rides`: Korean units and the per cent sign stand close, others apart."""
+    close = unit[:1] == "%" or "가" <= unit[:1] <= "힣"
+    return f"{written}{'' if close else ' '}{unit}" if unit else written
+
+
+def short(value: float, digits: int, language: Language) -> str:
+    """A round number as an axis or a legend has it: `1.5만`, `2억` in Korean where it is round there, else as `number`.
+
+    A reader of Korean counts in ten thousands, and has to count the digits of 150,000.
+    """
+    if language == "ko":
+        for size, sign in ((1e8, "억"), (1e4, "만")):
+            if abs(value) >= size and float(value / size * 10).is_integer():
+                return f"{number(value / size, 0 if float(value / size).is_integer() else 1)}{sign}"
+    return number(value, digits)
 
 
 def interval(point: Point, language: Language, digits: int, unit: str = "") -> str:

@@ -1,5 +1,7 @@
 """Maps of the gu: folium's layers, Leaflet inlined, everything around them ours, and no request ever.
 
+Flows and points are drawn without either, in `outline_maps`.
+
 folium brings the GeoJson layer with its tooltip and popup. Its Map would also load jQuery, Bootstrap, Font
 Awesome and tiles from five hosts; those lists are emptied, and the document's policy (`default-src 'none'`)
 makes zero requests true by construction instead of by care. Legend, buttons and keyboard are
@@ -12,13 +14,9 @@ import html
 import json
 import re
 import sys
-from dataclasses import dataclass
 from functools import cache
-from itertools import pairwise
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
-
-import numpy as np
 
 from civic_kernel.errors import VendorMissing
 from civic_kernel.figures import (
@@ -28,44 +26,22 @@ from civic_kernel.figures import (
     lost_note,
     number,
     origin_note,
-    points,
     summary,
     template,
+    with_unit,
 )
+from civic_kernel.figures import points as read_points
 from civic_kernel.frames import KEY
+from civic_kernel.map_parts import BUTTONS, Map, class_edges, class_of, legend, map_words
+from civic_kernel.outline_maps import flows, points
 from civic_kernel.places import gu_shapes, place_name
-from civic_kernel.texts import Language, speaker, templates_root, text
+from civic_kernel.texts import Language, templates_root, text
 
 if TYPE_CHECKING:
     import pandas as pd
 
 #: Where set-up puts Leaflet. An argument everywhere, so that tests and other layouts need no setting.
 VENDOR = Path(sys.prefix) / "share" / "civic" / "vendor"
-
-#: Classes of colour. Five, because more cannot be told apart beside each other (Brewer & Pickle 2002).
-_CLASSES = 5
-#: A frame cannot fit itself to its content: high enough for Seoul and its legend, on a phone as on a desk.
-_HEIGHT = "clamp(430px,75vw,540px)"
-
-
-@dataclass(frozen=True)
-class Map:
-    """One drawn map: `document` is a whole HTML page for an `<iframe sandbox="allow-scripts" srcdoc=…>`."""
-
-    document: str
-    title: str
-    alt: str | None
-
-    def iframe(self) -> str:
-        """The frame as it goes into a page. Scripts run, but without the page's origin."""
-        return (
-            f'<iframe sandbox="allow-scripts" title="{html.escape(self.title)}" '
-            f'style="width:100%;height:{_HEIGHT};border:0" '
-            f'srcdoc="{html.escape(self.document)}"></iframe>'
-        )
-
-    def _repr_html_(self) -> str:
-        return self.iframe()
 
 
 def choropleth(
@@ -88,7 +64,7 @@ def choropleth(
     numbers (`건`, `rides`). Raises FrameUnsuitable, and VendorMissing where Leaflet is not installed.
     """
     spoken: Language = language or frame.attrs.get(KEY, {}).get("language", "ko")
-    drawn = [p for p in points(frame, by, value, mark, spoken) if p.key != "other"]
+    drawn = [p for p in read_points(frame, by, value, mark, spoken) if p.key != "other"]
     by_key = {p.key: p for p in drawn}
     edges = class_edges([p.value for p in drawn if p.value is not None], digits)
     features = [
@@ -100,7 +76,6 @@ def choropleth(
         title, described, lost, spoken, unit, json.dumps(features, ensure_ascii=False, sort_keys=True)
     )
     header, body, script = _folium_parts(features, ident)
-    say = speaker(spoken, "kernel", "map.")
     document = template("map.html.j2").render(
         lang=spoken,
         title=title,
@@ -115,67 +90,16 @@ def choropleth(
         leaflet_css=vendor_text("leaflet.css", vendor, spoken),
         map_css=(templates_root() / "report" / "map.css").read_text(encoding="utf-8"),
         map_js=(templates_root() / "report" / "map.js").read_text(encoding="utf-8"),
-        legend=_legend(edges, digits, unit, spoken),
+        legend=legend(edges, digits, unit, spoken),
         any_withheld=any(not p.shown and not p.exact for p in drawn),
         any_marked=any(p.marked for p in drawn),
         any_missing=len(by_key) < len(features) or any(not p.shown and p.exact for p in drawn),
-        say={
-            key: say(key) for key in (*_BUTTONS, "controls", "legend", "touch", "choose", "missing", "close")
-        },
+        say=map_words(spoken, "touch", "choose", "missing", "close"),
         withheld=text(spoken, "kernel", "figure.withheld_why"),
         highlight=text(spoken, "kernel", "figure.highlight"),
-        buttons=_BUTTONS,
+        buttons=BUTTONS,
     )
     return Map(document, title, alt)
-
-
-#: key of the text -> (what map.js does, sign on the button), in tab order.
-_BUTTONS = {
-    "zoom_in": ("in", "+"),
-    "zoom_out": ("out", "−"),
-    "pan_left": ("left", "←"),
-    "pan_up": ("up", "↑"),
-    "pan_down": ("down", "↓"),
-    "pan_right": ("right", "→"),
-    "reset": ("reset", "⟲"),
-}
-
-
-def class_edges(values: list[float], digits: int) -> list[float]:
-    """Upper-exclusive borders of at most five classes of one round width.
-
-    Equal widths rather than equal numbers of gu: with 22 gu alike and three at twice their value, equal numbers
-    put a gu of 141 into one colour with one of 290 and another of 139 into the next.
-    """
-    if not values or max(values) <= min(values):
-        return []
-    low, high = min(values), max(values)
-    step = float(np.ceil((high - low) / (_CLASSES - 1) * 10**digits) / 10**digits)
-    size = 10 ** np.floor(np.log10(step))
-    width = float(next(size * part for part in (1, 2, 2.5, 5, 10) if size * part >= step))
-    width = max(width, 10.0**-digits)
-    first = np.floor(low / width) + 1
-    return [float(np.round(n * width, 6)) for n in np.arange(first, np.ceil(high / width))]
-
-
-def _class(value: float, edges: list[float]) -> int:
-    """0 to 4; where there are fewer classes the palest are used first, the darkest last."""
-    step = sum(value >= edge for edge in edges)
-    return round(step * (_CLASSES - 1) / max(len(edges), 1))
-
-
-def _legend(edges: list[float], digits: int, unit: str, language: Language) -> list[tuple[int, str]]:
-    """(class, words), lowest first."""
-    if not edges:
-        return []
-    suffix = f" {unit}" if unit else ""
-    words = [f"< {number(edges[0], digits)}{suffix}"]
-    words += [
-        text(language, "kernel", "map.range", low=number(a, digits), high=number(b, digits)) + suffix
-        for a, b in pairwise(edges)
-    ]
-    words.append(f"≥ {number(edges[-1], digits)}{suffix}")
-    return [(round(i * (_CLASSES - 1) / len(edges)), w) for i, w in enumerate(words)]
 
 
 def _feature(
@@ -188,8 +112,8 @@ def _feature(
         look = "cv-missing" if point.exact else "cv-withheld"
         said, sure = interval(point, language, digits), ""
     else:
-        look = f"cv-c{_class(point.value, edges)}"
-        said = f"{number(point.value, digits)}{' ' + unit if unit else ''}"
+        look = f"cv-c{class_of(point.value, edges)}"
+        said = with_unit(number(point.value, digits), unit)
         sure = interval(point, language, digits)
         if point.marked:
             look += " cv-marked"
@@ -282,3 +206,6 @@ def vendor_text(name: str, folder: Path = VENDOR, language: Language = "ko") -> 
     # refuses with a line in the reader's console.
     source = re.sub(r"url\(\s*[\"']?images/[^)]*\)", "none", source)
     return re.sub(r"//# sourceMappingURL=\S+", "", source).strip()
+
+
+__all__ = ["VENDOR", "Map", "choropleth", "flows", "points", "vendor_text"]

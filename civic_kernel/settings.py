@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import re
 import sys
 from collections.abc import Mapping
 from dataclasses import dataclass, field
@@ -102,6 +103,18 @@ def starts_on_twin(environ: Mapping[str, str] | None = None) -> bool:
     """Whether kernels here answer from made-up rows until somebody says otherwise (`civic.use`)."""
     env = os.environ if environ is None else environ
     return env.get("CIVIC_START_ON") == "twin"
+
+
+def public_site(environ: Mapping[str, str] | None = None) -> str:
+    """The citizen site's address as its readers type it, without a last slash; empty where it has none but a port of
+    this machine. Raises SettingInvalid.
+    """
+    env = os.environ if environ is None else environ
+    address = env.get("CIVIC_PUBLIC_SITE_URL", "").rstrip("/")
+    # It is printed in every page that is made: nothing but an address may stand there.
+    if address and not re.fullmatch(r"https?://[\w.:\[\]-]+(/[\w./~-]*)?", address, re.ASCII):
+        raise SettingInvalid.say(read_settings(env).language, setting="CIVIC_PUBLIC_SITE_URL")
+    return address
 
 
 def warm_socket(environ: Mapping[str, str] | None = None) -> str | None:

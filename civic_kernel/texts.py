@@ -36,6 +36,11 @@ def text(language: Language, domain: str, key: str, /, **facts: object) -> str:
     return _catalog(language, domain)[key].format(**facts)
 
 
+def unfilled(language: Language, domain: str, key: str) -> str:
+    """The sentence `key` with its places still open, for a page's script, which fills them in."""
+    return _catalog(language, domain)[key]
+
+
 def speaker(language: Language, domain: str, prefix: str) -> Callable[..., str]:
     """`text` for one language and the keys under `prefix`, where many sentences stand together."""
 

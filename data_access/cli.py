@@ -16,12 +16,18 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
 from datetime import datetime
 from pathlib import Path
-from typing import Any, Literal, TypeVar
+from typing import TYPE_CHECKING, Any, Literal, TypeVar
 
 import click
 
 from data_access.errors import CivicError, InternalFault, LedgerUnavailable
 from data_access.texts import Language, text
+
+if TYPE_CHECKING:
+    from data_access.parties import Register, Signature
+    from data_access.policy import OpenPolicy, Policy
+
+    Signatures = tuple[Signature, ...]
 
 VAULT_USER = "civic-vault"
 
@@ -183,32 +189,72 @@ def policy_check(file: Path) -> dict[str, Any]:
     }
 
 
-@policy.command("sign")
-@click.argument("file", type=click.Path(path_type=Path))
-@click.option("--key", required=True, type=click.Path(path_type=Path), help="The private key (PEM).")
-@click.option("--passphrase/--no-passphrase", default=True, help="Ask for the key's passphrase.")
-def policy_sign(file: Path, key: Path, passphrase: bool) -> None:
-    """Add one signature to FILE's .sigs.json. Runs as whoever calls it: the key is hers."""
-    from data_access.flows.governing import read_policy
+def signs(function: F) -> F:
+    """A verb that adds a signature to FILE's .sigs.json, as whoever calls it: the key is hers."""
+    for option in (
+        click.option("--passphrase/--no-passphrase", default=True, help="Ask for the key's passphrase."),
+        click.option("--key", required=True, type=click.Path(path_type=Path), help="The private key (PEM)."),
+        click.argument("file", type=click.Path(path_type=Path)),
+    ):
+        function = option(function)
+    return function
+
+
+def _sign(
+    file: Path, key: Path, passphrase: bool, found: Policy | OpenPolicy | Register, others: Signatures
+) -> str:
+    """Asks for the passphrase, signs, replaces an earlier signature of the same key; the key's id."""
     from data_access.parties import SigningKey
     from data_access.parties.keys import signatures_path, write_signatures
 
-    spoken = language()
+    secret = click.prompt("passphrase", hide_input=True, default="") if passphrase else None
+    try:
+        mine = SigningKey.read(key, secret or None).sign(found.document())
+    except (OSError, ValueError):
+        raise click.ClickException(text(language(), "cli", "key_unreadable")) from None
+    kept = tuple(signature for signature in others if signature.key_id != mine.key_id)
+    write_signatures(signatures_path(file), (*kept, mine))
+    click.echo(text(language(), "cli", "signed", hash=found.hash(), key=mine.key_id))
+    return mine.key_id
+
+
+@policy.command("sign")
+@signs
+def policy_sign(file: Path, key: Path, passphrase: bool) -> None:
+    """Add one signature to the policy in FILE. Runs as whoever calls it: the key is hers."""
+    from data_access.flows.governing import read_policy
+
     try:
         found, signatures = read_policy(file)
-        # Before the key is opened: a year of a budget sounds otherwise than a month of it.
-        if promise := found.promise():
-            click.echo(text(spoken, "cli", "policy_promise", **promise))
-        secret = click.prompt("passphrase", hide_input=True, default="") if passphrase else None
-        signing = SigningKey.read(key, secret or None)
     except CivicError as refusal:
         _refuse(refusal, False)
-    except (OSError, ValueError):
-        raise click.ClickException(text(spoken, "cli", "key_unreadable")) from None
-    mine = signing.sign(found.document())
-    others = tuple(s for s in signatures if s.key_id != mine.key_id)
-    write_signatures(signatures_path(file), (*others, mine))
-    click.echo(text(spoken, "cli", "signed", hash=found.hash(), key=mine.key_id))
+    # Before the key is opened: a year of a budget sounds otherwise than a month of it.
+    if promise := found.promise():
+        click.echo(text(language(), "cli", "policy_promise", **promise))
+    _sign(file, key, passphrase, found, signatures)
+
+
+@policy.command("sign-register")
+@signs
+def policy_sign_register(file: Path, key: Path, passphrase: bool) -> None:
+    """Add one signature to the register of parties in FILE. Runs as whoever calls it: the key is hers."""
+    from data_access.parties import read_register
+
+    spoken = language()
+    try:
+        register, signatures = read_register(file)
+    except CivicError as refusal:
+        _refuse(refusal, False)
+    # Before the key is opened: whoever signs says who may sign from now on, and reads each of them here.
+    click.echo(text(spoken, "cli", "register_says", version=register.version, keys=len(register.keys)))
+    for each in register.keys:
+        whose = getattr(register.party(each.party).title, spoken) if each.party else "-"
+        use = text(spoken, "cli", f"register_use.{each.use}")
+        about = {"use": use, "party": whose, "person": each.person or "-", "until": each.valid_until}
+        click.echo(text(spoken, "cli", "register_key", key=each.id, **about))
+    mine = _sign(file, key, passphrase, register, signatures)
+    if register.key(mine) is None:
+        click.echo(text(spoken, "cli", "register_stranger"), err=True)
 
 
 @policy.command("keygen")

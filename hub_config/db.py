@@ -135,6 +135,8 @@ workshops = Table(
     Column("team_id", ForeignKey(teams.c.id), nullable=False),
     # The file's name in each home's `examples`; empty: none is opened.
     Column("notebook", String(200), nullable=False),
+    # Of its seats and cards; whoever makes it may read another.
+    Column("language", String(2), nullable=False, server_default="ko"),
     Column("created_at", BigInteger, nullable=False),
     Column("ends_at", BigInteger, nullable=False),
     # Until then the homes stay, and the same cards open them at the team's next workshop.

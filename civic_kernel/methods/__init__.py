@@ -7,9 +7,9 @@ from types import ModuleType
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
-    from civic_kernel.methods import combine, donations, dust, meals, parks, rates
+    from civic_kernel.methods import combine, donations, dust, gaps, meals, parks, rates, routes
 
-__all__ = ["combine", "donations", "dust", "meals", "parks", "rates"]
+__all__ = ["combine", "donations", "dust", "gaps", "meals", "parks", "rates", "routes"]
 
 
 def __getattr__(name: str) -> ModuleType:

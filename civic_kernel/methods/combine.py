@@ -46,8 +46,8 @@ def total(frame: pd.DataFrame, measure: str | None = None, by: str | Sequence[st
     result = sums.table[sums.by].copy()
     sd = np.where(sums.nothing, np.nan, sums.sigma * np.sqrt(sums.cells))
     result[name] = sums.value
-    result[f"{name}_low"] = sums.value - _reach(sd)
-    result[f"{name}_high"] = sums.value + _reach(sd)
+    result[f"{name}_low"] = sums.value - half_width(sd)
+    result[f"{name}_high"] = sums.value + half_width(sd)
     result[f"{name}_sd"] = sd
     result["cells"] = sums.cells
     result["missing"] = sums.missing
@@ -102,14 +102,14 @@ def diff(
     # Rounding may leave a hair under 0 where everything cancels.
     sd = np.sqrt(np.maximum(pair.vx + pair.vy - 2 * pair.covariance, 0.0))
     value = pair.x - pair.y
-    return _result(pair, "diff", [value, value - _reach(sd), value + _reach(sd)])
+    return _result(pair, "diff", [value, value - half_width(sd), value + half_width(sd)])
 
 
-def _reach(sd: Floats) -> Floats:
+def half_width(sd: Floats | float) -> Floats:
     """Half-width for a whole number with noise of σ `sd`: half a step more, since at σ 3 the steps between what can
     be seen cost up to two points of coverage. Nothing, where there is no noise.
     """
-    return np.where(sd > 0, Z95 * sd + 0.5, sd)
+    return np.where(np.asarray(sd) > 0, Z95 * sd + 0.5, sd)
 
 
 @dataclass(frozen=True)

@@ -9,7 +9,7 @@ from pathlib import Path
 
 import click
 
-from civic_kernel.settings import read_settings
+from civic_kernel.settings import public_site, read_settings
 from civic_kernel.texts import text
 
 
@@ -27,6 +27,7 @@ from civic_kernel.texts import text
 def publish(run: Path, folder: Path, gateway: str | None, as_json: bool) -> None:
     """실행 결과를 공개 기록으로 냅니다 · Make a release of a run and hand in its record."""
     from civic_kernel.publish.gateway import PublicGateway
+    from civic_kernel.publish.printing import Paper
     from civic_kernel.publish.release import make_release
     from civic_kernel.publish.screen import Known
     from civic_kernel.reports.record import read_run
@@ -42,11 +43,22 @@ def publish(run: Path, folder: Path, gateway: str | None, as_json: bool) -> None
         # "root" is nobody's name, and a word of every style sheet.
         people=tuple(name for name in people if name != "root"),
     )
+    paper = Paper()
     identity, made = make_release(
-        read_run(run, settings.language), folder, source, author=source.public_name(), known=known
+        read_run(run, settings.language),
+        folder,
+        source,
+        author=source.public_name(),
+        known=known,
+        language=settings.language,
+        paper=paper,
+        address=public_site(),
     )
+    if paper.lacking is not None:
+        click.echo(text(settings.language, "report", f"print.{paper.lacking}"), err=True)
     if as_json:
-        click.echo(json.dumps({"release_id": identity, "state": "waiting", "folder": str(made)}))
+        document = {"release_id": identity, "state": "waiting", "folder": str(made)}
+        click.echo(json.dumps({**document, "printed": paper.lacking is None}))
     else:
         click.echo(text(settings.language, "report", "release.waiting", release=identity))
 
@@ -93,8 +105,9 @@ def build(gateway: str | None, folder: Path, public: Path, staging: Path, as_jso
     records = read_records(gateway or settings.gateway_url, settings.language)
     folders = sorted(path for path in folder.iterdir() if path.is_dir() and not path.name.startswith("."))
     try:
+        parties = source.sources().parties
         built = build_site(
-            source.releases(), folders, source.sources().parties, public, staging, records=records
+            source.releases(), folders, parties, public, staging, records=records, address=public_site()
         )
     except ValueError:
         reason = text(settings.language, "report", "publish.register")

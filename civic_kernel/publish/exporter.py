@@ -16,7 +16,7 @@ import nbformat
 from nbconvert.exporters import HTMLExporter
 from traitlets.config import Config
 
-from civic_kernel.publish import look
+from civic_kernel.publish import checking, look
 from civic_kernel.texts import Language, templates_root, text
 
 Kind = Literal["index", "method", "unreviewed"]
@@ -55,13 +55,18 @@ class ReportExporter(HTMLExporter):
 
     def render(self, notebook: nbformat.NotebookNode, page: dict[str, Any], scripts: list[str]) -> str:
         """The page as text. `scripts` are those of the frames in it; the page's own is added here."""
-        own = look.script() if self.template_file == "index.html.j2" else ""
+        own, beside = "", []
+        if self.template_file == "index.html.j2":
+            own = look.script()
+        elif self.template_file == "method.html.j2":
+            # `file:` is what a browser calls the page's own folder once the page lies on a disk.
+            own, beside = checking.script(), ["'self'", "file:"]
         context = {
             "page": page,
             "language": self._language,
             "styles": look.styles(),
             "script": own,
-            "policy": look.content_policy([*([own] if own else []), *scripts]),
+            "policy": look.content_policy([*([own] if own else []), *scripts], beside),
         }
         self.environment.globals.update(context)
         body, _ = self.from_notebook_node(notebook)

@@ -72,14 +72,15 @@ def script() -> str:
     return (templates_root() / "citizen" / "page.js").read_text("utf-8")
 
 
-def content_policy(scripts: Iterable[str]) -> str:
-    """A policy under which nothing can be fetched, and only these very scripts run.
+def content_policy(scripts: Iterable[str], also: Iterable[str] = ()) -> str:
+    """A policy under which nothing can be fetched, and only these very scripts run; and those from `also`, sources
+    as a policy names them, for pages of the site's own that have a script file beside them.
 
     A frame made with `srcdoc` inherits it, so the scripts of the page's maps are among `scripts`. Hashes, not
     `'unsafe-inline'`: a script that somehow got past the screen would stay text. Styles are inline for a
     reason: drawings carry style attributes, and without a way to fetch, CSS can tell nobody anything.
     """
-    hashes = sorted({f"'sha256-{_digest(text)}'" for text in scripts})
+    hashes = [*sorted({f"'sha256-{_digest(text)}'" for text in scripts}), *also]
     return (
         f"default-src 'none'; script-src {' '.join(hashes) or chr(39) + 'none' + chr(39)}; "
         "style-src 'unsafe-inline'; img-src data:; base-uri 'none'; form-action 'none'"

@@ -12,19 +12,21 @@ import os
 import shutil
 import tempfile
 from collections.abc import Mapping, Sequence
+from contextlib import suppress
 from dataclasses import dataclass
-from datetime import UTC, date, datetime
+from datetime import date
 from decimal import Decimal
 from functools import partial
 from pathlib import Path
 from typing import Any, NoReturn
-from zoneinfo import ZoneInfo
 
 from civic_kernel.errors import NotPublishable
-from civic_kernel.publish import look, screen, statements, tables
+from civic_kernel.publish import checking, look, screen, statements, summary, tables
 from civic_kernel.publish.blocks import BLOCK_MIME
+from civic_kernel.publish.layout import render
+from civic_kernel.publish.printing import CARD, Paper, Sheet, Unprintable
 from civic_kernel.publish.record import RECORD_NAME, list_files, make_record
-from civic_kernel.publish.words import key_value
+from civic_kernel.publish.words import day_in_words, key_value, moment
 from civic_kernel.reports.record import Run, answers_in, told_in
 from civic_kernel.texts import LANGUAGES, Language, text
 from civic_kernel.verify.documents import (
@@ -36,8 +38,6 @@ from civic_kernel.verify.documents import (
     valid_signers,
 )
 from civic_kernel.wire import OPEN
-
-SEOUL = ZoneInfo("Asia/Seoul")
 
 
 @dataclass(frozen=True)
@@ -56,20 +56,27 @@ def build_release(
     author: str,
     known: screen.Known | None = None,
     language: Language = "ko",
+    paper: Paper | None = None,
+    address: str = "",
 ) -> dict[str, Any]:
     """Write the release folder `out` (which must not exist) and return its record.
+
+    With `paper` PDFs and preview pictures are among its files, if they can be made here (`paper.lacking` says).
+    `address` is the citizen site's, where it is known: only with it can a citation on paper lead anywhere.
 
     Raises NotPublishable, ScreenRefused. Everything is made in a folder beside `out` and renamed at the end.
     """
     known = (known or screen.Known()).with_public(_public_hashes(run, sources))
     screen.check_notebook(run.executed, known, language)
-    release = _Release(run, sources, author, language)
-    files = release.files()
+    release = _Release(run, sources, author, language, address.rstrip("/"))
+    files = release.files(paper)
     for place, data in files.items():
         # What the screen let pass cell by cell is looked at again where a stranger will: in the files.
-        if place.startswith(("data/", "notebook/")) or place.endswith(".html"):
+        if place.startswith(("data/", "notebook/")) or place.endswith((".html", summary.NAME)):
             where = text(language, "report", "screen.file", name=place)
-            screen.check_text(_words_of(place, data), where, known, language)
+            words = _words_of(place, data)
+            # The one address that a page names on purpose.
+            screen.check_text(words.replace(address, "") if address else words, where, known, language)
     if out.exists():
         _refuse("exists", language)
     out.parent.mkdir(parents=True, exist_ok=True)
@@ -97,21 +104,31 @@ def build_release(
     return record
 
 
-def release_files(run: Run, sources: Sources, *, author: str, language: Language = "ko") -> dict[str, bytes]:
-    """All files of a release but the record, by path. Raises NotPublishable. Writes nothing, screens nothing."""
-    return _Release(run, sources, author, language).files()
+def release_files(
+    run: Run,
+    sources: Sources,
+    *,
+    author: str,
+    language: Language = "ko",
+    address: str = "",
+    printed: bool = False,
+) -> dict[str, bytes]:
+    """All files of a release but the record and what is printed, by path; `printed`: its pages lead to a PDF. Raises
+    NotPublishable. Writes nothing, screens nothing."""
+    return _Release(run, sources, author, language, address).files_and_sheets(printed)[0]
 
 
 class _Release:
     """Everything that the pages of one release draw on, read and checked once."""
 
-    def __init__(self, run: Run, sources: Sources, author: str, language: Language) -> None:
+    def __init__(self, run: Run, sources: Sources, author: str, language: Language, address: str) -> None:
         self.run = run
+        self.address = address
         self.author = author
         self.schema = json.loads(run.schema)
         self.label: Mapping[str, str] = self.schema["label"]
         self.parties = sources.parties
-        on = _moment(run.record["finished_at"]).date()
+        on = moment(run.record["finished_at"]).date()
         try:
             self.keys = read_register(sources.parties, on)
         except ValueError:
@@ -134,20 +151,33 @@ class _Release:
         if any(not set(figure["answers"]) <= ids for figure in self.figures):
             _refuse("answers", language)
 
-    def files(self) -> dict[str, bytes]:
+    def files(self, paper: Paper | None) -> dict[str, bytes]:
         """Path → bytes of all files but the record."""
-        made: dict[str, bytes] = {"parties.json": tables.json_bytes(self.parties)}
-        for language in LANGUAGES:
-            page = self._page(language)
-            frames = [
-                part for figure in self.figures for part in look.inline_scripts(_frame(figure, language))
-            ]
-            from civic_kernel.publish import exporter  # nbconvert takes a second to import
+        if paper is not None:
+            made, sheets = self.files_and_sheets(printed=True)
+            with suppress(Unprintable):
+                return dict(sorted((made | paper.print(sheets, self.answered_at)).items()))
+        # Made again where printing failed: pages must not lead to what is not there.
+        return self.files_and_sheets(printed=False)[0]
 
-            index = exporter.render(self.run.executed, language, "index", page, frames)
+    def files_and_sheets(self, printed: bool) -> tuple[dict[str, bytes], dict[Language, Sheet]]:
+        """Path → bytes of all files that no browser makes, and what a browser prints."""
+        from civic_kernel.publish import exporter  # nbconvert takes a second to import
+
+        made: dict[str, bytes] = {"parties.json": tables.json_bytes(self.parties)}
+        sheets: dict[Language, Sheet] = {}
+        for language in LANGUAGES:
+            page = self._page(language) | {"printed": printed}
+            maps = [figure["drawing"][language] for figure in self.figures if figure["form"] == "map"]
+            scripts = [script for document in maps for script in look.inline_scripts(document)]
+            index = exporter.render(self.run.executed, language, "index", page, scripts)
             method = exporter.render(self.run.executed, language, "method", self._method(language, page))
+            said = _summary(page, self.address)
             made[f"{language}/index.html"] = index.encode("utf-8")
             made[f"{language}/method.html"] = method.encode("utf-8")
+            made[f"{language}/{summary.NAME}"] = tables.json_bytes(said.document())
+            card = render("card.html.j2", language, page=page, size=CARD).decode("utf-8")
+            sheets[language] = Sheet(index, maps, card, said.title + said.caption + said.headline)
         for figure in self.figures:
             more = {
                 "demonstration": self.demonstration,
@@ -168,7 +198,7 @@ class _Release:
         told = told_in(self.run.executed)
         if told is not None:
             made[f"notebook/{name}.told.json"] = tables.json_bytes(told)
-        return dict(sorted(made.items()))
+        return dict(sorted(made.items())), sheets
 
     @property
     def _noisy(self) -> bool:
@@ -185,6 +215,7 @@ class _Release:
         choice = next((block for block in self.blocks if block["kind"] == "my_gu"), None)
         return {
             "title": self.label[language],
+            "caption": summary.caption(self.schema, self.run.record["parameters"], language),
             "headline": messages[0],
             "messages": messages[1:],
             "other": "en" if language == "ko" else "ko",
@@ -206,6 +237,21 @@ class _Release:
             "date": day_in_words(self.answered_at, language),
             "site": f"../../../{language}/index.html",
             "status": f"../status/{language}.html",
+            **self._lasting(language),
+        }
+
+    def _lasting(self, language: Language) -> dict[str, Any]:
+        """Where the report is found in whatever version, and in which words it is quoted.
+
+        Not the version's own address, which is made from the fingerprints of this very page.
+        """
+        place = f"latest/{summary.series(self.run.record)}/{language}"
+        signers = {key.id: key.title[language] for _, keys in self.policies.values() for key in keys}
+        return {
+            "lasting": f"../../../{place}/index.html",
+            "lasting_address": self.address and f"{self.address}/{place}/index.html",
+            "card_address": self.address and f"{self.address}/{place}/card.png",
+            "quoted": {"parties": ", ".join(sorted(set(signers.values()))), "year": self.answered_at[:4]},
         }
 
     def _shown_figures(self, language: Language, choice: Mapping[str, Any] | None) -> list[dict[str, Any]]:
@@ -295,6 +341,8 @@ class _Release:
             (say("method.requirements"), run["requirements_sha256"]),
             (say("method.answered"), self.answered_at),
         ]
+        told = {body["answer_id"]: body["statement"] for body in self.answers}
+        followed = checking.followed(self.figures, told, language)
         return {
             "title": page["title"],
             "other": page["other"],
@@ -310,6 +358,9 @@ class _Release:
                 for body in self.answers
             ],
             "literals": exporter.literals(self.run.executed),
+            "check": {"say": checking.words(language), "figures": followed},
+            "figures": followed,
+            "fingerprints": checking.fingerprints(self.keys, language),
         }
 
 
@@ -377,7 +428,8 @@ def _words_of(place: str, data: bytes) -> str:
     if place.endswith(".html"):
         import html
 
-        words = html.unescape(words)
+        # Before it is unescaped: a script's own `&` would become something else.
+        words = html.unescape(words.replace(checking.script(), ""))
         for known in (*look.vendor_texts(), look.styles(), look.script()):
             words = words.replace(known, "")
     return words
@@ -400,8 +452,11 @@ def last_with_name(
     return None
 
 
-def _frame(figure: Mapping[str, Any], language: Language) -> str:
-    return figure["drawing"][language] if figure["form"] == "map" else ""
+def _summary(page: Mapping[str, Any], site: str) -> summary.Summary:
+    passages = [(words, "main") for words in page["messages"]]
+    passages += [(f"{f['title']} {f['subtitle']}", f["name"]) for f in page["figures"]]
+    passages += [(f"{c['label']}: {c['sentence']}", c["row"]) for c in page["my_gu"] or ()]
+    return summary.Summary(page["title"], page["caption"], page["headline"], passages, page["printed"], site)
 
 
 def _attribute(document: str) -> str:
@@ -430,14 +485,3 @@ def _per_dataset(statements: Sequence[Mapping[str, Any]], line: Any, language: L
 
 def _rho(nano: int) -> str:
     return format(Decimal(nano) / Decimal(10**9), "f").rstrip("0").rstrip(".") or "0"
-
-
-def _moment(spelled: str) -> datetime:
-    return datetime.strptime(spelled, "%Y-%m-%dT%H:%M:%SZ").replace(tzinfo=UTC)
-
-
-def day_in_words(spelled: str, language: Language) -> str:
-    day = _moment(spelled).astimezone(SEOUL)
-    if language == "ko":
-        return f"{day.year}년 {day.month}월 {day.day}일"
-    return f"{day.day} {day.strftime('%B')} {day.year}"

@@ -14,8 +14,9 @@ RECORD_NAME: Final = "release.json"
 SLUG: Final = re.compile(r"[a-z0-9]+(-[a-z0-9]+){0,12}")
 #: The only names a release may have. A path that a record asks for becomes a path on the server.
 _PLACE: Final = re.compile(
-    r"(ko|en)/(index|method)\.html|data/[a-z][a-z0-9-]{1,40}\.(csv|json)|answers/ans-[a-z2-7]{26}\.json"
-    r"|policies/[0-9a-f]{64}\.json|parties\.json|notebook/[a-z][a-z0-9_]{1,60}(\.schema\.json|\.told\.json|\.ipynb)"
+    r"(ko|en)/((index|method)\.html|summary\.json|report\.pdf|card\.png)|data/[a-z][a-z0-9-]{1,40}\.(csv|json)"
+    r"|answers/ans-[a-z2-7]{26}\.json|policies/[0-9a-f]{64}\.json|parties\.json"
+    r"|notebook/[a-z][a-z0-9_]{1,60}(\.schema\.json|\.told\.json|\.ipynb)"
 )
 
 

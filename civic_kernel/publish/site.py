@@ -1,9 +1,10 @@
 """The citizen site: only files whose hashes stand in a record that both sides have approved.
 
     public/index.html                       leads to the reader's language
-    public/{ko,en}/index.html               all reports
+    public/{ko,en}/, public/latest/         all reports, and all versions of each (`lists`)
     public/reports/<slug>/{ko,en}/…         one release: renamed into place whole, then never changed
     public/reports/<slug>/status/{ko,en}.html   approvals and what came afterwards; replaced file by file
+    public/reports/<slug>/status/…          what a reader checks the release with, and all of it as one ZIP (`evidence`)
     public/records/*.json                   ledger, events, head, register, policies, witnesses: `civic ledger verify`
 
 A kill at any moment leaves whole pages: a release's folder appears by one rename, every other file by one
@@ -23,13 +24,13 @@ from functools import partial
 from pathlib import Path
 from typing import Any
 
-import jinja2
-
-from civic_kernel.publish import look
-from civic_kernel.publish.pages import day_in_words
+from civic_kernel.publish import evidence
+from civic_kernel.publish.layout import render
+from civic_kernel.publish.lists import Shown, lists
 from civic_kernel.publish.record import RECORD_NAME, altered_files, check_record, release_id
+from civic_kernel.publish.summary import read_summary, series
 from civic_kernel.publish.tables import json_bytes
-from civic_kernel.texts import LANGUAGES, Language, templates_root, text
+from civic_kernel.texts import LANGUAGES, Language, text
 from civic_kernel.verify.documents import Key, canonical_bytes, check_approvals, read_register, sha256_hex
 from civic_kernel.verify.records import Records, record_bytes
 
@@ -42,6 +43,8 @@ class Listed:
     record: Mapping[str, Any]
     approvals: Sequence[Mapping[str, Any]]
     approvers: Sequence[Key]
+    #: The gateway's word, and no more than an order among equals rests on it.
+    approved_at: str = ""
 
 
 @dataclass(frozen=True)
@@ -61,10 +64,12 @@ def build_site(
     *,
     on: date | None = None,
     records: Records | None = None,
+    address: str = "",
 ) -> Built:
     """Put every approved release on the site `public`, from whichever of `folders` holds its very bytes.
 
     With `records` their files are put beside the reports, and the lists say when each side last signed the chain.
+    `address` is the site's own, where it has one that others can reach: feed and previews of links need it.
 
     `releases` are `{"release_id", "record", "approvals"}` as the gateway gives them; `folders` are release
     folders. `staging` must be on `public`'s file system and not be served. Raises ValueError where the
@@ -88,8 +93,9 @@ def build_site(
             refused.append((identity, "file"))
             continue
         listed.append(found)
-    listed.sort(key=lambda line: (str(line.record["created_at"]), line.id), reverse=True)
-    _write_lists(listed, public, staging, records)
+    # By what is signed; of two versions made from the same answers the one that was approved later.
+    listed.sort(key=lambda line: (line.record["created_at"], line.approved_at, line.id), reverse=True)
+    _write_lists(listed, public, staging, records, address.rstrip("/"))
     return Built(listed, refused)
 
 
@@ -99,7 +105,10 @@ def _checked(release: Mapping[str, Any], keys: Mapping[str, Key], on: date) -> L
     if release_id(record) != release["release_id"]:
         raise ValueError("a release's id is not the hash of its record")
     approvals = [{part: line[part] for part in ("key_id", "ed25519")} for line in release["approvals"]]
-    return Listed(release["release_id"], record, approvals, check_approvals(record, approvals, keys, on))
+    moment = max(str(line.get("approved_at", "")) for line in release["approvals"])
+    return Listed(
+        release["release_id"], record, approvals, check_approvals(record, approvals, keys, on), moment
+    )
 
 
 # --- a release's folder ---
@@ -148,47 +157,45 @@ def _same_record(folder: Path, found: Listed) -> bool:
 # --- pages of the site's own ---
 
 
-def _write_lists(listed: Sequence[Listed], public: Path, staging: Path, records: Records | None) -> None:
+def _write_lists(
+    listed: Sequence[Listed], public: Path, staging: Path, records: Records | None, address: str
+) -> None:
     if records is not None:
         # The head last: a reader who comes in between finds more than it promises, never less.
         for name, document in sorted(records.documents().items(), key=lambda line: line[0] == "head"):
             _replace(public / "records" / f"{name}.json", record_bytes(document), staging)
+        _replace(public / "records" / "records.js", evidence.records_script(records), staging)
     for line in listed:
         folder = public / "reports" / line.record["slug"] / "status"
         for language in LANGUAGES:
             _replace(folder / f"{language}.html", _status_page(line, language), staging)
         approvals = {"release_id": line.id, "approvals": list(line.approvals)}
         _replace(folder / "approvals.json", json_bytes(approvals), staging)
-    for language in LANGUAGES:
-        _replace(public / language / "index.html", _index_page(listed, language, records), staging)
-    _replace(public / "index.html", _front_page(), staging)
+        _write_evidence(folder, line, records, staging)
+    shown = [_shown(line, public) for line in listed]
+    for place, data in lists(shown, address, records, public).items():
+        _replace(public / place, data, staging)
 
 
-def _index_page(listed: Sequence[Listed], language: Language, records: Records | None) -> bytes:
-    reports = [
-        {
-            "title": line.record["title"][language],
-            "address": f"../reports/{line.record['slug']}/{language}/index.html",
-            "status": f"../reports/{line.record['slug']}/status/{language}.html",
-            "date": day_in_words(line.record["created_at"], language),
-        }
-        for line in listed
-    ]
-    demonstration = any(line.record["demonstration"] for line in listed)
-    watched = [_watched(line, language) for line in records.witnesses.get("sides", ())] if records else []
-    return _render("index.html.j2", language, reports=reports, demonstration=demonstration, watched=watched)
+def _write_evidence(folder: Path, line: Listed, records: Records | None, staging: Path) -> None:
+    """What a reader checks the page with; the ZIP last, since it holds the rest of `folder`."""
+    found = evidence.evidence_script(folder.parent, line.id, line.record, line.approvals)
+    _replace(folder / evidence.EVIDENCE, found, staging)
+    others = (path for path in folder.iterdir() if path.name != evidence.BUNDLE)
+    status = {path.name: path.read_bytes() for path in others}
+    _replace(folder / evidence.BUNDLE, evidence.bundle(folder.parent, line.record, status, records), staging)
 
 
-def _watched(line: Mapping[str, Any], language: Language) -> str:
-    """When one side's own computer last signed the chain of events, and on how many days it did not."""
-    say = partial(text, language, "citizen")
-    side = say(f"status.side.{'city' if line['side'] == 'city' else 'cso'}")
-    if not line["last"]:
-        return say("site.witness.none", side=side)
-    last = day_in_words(f"{line['last']}T00:00:00Z", language)
-    missed = len(line["missed"])
-    words = say("site.witness.missed", count=missed) if missed else say("site.witness.whole")
-    return f"{say('site.witness.last', side=side, date=last)} {words}"
+def _shown(line: Listed, public: Path) -> Shown:
+    folder = public / "reports" / line.record["slug"]
+    return Shown(
+        id=line.id,
+        slug=line.record["slug"],
+        series=series(line.record),
+        made_at=line.record["created_at"],
+        demonstration=line.record["demonstration"],
+        summaries={language: read_summary(folder, line.record, language) for language in LANGUAGES},
+    )
 
 
 def _status_page(line: Listed, language: Language) -> bytes:
@@ -198,7 +205,7 @@ def _status_page(line: Listed, language: Language) -> bytes:
         side = say(f"status.side.{key.side}")
         words = say("status.signer", party=key.title[language], side=side, key=key.id)
         approvers.append(f"{words} · {say('status.demo')}" if key.demo else words)
-    return _render(
+    return render(
         "status.html.j2",
         language,
         title=line.record["title"][language],
@@ -208,34 +215,6 @@ def _status_page(line: Listed, language: Language) -> bytes:
         count=len(line.record["files"]),
         demonstration=line.record["demonstration"],
     )
-
-
-def _front_page() -> bytes:
-    return _render("front.html.j2", "ko")
-
-
-def _render(template: str, language: Language, **values: Any) -> bytes:
-    root = templates_root()
-    environment = jinja2.Environment(
-        loader=jinja2.FileSystemLoader([root / "citizen"]),
-        autoescape=True,
-        trim_blocks=True,
-        undefined=jinja2.StrictUndefined,
-    )
-
-    def say(key: str, **facts: Any) -> str:
-        return text(language, "report" if key.startswith("page.") else "citizen", key, **facts)
-
-    page = environment.get_template(template).render(
-        t=say,
-        language=language,
-        other="en" if language == "ko" else "ko",
-        styles=look.styles(),
-        script="",
-        policy=look.content_policy([]),
-        **values,
-    )
-    return page.encode("utf-8")
 
 
 # --- files ---

@@ -5,11 +5,14 @@ from __future__ import annotations
 import calendar
 import re
 from collections.abc import Sequence
+from datetime import UTC, datetime
 from typing import Any
+from zoneinfo import ZoneInfo
 
 from civic_kernel.places import place_name
 from civic_kernel.texts import Language, text
 
+SEOUL = ZoneInfo("Asia/Seoul")
 _MONTH = re.compile(r"(\d{4})-(\d{2})")
 
 
@@ -31,6 +34,19 @@ def month(value: str, language: Language) -> str:
         return value
     year, place = int(found[1]), int(found[2])
     return text(language, "report", "months", year=year, month=place, name=calendar.month_name[place])
+
+
+def moment(spelled: str) -> datetime:
+    """Of `2026-11-23T13:40:00Z`, as every signed document spells it."""
+    return datetime.strptime(spelled, "%Y-%m-%dT%H:%M:%SZ").replace(tzinfo=UTC)
+
+
+def day_in_words(spelled: str, language: Language) -> str:
+    """A moment's day in Seoul: `2026년 11월 23일`."""
+    day = moment(spelled).astimezone(SEOUL)
+    if language == "ko":
+        return f"{day.year}년 {day.month}월 {day.day}일"
+    return f"{day.day} {day.strftime('%B')} {day.year}"
 
 
 def key_value(column: str, value: Any, language: Language) -> str:

@@ -38,7 +38,7 @@ report.add_command(batch)
 )
 @click.option("--json", "as_json", is_flag=True, help="One JSON document on standard output.")
 def run(notebook: Path, assignments: tuple[str, ...], out: Path, seconds: int, as_json: bool) -> None:
-    """노트북 하나를 돌립니다 · Run one notebook through the gateway."""
+    """공책 하나를 돌립니다 · Run one notebook through the gateway."""
     from civic_kernel.reports.parameters import read_assignments, read_schema
     from civic_kernel.reports.runner import Bounds, Request, run_report
 

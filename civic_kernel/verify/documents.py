@@ -11,7 +11,7 @@ import base64
 import binascii
 import hashlib
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import date
 from decimal import Decimal, InvalidOperation
 from typing import Any, Literal
@@ -24,10 +24,24 @@ Side = Literal["city", "cso"]
 
 
 def canonical_bytes(document: Any) -> bytes:
+    """Raises ValueError, also for a float: RFC 8785 would spell it, and no side of ours ever signed one."""
+    _refuse_floats(document)
     try:
         return bytes(rfc8785.dumps(document))
-    except rfc8785.CanonicalizationError:
+    except (rfc8785.CanonicalizationError, UnicodeEncodeError):
         raise ValueError("not a canonical document") from None
+
+
+def _refuse_floats(document: Any) -> None:
+    left = [document]
+    while left:
+        match left.pop():
+            case float():
+                raise ValueError("a canonical document holds no floats")
+            case dict() as members:
+                left.extend(members.values())
+            case list() | tuple() as items:
+                left.extend(items)
 
 
 def sha256_hex(data: bytes) -> str:
@@ -53,6 +67,8 @@ class Key:
     title: Mapping[str, str]
     valid_from: str
     valid_until: str
+    #: Where outside of any server of ours its party prints this fingerprint, by language; empty where it does not say.
+    prints: Mapping[str, str] = field(default_factory=dict)
 
     def is_valid(self, on: date) -> bool:
         return self.valid_from <= on.isoformat() <= self.valid_until
@@ -100,7 +116,14 @@ def _key(line: Mapping[str, Any], parties: Mapping[str, Any]) -> Key:
         title=party["title"],
         valid_from=line["valid_from"],
         valid_until=line["valid_until"],
+        prints=party.get("prints") or {},
     )
+
+
+def spelled(key_id: str) -> str:
+    """A key's fingerprint as two people read it to each other: `y56m ucdl lovi …`. It is the id without `key-`."""
+    bare = key_id.removeprefix("key-")
+    return " ".join(bare[place : place + 4] for place in range(0, len(bare), 4))
 
 
 def verify(key: Key, signature: Mapping[str, Any], data: bytes) -> None:

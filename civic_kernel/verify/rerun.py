@@ -27,6 +27,7 @@ import nbformat
 
 from civic_kernel.errors import KernelDied, NotPublishable, RunTimeout
 from civic_kernel.publish.record import read_record
+from civic_kernel.publish.summary import read_summary
 from civic_kernel.reports.channel import Channel
 from civic_kernel.reports.cold import run_environment
 from civic_kernel.reports.heard import Heard
@@ -93,8 +94,20 @@ def rerun(
     executed, room = _in_some_room(request, told["language"], language, notebook, progress, seconds)
     if [body["answer_id"] for body in answers_in(executed)] != list(record["answers"]):
         raise NotPublishable.say(language, reason=text(language, "report", "again.other_answers"))
+    from civic_kernel.publish.pages import Sources, release_files
+
     run = Run(_run_record(record, schema), source, schema, executed)
-    return _compare(folder, record, _files(run, policies, parties, record["author"], language), room)
+    # What a page says of its own site and PDF is nothing that a run could find out.
+    said = read_summary(folder, record, "ko")
+    made = release_files(
+        run,
+        Sources(policies, parties),
+        author=record["author"],
+        language=language,
+        address=said.site,
+        printed=said.printed,
+    )
+    return _compare(folder, record, made, room)
 
 
 # --- what the folder has ---
@@ -236,14 +249,6 @@ def _kill(child: subprocess.Popen[bytes]) -> None:
 
 
 # --- comparing ---
-
-
-def _files(
-    run: Run, policies: list[Mapping[str, Any]], parties: Mapping[str, Any], author: str, language: Language
-) -> dict[str, bytes]:
-    from civic_kernel.publish.pages import Sources, release_files
-
-    return release_files(run, Sources(policies, parties), author=author, language=language)
 
 
 def _compare(folder: Path, record: Mapping[str, Any], made: Mapping[str, bytes], room: Room) -> Again:

@@ -11,7 +11,7 @@ import click
 
 from civic_kernel.errors import NotPublishable
 from civic_kernel.texts import Language, text
-from civic_kernel.verify.documents import Key
+from civic_kernel.verify.documents import Key, spelled
 from civic_kernel.verify.page import Findings, check_page
 from civic_kernel.verify.rerun import MOST_NAMED, Again, rerun
 
@@ -91,12 +91,6 @@ def _again_wrong(again: Again, language: Language) -> Iterator[str]:
 def _people(keys: list[Key]) -> list[Key]:
     """The keys that sign for a party, by side."""
     return sorted((k for k in keys if k.use == "sign" and k.party), key=lambda k: (k.side or "", k.id))
-
-
-def spelled(key_id: str) -> str:
-    """A key's fingerprint as two people read it to each other: `y56m ucdl lovi …`. It is the id without `key-`."""
-    bare = key_id.removeprefix("key-")
-    return " ".join(bare[place : place + 4] for place in range(0, len(bare), 4))
 
 
 def _document(found: Findings, ran: Again | None, good: bool, language: Language) -> dict[str, Any]:

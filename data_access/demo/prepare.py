@@ -28,6 +28,7 @@ DATASETS = (
     *("bike_rides", "accidents", "gu_facts", "weather_days", "air_days", "expressway_traffic"),
     *("meal_card_uses", "meal_merchants", "shop_sales", "shop_areas", "parks"),
     *("donations", "donation_campaigns"),
+    *("bike_stations", "bike_lanes", "dong_facts"),
 )
 
 Progress = Callable[[str, float], None]
@@ -120,6 +121,9 @@ def _load(parts: Parts, dataset: str, city: CityFiles, progress: Progress) -> No
         "shop_sales": (city.shop_sales,),
         "shop_areas": (city.shop_areas,),
         "parks": (city.parks,),
+        "bike_stations": (city.stations,),
+        "bike_lanes": (city.lanes,),
+        "dong_facts": (city.dong,),
     }
     load(
         parts.vault,

@@ -29,7 +29,7 @@ from hub_config.runtime import (
     current_workshops,
 )
 from hub_config.signing_in.sessions import move, sign_out
-from hub_config.texts import Language, text
+from hub_config.texts import Language, known_language, text
 from hub_config.workshop.card_sheet import TEMPLATE, cards_of, day, moment, sheet_facts
 from hub_config.workshop.workshops import Seat, Workshop, new_seats, read_day
 
@@ -86,7 +86,7 @@ class WorkshopsPage(_Page):
                 ends_at=read_day(given["until"], time.time()),
                 homes_until=read_day(given["keep"], time.time()) if given["keep"] else None,
                 notebook=given["notebook"] if given["notebook"] in shipped_notebooks() else "",
-                language=me.language,
+                language=known_language(given["language"]) or self.language,
                 by=me.name,
             )
         except WorkshopRefused as refusal:
@@ -107,6 +107,7 @@ class WorkshopsPage(_Page):
             "until": tomorrow,
             "keep": "",
             "notebook": "",
+            "language": language,
         }
         await self._show(
             "workshops.html",
@@ -119,7 +120,7 @@ class WorkshopsPage(_Page):
         )
 
 
-_FIELDS = ("title", "team", "seats", "until", "keep", "notebook")
+_FIELDS = ("title", "team", "seats", "until", "keep", "notebook", "language")
 
 
 def _number(given: str) -> int:
@@ -364,7 +365,7 @@ class CardsPage(_Page):
         elif self.get_query_argument("all", "") != "1":
             seats = new_seats(workshop, seats)
         cards = [card for seat in seats if (card := current_cards().again(seat.name))]
-        facts = sheet_facts(current_settings(), workshop, seats, cards, self.language)
+        facts = sheet_facts(current_settings(), workshop, seats, cards)
         await self._show(TEMPLATE, back=f"{self.hub.base_url}workshops/{slug}", **facts)
 
 

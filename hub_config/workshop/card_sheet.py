@@ -35,9 +35,10 @@ def cards_of(cards: Cards, workshop: Workshop, seats: list[Seat]) -> list[Card]:
 
 
 def sheet_facts(
-    settings: Settings, workshop: Workshop, seats: list[Seat], cards: list[Card], language: Language
+    settings: Settings, workshop: Workshop, seats: list[Seat], cards: list[Card]
 ) -> dict[str, Any]:
-    """What `cards.html` is rendered with, beside `t` and `language`."""
+    """What `cards.html` is rendered with, beside `t` and `language`, which are those of whoever prints it: the cards
+    themselves speak the workshop's."""
     import segno
 
     numbers = {seat.name: f"{seat.number:02d}" for seat in seats}
@@ -46,7 +47,9 @@ def sheet_facts(
         qr = segno.make(card_link(settings, card), error="m", micro=False)
         svg = qr.svg_inline(border=4, omitsize=True, svgclass=None, lineclass=None)
         printed.append(Printed(numbers[card.seat], card.code, svg))
+    language = workshop.language
     return {
+        "say": partial(text, language),
         "workshop": workshop,
         "cards": printed,
         "address": settings.address,
@@ -63,7 +66,7 @@ def render_sheet(
 
     folder = shared_folder("templates") / "workspace"
     environment = Environment(loader=FileSystemLoader(folder), autoescape=True)
-    facts = sheet_facts(settings, workshop, seats, cards, language)
+    facts = sheet_facts(settings, workshop, seats, cards)
     template = environment.get_template(TEMPLATE)
     return template.render(t=partial(text, language), language=language, **facts)
 

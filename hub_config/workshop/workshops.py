@@ -38,12 +38,14 @@ _NOTEBOOK = re.compile(r"[^/\\\x00-\x1f.][^/\\\x00-\x1f]{0,180}\.ipynb")
 
 @dataclass(frozen=True)
 class Workshop:
-    """Times are seconds since 1970. `notebook` is a file's name in each home's `examples`, or empty."""
+    """Times are seconds since 1970. `notebook` is a file's name in each home's `examples`, or empty; `language` that of
+    its seats and cards."""
 
     slug: str
     title: str
     team: str
     notebook: str
+    language: Language
     created_at: int
     ends_at: int
     homes_until: int
@@ -89,7 +91,8 @@ class Workshops:
         by: str = "",
     ) -> Workshop:
         """A workshop with `seats` new seats, and with those of the team's ended workshops whose homes are still kept:
-        they come first, in their order. Raises WorkshopRefused, and PersonRefused for an unknown team."""
+        they come first, in their order, and show `language` as the new ones do. Raises WorkshopRefused, and
+        PersonRefused for an unknown team."""
         now = int(self._now())
         title = " ".join(title.split())
         homes_until = ends_at + HOME_DAYS * 86_400 if homes_until is None else homes_until
@@ -108,6 +111,7 @@ class Workshops:
                         title=title,
                         team_id=team_id,
                         notebook=notebook,
+                        language=language,
                         created_at=now,
                         ends_at=ends_at,
                         homes_until=homes_until,
@@ -115,6 +119,10 @@ class Workshops:
                     .returning(db.workshops.c.id)
                 ).scalar_one()
                 first = self._take_over(connection, made, team_id, now, homes_until) + 1
+                seated = select(db.seats.c.person_id).where(db.seats.c.workshop_id == made)
+                connection.execute(
+                    update(db.persons).where(db.persons.c.id.in_(seated)).values(language=language)
+                )
                 for number in range(first, first + seats):
                     place = f"seat-{name}-{number:02d}"
                     person = insert_person(
@@ -382,6 +390,7 @@ def _workshops() -> Select[Any]:
         db.workshops.c.title,
         db.teams.c.slug.label("team"),
         db.workshops.c.notebook,
+        db.workshops.c.language,
         db.workshops.c.created_at,
         db.workshops.c.ends_at,
         db.workshops.c.homes_until,

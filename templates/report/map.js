@@ -21,9 +21,9 @@
   const home = L.featureGroup(layers).getBounds();
   let moved = false;
   const whole = () => {
-    map.invalidateSize();
+    map.invalidateSize({ animate: false });
     // A frame that is not laid out yet has no size, and Leaflet would divide by it.
-    if (map.getSize().x && map.getSize().y) map.fitBounds(home, { padding: [8, 8] });
+    if (map.getSize().x && map.getSize().y) map.fitBounds(home, { padding: [8, 8], animate: false });
     moved = false;
   };
   whole();

@@ -27,6 +27,8 @@ ROOMS = {"civic_kernel": None, "data_access": None, "hub_config": "hub"}
 #: Sentences that give one fact in another form: "2026년 9월", but "September 2026".
 OTHER_FORM = {
     ("report", "months"): {"month", "name"},
+    ("kernel", "figure.month"): {"month", "name"},
+    ("kernel", "figure.month_year"): {"month", "name", "short", "year"},
     ("words", "value.month"): {"month", "number"},
 }
 

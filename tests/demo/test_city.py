@@ -126,7 +126,7 @@ def test_manifest_hashes_are_those_of_the_files(files: CityFiles) -> None:
     found = hashes(files.root)
     found.pop("manifest.json")
     assert {name: file["sha256"] for name, file in manifest["files"].items()} == found
-    assert len(found) == 12 + 12 + 17
+    assert len(found) == 12 + 12 + 18
 
 
 def test_bytes_do_not_depend_on_the_threads(files: CityFiles, tmp_path: Path) -> None:

@@ -13,10 +13,14 @@ from pathlib import Path
 
 import pytest
 
-from hub_config import home
+from hub_config import db, home
+from hub_config.client import make_link
 from hub_config.members.people import open_people
 from hub_config.settings import PORTS, PYTHON, read_settings
 from hub_config.starting import running
+from hub_config.starting.running import find_running
+from tests.hub.command import Civic
+from tests.hub.waiting import Clock
 
 HERE = Path(__file__).parent
 CONFIG = """
@@ -95,6 +99,20 @@ def settings(folder):
     return make_settings(folder / "home")
 
 
+@pytest.fixture
+def clock():
+    return Clock()
+
+
+@pytest.fixture
+def engine(settings):
+    """The workspace's tables, while nothing runs."""
+    home.prepare(settings)
+    opened = db.open_database(settings)
+    yield opened
+    opened.dispose()
+
+
 def write_config(folder):
     """Our own configuration, with the stand-ins' commands put in."""
     stub = folder / "stub_service.py"
@@ -103,6 +121,17 @@ def write_config(folder):
     config = folder / "config.py"
     config.write_text(CONFIG.format(config=str(running.CONFIG), stub=str(stub)))
     return config
+
+
+#: What people are called on Korean pages, whose sentences add 님 themselves. Nobody's name is her account's.
+KOREAN = {
+    "expert-han": "한지우",
+    "analyst-lee": "이서준",
+    "facilitator-mo": "모하나",
+    "outsider-yun": "윤가온",
+    "city-steward": "시청 담당자",
+    "cso-steward": "시민단체 담당자",
+}
 
 
 def add_people(settings):
@@ -121,7 +150,7 @@ def add_people(settings):
     ]:
         people.add_person(
             name,
-            display_ko=f"{name} 님",
+            display_ko=KOREAN[name],
             display_en=name.title(),
             language=language,
             roles=roles,
@@ -169,3 +198,48 @@ def hub(provider):
         secrets = add_people(settings)
         with running.start(settings, print, config=write_config(folder)) as workspace:
             yield Running(settings, workspace, secrets)
+
+
+@pytest.fixture
+def civic(settings, folder):
+    made = Civic(settings, write_config(folder))
+    yield made
+    running = find_running(settings)
+    if running:
+        running.stop()
+    for process in made.started:
+        process.communicate(timeout=60)
+
+
+@pytest.fixture
+def visit(chromium):
+    """A browser of somebody new: `visit("en-GB", 360)` gives a page that keeps what it sent and its scripts' faults."""
+    contexts = []
+
+    def open_page(locale="ko-KR", width=1280, **more):
+        given = {"viewport": {"width": width, "height": 900}, **more}
+        context = chromium.new_context(locale=locale, **given)
+        contexts.append(context)
+        page = context.new_page()
+        page.requests, page.faults = [], []
+        page.on("request", lambda request: page.requests.append(f"{request.url} {request.post_data or ''}"))
+        page.on("pageerror", lambda fault: page.faults.append(str(fault)))
+        return page
+
+    yield open_page
+    for context in contexts:
+        context.close()
+
+
+@pytest.fixture
+def signed_in(hub, visit):
+    """`signed_in("expert-han")` gives her start page."""
+
+    def come(name, locale="ko-KR", **more):
+        page = visit(locale, **more)
+        page.goto(make_link(hub.url, hub.secrets[name]))
+        page.click("#enter")
+        page.wait_for_url("**/hub/home")
+        return page
+
+    return come

@@ -21,13 +21,6 @@ from tests.hub.visitor import Visitor
 GOOD = "자전거 길 세 갈래, 강 하나"
 
 
-class Clock:
-    now = 1_000_000.0
-
-    def __call__(self):
-        return self.now
-
-
 @pytest.fixture
 def people(settings):
     home.prepare(settings)
@@ -39,8 +32,8 @@ def people(settings):
 
 
 @pytest.fixture
-def accounts(people, settings):
-    return Accounts(db.open_database(settings), Clock())
+def accounts(people, settings, clock):
+    return Accounts(db.open_database(settings), clock)
 
 
 def test_a_password_is_the_persons_alone_and_in_no_file(accounts, settings):

@@ -12,24 +12,6 @@ from hub_config.workshop.cards import WAITING_S, CardRefused, Cards, card_link, 
 from tests.hub.places import DAY, add_seat, add_workshop, end, move_all
 
 
-class Clock:
-    now = 1_000_000.0
-
-    def __call__(self):
-        return self.now
-
-
-@pytest.fixture
-def clock():
-    return Clock()
-
-
-@pytest.fixture
-def engine(settings):
-    home.prepare(settings)
-    return db.open_database(settings)
-
-
 @pytest.fixture
 def cards(engine, settings, clock):
     opened = Cards(engine, home.read_card_key(settings), clock)

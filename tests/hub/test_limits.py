@@ -17,7 +17,7 @@ from hub_config.starting.processes import MAX_PROCESSES
 from hub_config.texts import text
 from tests.hub.conftest import Running, add_people, make_settings, temporary_folder, write_config
 from tests.hub.seat import Seat
-from tests.hub.test_running import wait_for
+from tests.hub.waiting import wait_for
 
 pytestmark = [
     pytest.mark.hub,

@@ -5,13 +5,7 @@ import asyncio
 import pytest
 
 from hub_config.limits.line import FIRST_GUESS_S, Line
-
-
-class Clock:
-    now = 0.0
-
-    def __call__(self):
-        return self.now
+from tests.hub.waiting import Clock
 
 
 def settle():

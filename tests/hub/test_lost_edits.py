@@ -10,7 +10,6 @@ import urllib.request
 
 import pytest
 
-from hub_config.client import make_link
 from tests.hub.seat import Seat
 
 pytestmark = [
@@ -95,20 +94,11 @@ def test_what_another_program_wrote_is_kept_before_it_is_saved_over(hub, seat):
     assert sources(seat, "twice.ipynb") == ["of a program"]
 
 
-def enter(hub, chromium, name):
-    context = chromium.new_context(viewport={"width": 1280, "height": 900})
-    page = context.new_page()
-    page.goto(make_link(hub.url, hub.secrets[name]))
-    page.get_by_role("button").first.click()
-    page.wait_for_url("**/hub/home")
-    return page
-
-
 @pytest.mark.browser
-def test_from_jupyterlab_a_lost_cell_is_back_after_three_presses(hub, seat, chromium, look):
+def test_from_jupyterlab_a_lost_cell_is_back_after_three_presses(hub, seat, signed_in, look):
     save(seat, "work.ipynb", "what = 'I wrote for an hour'")
     save(seat, "work.ipynb", "")
-    page = enter(hub, chromium, "analyst-lee")
+    page = signed_in("analyst-lee", "en-US")
     foreign = []
     page.context.on("request", lambda r: None if r.url.startswith(hub.url) else foreign.append(r.url))
     page.goto(f"{hub.url}/user/analyst-lee/lab/tree/work.ipynb?reset")
@@ -136,10 +126,10 @@ def test_from_jupyterlab_a_lost_cell_is_back_after_three_presses(hub, seat, chro
 
 
 @pytest.mark.browser
-def test_what_is_put_back_in_a_room_shows_at_once_to_whoever_writes_in_it(hub, chromium):
+def test_what_is_put_back_in_a_room_shows_at_once_to_whoever_writes_in_it(hub, signed_in):
     room = Seat(hub.url, hub.secrets["expert-han"], owner="room-01")
     save(room, "ours.ipynb", "agreed = True")
-    page = enter(hub, chromium, "expert-han")
+    page = signed_in("expert-han", "en-US")
     address = f"{hub.url}/user/room-01/lab/tree/ours.ipynb"
     page.goto(address)
     if "oauth2/authorize" in page.url:

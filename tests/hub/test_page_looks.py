@@ -7,7 +7,7 @@ import pytest
 from axe_playwright_python.sync_playwright import Axe
 from playwright.sync_api import expect
 
-from hub_config.client import Session, make_link
+from hub_config.client import Session
 from hub_config.errors import SignInRefused
 from hub_config.texts import text
 from tests.pictures import RULES, Look
@@ -21,26 +21,16 @@ LOCALES = {"ko": "ko-KR", "en": "en-GB"}
 
 
 @pytest.fixture
-def enter(hub, chromium):
+def enter(hub, visit, signed_in):
     """`enter("ko")` gives a page of a person who reads that language, on the start page; name None: nobody yet."""
-    contexts = []
 
-    def visit(language, name=""):
-        context = chromium.new_context(locale=LOCALES[language], viewport={"width": 1280, "height": 900})
-        contexts.append(context)
-        page = context.new_page()
-        page.faults = []
+    def come(language, name=""):
+        locale = LOCALES[language]
+        page = visit(locale) if name is None else signed_in(name or NAMES[language], locale)
         page.on("console", lambda said: page.faults.append(said.text) if said.type == "error" else None)
-        page.on("pageerror", lambda fault: page.faults.append(str(fault)))
-        if name is not None:
-            page.goto(make_link(hub.url, hub.secrets[name or NAMES[language]]))
-            page.click("#enter")
-            page.wait_for_url("**/hub/home")
         return page
 
-    yield visit
-    for context in contexts:
-        context.close()
+    return come
 
 
 def close_seat(hub, name):

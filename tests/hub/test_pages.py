@@ -1,5 +1,7 @@
 """The workspace's own pages in a real browser: the link, the languages, the look."""
 
+from contextlib import contextmanager
+
 import pytest
 from axe_playwright_python.sync_playwright import Axe
 from playwright.sync_api import expect
@@ -7,6 +9,8 @@ from playwright.sync_api import expect
 from hub_config.client import make_link
 from hub_config.pages.common import make_stylesheet
 from hub_config.texts import text
+from tests.hub.command import template_of
+from tests.hub.conftest import KOREAN
 
 #: Once she is signed in, a person's own setting decides, not her browser's.
 OF_LANGUAGE = {"ko": "expert-han", "en": "analyst-lee"}
@@ -14,28 +18,19 @@ OF_LANGUAGE = {"ko": "expert-han", "en": "analyst-lee"}
 pytestmark = [pytest.mark.hub, pytest.mark.browser]
 
 
-@pytest.fixture
-def reader(chromium):
-    """A new visitor: `reader("ko-KR", width)` gives a page, and notes every request and every script fault."""
-    contexts = []
-
-    def visit(locale, width=1280):
-        context = chromium.new_context(locale=locale, viewport={"width": width, "height": 800})
-        contexts.append(context)
-        page = context.new_page()
-        page.requests, page.faults = [], []
-        page.on("request", lambda request: page.requests.append(request.url))
-        page.on("pageerror", lambda fault: page.faults.append(str(fault)))
-        return page
-
-    yield visit
-    for context in contexts:
-        context.close()
-
-
 def assert_accessible(page):
     found = Axe().run(page).response["violations"]
     assert not found, [(v["id"], v["nodes"][0]["html"]) for v in found]
+
+
+@contextmanager
+def held(process):
+    """It does nothing meanwhile: a seat that is ready at once never shows the page that waits."""
+    process.suspend()
+    try:
+        yield
+    finally:
+        process.resume()
 
 
 def assert_fits(page):
@@ -44,8 +39,8 @@ def assert_fits(page):
 
 @pytest.mark.parametrize(("locale", "language"), [("ko-KR", "ko"), ("en-GB", "en")])
 @pytest.mark.parametrize("width", [360, 1280])
-def test_a_link_and_one_press_lead_to_ones_own_page(hub, reader, locale, language, width):
-    page = reader(locale, width)
+def test_a_link_and_one_press_lead_to_ones_own_page(hub, visit, locale, language, width):
+    page = visit(locale, width)
     secret = hub.secrets[OF_LANGUAGE[language]]
     page.goto(make_link(hub.url, secret))
     assert page.get_attribute("html", "lang") == language
@@ -56,7 +51,7 @@ def test_a_link_and_one_press_lead_to_ones_own_page(hub, reader, locale, languag
     assert_accessible(page)
     assert_fits(page)
     page.click("#enter")
-    shown = {"ko": "expert-han 님", "en": "Analyst-Lee"}[language]
+    shown = {"ko": KOREAN["expert-han"], "en": "Analyst-Lee"}[language]
     expect(page.locator("h1")).to_have_text(text(language, "home.title", name=shown))
     assert page.get_attribute("html", "lang") == language
     expect(page.locator("main")).to_contain_text(text(language, "home.rooms"))
@@ -66,8 +61,8 @@ def test_a_link_and_one_press_lead_to_ones_own_page(hub, reader, locale, languag
     assert not page.faults
 
 
-def test_a_fetched_link_alone_signs_nobody_in(hub, reader):
-    page = reader("ko-KR")
+def test_a_fetched_link_alone_signs_nobody_in(hub, visit):
+    page = visit("ko-KR")
     page.goto(make_link(hub.url, hub.secrets["expert-han"]))
     page.goto(f"{hub.url}/hub/home")
     assert "/hub/login" in page.url
@@ -83,8 +78,8 @@ def test_without_script_the_code_is_typed(hub, chromium):
     context.close()
 
 
-def test_a_refused_link_shows_one_sentence_and_the_way_on(hub, reader):
-    page = reader("ko-KR", 360)
+def test_a_refused_link_shows_one_sentence_and_the_way_on(hub, visit):
+    page = visit("ko-KR", 360)
     page.goto(make_link(hub.url, "a" * 26))
     page.click("#enter")
     expect(page.get_by_role("alert")).to_have_text(text("ko", "sign_in.refused"))
@@ -92,8 +87,8 @@ def test_a_refused_link_shows_one_sentence_and_the_way_on(hub, reader):
     assert_accessible(page)
 
 
-def test_the_other_language_is_one_press_away_and_stays(hub, reader):
-    page = reader("ko-KR")
+def test_the_other_language_is_one_press_away_and_stays(hub, visit):
+    page = visit("ko-KR")
     page.goto(make_link(hub.url, hub.secrets["outsider-yun"]))
     page.click("#language")
     assert page.get_attribute("html", "lang") == "en"
@@ -105,8 +100,8 @@ def test_the_other_language_is_one_press_away_and_stays(hub, reader):
 
 
 @pytest.mark.parametrize(("locale", "language"), [("ko-KR", "ko"), ("en-GB", "en")])
-def test_a_page_that_is_not_there_says_so_in_plain_words(hub, reader, locale, language):
-    page = reader(locale)
+def test_a_page_that_is_not_there_says_so_in_plain_words(hub, visit, locale, language):
+    page = visit(locale)
     page.goto(f"{hub.url}/hub/no-such-page")
     expect(page.locator("h1")).to_have_text(text(language, "error_page.404"))
     assert page.get_attribute("html", "lang") == language
@@ -120,16 +115,15 @@ def test_a_page_that_is_not_there_says_so_in_plain_words(hub, reader, locale, la
 
 
 @pytest.mark.slow
-def test_a_korean_opens_a_seat_and_sees_korean_then_closes_it(hub, reader):
-    page = reader("ko-KR")
+def test_a_korean_opens_a_seat_and_sees_korean_then_closes_it(hub, visit):
+    page = visit("ko-KR")
     page.goto(make_link(hub.url, hub.secrets["outsider-yun"]))
     page.click("#enter")
-    refused = []
-    page.on("response", lambda answer: refused.append(answer.status) if "/progress" in answer.url else None)
     page.route("**/server/progress*", lambda route: route.fulfill(status=403), times=1)
-    page.click("#start")
-    page.wait_for_url("**/user/outsider-yun/lab**", timeout=120_000)
-    assert refused[0] == 403  # the page that waits asked again
+    with held(template_of(hub.settings)), page.expect_response("**/server/progress*") as answer:
+        page.click("#start")
+    assert answer.value.status == 403
+    page.wait_for_url("**/user/outsider-yun/lab**", timeout=120_000)  # the page that waits asked again
     expect(page.locator(".lm-MenuBar-itemLabel").first).to_have_text("파일", timeout=90_000)
     page.goto(f"{hub.url}/hub/home")
     example = page.get_by_role("link", name="examples/bike_routes")
@@ -144,8 +138,8 @@ def test_a_korean_opens_a_seat_and_sees_korean_then_closes_it(hub, reader):
 
 
 @pytest.mark.slow
-def test_the_teams_room_is_entered_from_home(hub, reader):
-    page = reader("en-GB")
+def test_the_teams_room_is_entered_from_home(hub, visit):
+    page = visit("en-GB")
     page.goto(make_link(hub.url, hub.secrets["analyst-lee"]))
     page.click("#enter")
     page.get_by_role("link", name="River group").click()

@@ -6,18 +6,6 @@ from hub_config.errors import PersonRefused
 from hub_config.members.people import SECRET_LENGTH, open_people
 
 
-class Clock:
-    now = 1_000_000.0
-
-    def __call__(self):
-        return self.now
-
-
-@pytest.fixture
-def clock():
-    return Clock()
-
-
 @pytest.fixture
 def people(settings, clock):
     home.prepare(settings)

@@ -7,9 +7,8 @@ from playwright.sync_api import expect
 
 from hub_config.members.people import open_people
 from hub_config.members.teams import Teams
+from tests.hub.notebooks import open_notebook
 from tests.hub.seat import Seat
-from tests.hub.test_rooms import open_notebook
-from tests.hub.test_teams import signed_in  # noqa: F401  a fixture
 
 pytestmark = [pytest.mark.hub, pytest.mark.slow, pytest.mark.browser]
 
@@ -58,7 +57,7 @@ def member(hub):
 
 
 @pytest.mark.parametrize("owner", ["city-steward", "room-01"])
-def test_a_script_planted_in_a_notebook_that_a_steward_opens_does_not_run(hub, signed_in, member, owner):  # noqa: F811
+def test_a_script_planted_in_a_notebook_that_a_steward_opens_does_not_run(hub, signed_in, member, owner):
     page = signed_in("city-steward")
     Seat(hub.url, hub.secrets["city-steward"], owner=owner)
     home = hub.settings.home / ("rooms" if owner == "room-01" else "homes") / owner

@@ -2,7 +2,6 @@
 
 import json
 import os
-import time
 import urllib.error
 import urllib.request
 
@@ -13,50 +12,18 @@ from playwright.sync_api import expect
 from hub_config.client import Session
 from hub_config.members.people import open_people
 from hub_config.members.teams import Teams
+from tests.hub.conftest import KOREAN
+from tests.hub.notebooks import cells, editor, make_notebook, open_notebook
 from tests.hub.seat import Seat
-from tests.hub.test_teams import signed_in  # noqa: F401  a fixture
+from tests.hub.waiting import wait_for
 from tests.rooms.typist import Typist
 
 pytestmark = [pytest.mark.hub, pytest.mark.slow]
-
-KERNEL = {"name": "civic", "display_name": "Civic (Python)", "language": "python"}
 
 
 @pytest.fixture(scope="module")
 def seat(hub):
     return Seat(hub.url, hub.secrets["expert-han"], owner="room-01")
-
-
-def make_notebook(seat, path, *sources):
-    cells = [
-        {
-            "cell_type": "code",
-            "id": f"cell-{n}",
-            "metadata": {},
-            "source": s,
-            "outputs": [],
-            "execution_count": None,
-        }
-        for n, s in enumerate(sources)
-    ]
-    content = {"cells": cells, "metadata": {"kernelspec": KERNEL}, "nbformat": 4, "nbformat_minor": 5}
-    seat._open("PUT", f"api/contents/{path}", {"type": "notebook", "content": content})
-
-
-def cells(seat, path):
-    """None while it is being written."""
-    try:
-        return seat.get(f"api/contents/{path}")["content"]["cells"]
-    except urllib.error.HTTPError as half:
-        half.close()
-        return None
-
-
-def until(hold, seconds=20):
-    end = time.monotonic() + seconds
-    while not hold():
-        assert time.monotonic() < end
-        time.sleep(0.1)
 
 
 def test_an_observers_update_changes_nothing_and_a_members_does(hub, seat):
@@ -85,7 +52,7 @@ def test_an_observers_update_changes_nothing_and_a_members_does(hub, seat):
         assert refusal.value.code == 403
         assert cells(seat, "watched.ipynb") == before
         member.type(" + 1")  # the control: the same bytes from a member
-        until(lambda: (cells(seat, "watched.ipynb") or before)[0]["source"] == "a = 1 + 1")
+        wait_for(lambda: (cells(seat, "watched.ipynb") or before)[0]["source"] == "a = 1 + 1")
         member.sleep()
     finally:
         teams.remove("river", "outsider-yun", by="test")
@@ -96,22 +63,8 @@ def cookies(session):
     return "; ".join(f"{cookie.name}={cookie.value}" for cookie in session._jar)
 
 
-def open_notebook(page, hub, owner, path):
-    page.goto(f"{hub.url}/hub/spawn/{owner}")
-    page.wait_for_url(lambda url: "oauth2/authorize" in url or f"/user/{owner}/" in url, timeout=60_000)
-    if "oauth2/authorize" in page.url:
-        page.click("#enter")
-    page.wait_for_url(f"**/user/{owner}/**", timeout=60_000)
-    page.goto(f"{hub.url}/user/{owner}/lab/tree/{path}?reset")
-    expect(page.locator(".jp-Notebook .jp-Cell").first).to_be_visible(timeout=60_000)
-
-
-def editor(page, number):
-    return page.locator(".jp-Notebook .jp-Cell").nth(number).locator(".cm-content")
-
-
 @pytest.mark.browser
-def test_two_people_write_in_one_notebook_and_see_each_other_by_name(hub, seat, signed_in, look):  # noqa: F811
+def test_two_people_write_in_one_notebook_and_see_each_other_by_name(hub, seat, signed_in, look):
     make_notebook(seat, "together.ipynb", "", "print('second')")
     han, lee = signed_in("expert-han"), signed_in("analyst-lee", "en-GB")
     for page in (han, lee):
@@ -128,7 +81,7 @@ def test_two_people_write_in_one_notebook_and_see_each_other_by_name(hub, seat, 
     # Names, and not the room's account, stand beside the cursors.
     flag = han.locator(".jp-remote-userFlag-name").first
     expect(flag).to_have_text("Analyst-Lee", timeout=15_000)
-    expect(lee.locator(".jp-remote-userFlag-name").first).to_have_text("expert-han 님", timeout=15_000)
+    expect(lee.locator(".jp-remote-userFlag-name").first).to_have_text(KOREAN["expert-han"], timeout=15_000)
     look(han, "room-two-people", ours=False)
 
     editor(han, 0).click()
@@ -141,7 +94,7 @@ def test_two_people_write_in_one_notebook_and_see_each_other_by_name(hub, seat, 
         found = cells(seat, "together.ipynb") or []
         return [cell["metadata"].get("civic", {}).get("ran_by") for cell in found[:2]]
 
-    until(lambda: ran_by() == ["expert-han 님", "Analyst-Lee"])
+    wait_for(lambda: ran_by() == [KOREAN["expert-han"], "Analyst-Lee"])
     log = hub.settings.home / "rooms" / "room-01" / ".collaboration" / "ran.jsonl"
     lines = [json.loads(line) for line in log.read_text("utf-8").splitlines()]
     told = [(line["person"], line["cell"]) for line in lines if line["notebook"] == "together.ipynb"]

@@ -1,87 +1,22 @@
 """Starting, stopping, and being killed: nothing may stay behind."""
 
-import contextlib
 import json
 import os
 import signal
 import socket
-import subprocess
-import sys
 import time
-from pathlib import Path
 
 import psutil
 import pytest
 
 from hub_config.errors import PartMissing, PortTaken
 from hub_config.starting.running import check_ports, find_running, running_pid
-from tests.hub.conftest import add_people, write_config
+from tests.hub.command import hub_of, processes_of
+from tests.hub.conftest import add_people
 from tests.hub.seat import Seat
+from tests.hub.waiting import wait_for
 
 pytestmark = pytest.mark.hub
-UP = Path(__file__).with_name("up_with_stub.py")
-ROOT = Path(__file__).resolve().parents[2]
-
-
-class Civic:
-    """The `civic` command, with its own settings."""
-
-    def __init__(self, settings, config):
-        self.settings, self.config, self.started = settings, config, []
-        self.env = {"PATH": os.environ["PATH"], "PYTHONPATH": str(ROOT), **settings.environment()}
-
-    def popen(self, *words):
-        command = [sys.executable, UP, self.config, *words]
-        return subprocess.Popen(
-            command, env=self.env, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True
-        )
-
-    def run(self, *words):
-        process = self.popen(*words)
-        out, err = process.communicate(timeout=120)
-        return process.returncode, out, err
-
-    def up(self):
-        """`civic up` in the foreground, once it has said that it is up."""
-        process = self.popen("up")
-        self.started.append(process)
-        for line in process.stdout:
-            if "Ctrl-C" in line:
-                return process
-        raise AssertionError(process.stderr.read())
-
-
-@pytest.fixture
-def civic(settings, folder):
-    made = Civic(settings, write_config(folder))
-    yield made
-    running = find_running(settings)
-    if running:
-        running.stop()
-    for process in made.started:
-        process.communicate(timeout=60)
-
-
-def processes_of(settings):
-    """Those of this workspace: by its folder in the command line, or by a uid of its range."""
-    found = []
-    for process in psutil.process_iter(["cmdline", "uids", "status"]):
-        about = process.info
-        if about["status"] == psutil.STATUS_ZOMBIE or not about["uids"]:
-            continue
-        ours = settings.uid_base <= about["uids"].real < settings.uid_base + 40_000
-        if ours or any(str(settings.home.parent) in word for word in about["cmdline"] or []):
-            found.append(process)
-    return found
-
-
-def wait_for(found, within=30):
-    end = time.monotonic() + within
-    while time.monotonic() < end:
-        if value := found():
-            return value
-        time.sleep(0.1)
-    raise AssertionError("not in time")
 
 
 def assert_gone(settings, within):
@@ -144,16 +79,6 @@ def test_ctrl_c_ends_every_process_also_what_a_seat_left_running(civic):
     up.send_signal(signal.SIGINT)
     assert up.wait(timeout=60) == 0
     assert_gone(civic.settings, within=1)
-
-
-def hub_of(settings):
-    """The Hub among the supervisor's children, which the warm template and adopted seats are as well."""
-    children = psutil.Process(running_pid(settings)).children()
-    for child in children:
-        with contextlib.suppress(psutil.NoSuchProcess):  # ended just now, or waits to be reaped
-            if "hub_config.hub" in child.cmdline():
-                return child
-    return None
 
 
 @pytest.mark.parametrize("victim", ["up", "supervisor"])

@@ -1,6 +1,5 @@
 """A killed Hub comes back and finds its seats; a killed template is replaced and nobody notices."""
 
-import contextlib
 import json
 import os
 import signal
@@ -11,9 +10,11 @@ import pytest
 
 from hub_config import home
 from hub_config.starting.running import running_pid
+from tests.hub.command import hub_of, template_of
+from tests.hub.conftest import add_people
+from tests.hub.notebooks import cells, make_notebook
 from tests.hub.seat import Seat
-from tests.hub.test_rooms import cells, make_notebook
-from tests.hub.test_running import Civic, add_people, civic, hub_of, wait_for  # noqa: F401
+from tests.hub.waiting import wait_for
 from tests.rooms.typist import Typist
 
 pytestmark = [
@@ -24,21 +25,12 @@ pytestmark = [
 ]
 
 
-def template_of(settings):
-    """The template itself: its forked children carry its command line, but are somebody else."""
-    for child in psutil.Process(running_pid(settings)).children():
-        with contextlib.suppress(psutil.NoSuchProcess):  # ended just now, or waits to be reaped
-            if "civic_kernel.warm" in " ".join(child.cmdline()) and child.uids().real == 0:
-                return child
-    return None
-
-
 def server_of(settings, uid):
     found = [p for p in psutil.Process(running_pid(settings)).children() if p.uids().real == uid]
     return min(found, key=lambda process: process.create_time())
 
 
-def test_seats_go_on_while_hub_and_template_are_killed_and_replaced(civic):  # noqa: F811
+def test_seats_go_on_while_hub_and_template_are_killed_and_replaced(civic):
     secrets = add_people(civic.settings)
     civic.up()
     wait_for(lambda: home.warm_socket(civic.settings).exists())
@@ -92,7 +84,7 @@ def test_seats_go_on_while_hub_and_template_are_killed_and_replaced(civic):  # n
         time.sleep(0.1)
 
 
-def test_a_seat_and_its_kernels_share_one_limit(civic):  # noqa: F811
+def test_a_seat_and_its_kernels_share_one_limit(civic):
     secrets = add_people(civic.settings)
     civic.up()
     wait_for(lambda: home.warm_socket(civic.settings).exists())

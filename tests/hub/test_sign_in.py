@@ -11,6 +11,7 @@ from hub_config.members.people import open_people
 from hub_config.pages import sign_in
 from hub_config.signing_in.sign_in_limit import PER_ADDRESS, PER_NAME, SignInLimit
 from hub_config.texts import text
+from tests.hub.conftest import KOREAN
 from tests.hub.visitor import Visitor
 
 pytestmark = pytest.mark.hub
@@ -36,7 +37,7 @@ def test_a_good_link_signs_in_with_the_persons_groups_and_display_name(hub):
     me = session.api("GET", "user")
     assert me["name"] == "expert-han" and not me["admin"]
     assert me["groups"] == ["role-expert", "slot-01", "team-river"]
-    assert me["user_info"]["display_name"] == "expert-han 님"
+    assert me["user_info"]["display_name"] == KOREAN["expert-han"]
 
 
 def test_a_wrong_expired_or_revoked_link_is_refused_with_one_sentence_in_the_readers_language(hub):

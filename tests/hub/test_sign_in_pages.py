@@ -10,6 +10,7 @@ from hub_config.members.people import open_people
 from hub_config.signing_in.accounts import Accounts
 from hub_config.texts import text
 from hub_config.workshop.cards import card_link, open_cards
+from tests.hub.conftest import KOREAN
 from tests.hub.places import DAY, add_seat, add_workshop
 
 pytestmark = [pytest.mark.hub, pytest.mark.browser]
@@ -36,24 +37,6 @@ def card(hub, cards):
     seat = add_seat(engine, "han", number)
     engine.dispose()
     return cards.make(seat, expires_at=int(time.time() + DAY))
-
-
-@pytest.fixture
-def visit(chromium):
-    contexts = []
-
-    def open_page(locale="ko-KR", **more):
-        context = chromium.new_context(locale=locale, **{"viewport": {"width": 1280, "height": 900}, **more})
-        contexts.append(context)
-        page = context.new_page()
-        page.requests, page.faults = [], []
-        page.on("request", lambda request: page.requests.append(f"{request.url} {request.post_data or ''}"))
-        page.on("pageerror", lambda fault: page.faults.append(str(fault)))
-        return page
-
-    yield open_page
-    for context in contexts:
-        context.close()
 
 
 def staying(hub, card):
@@ -166,10 +149,10 @@ def test_who_rescans_in_a_browser_where_another_is_in_chooses_and_nothing_is_los
     page.wait_for_url("**/hub/home")
     page.goto(staying(hub, card).replace("?next=%2Fhub%2Fhome", ""))
     expect(page.locator("#linked")).to_be_visible()
-    expect(page.locator("main")).to_contain_text(text("ko", "sign_in.already", name="expert-han 님"))
+    expect(page.locator("main")).to_contain_text(text("ko", "sign_in.already", name=KOREAN["expert-han"]))
     look(page, "somebody-else-is-in")
     page.get_by_role("link", name=text("ko", "sign_in.go_on")).click()
-    expect(page.locator("header")).to_contain_text("expert-han 님")
+    expect(page.locator("header")).to_contain_text(KOREAN["expert-han"])
 
 
 def test_a_form_planted_in_a_notebook_signs_nobody_in_as_somebody_else(hub, card, visit):
@@ -199,4 +182,4 @@ def test_a_form_planted_in_a_notebook_signs_nobody_in_as_somebody_else(hub, card
         page.evaluate("document.getElementById('f').submit()")
     assert text("ko", "sign_in.expired_form") in page.content()
     page.goto(f"{hub.url}/hub/home")
-    expect(page.locator("header")).to_contain_text("city-steward 님")
+    expect(page.locator("header")).to_contain_text(KOREAN["city-steward"])

@@ -3,7 +3,6 @@
 import json
 import os
 import subprocess
-import time
 import urllib.error
 import urllib.request
 
@@ -12,7 +11,7 @@ import websocket
 from playwright.sync_api import expect
 
 from hub_config import db, home
-from hub_config.client import Session, make_link
+from hub_config.client import Session
 from hub_config.errors import PersonRefused, SignInRefused
 from hub_config.members.people import People
 from hub_config.members.teams import CONSOLE, Teams
@@ -20,6 +19,7 @@ from hub_config.roles import SLOTS
 from hub_config.rooms.results import give
 from hub_config.settings import PYTHON
 from hub_config.texts import text
+from tests.hub.waiting import wait_for
 
 
 @pytest.fixture
@@ -157,13 +157,6 @@ def civic(hub, *words):
     return done.returncode, json.loads(done.stdout)
 
 
-def until(hold, seconds=10):
-    end = time.monotonic() + seconds
-    while not hold():
-        assert time.monotonic() < end
-        time.sleep(0.1)
-
-
 def groups(session):
     return sorted(session.api("GET", "user")["groups"])
 
@@ -177,10 +170,10 @@ def test_a_team_made_at_the_command_line_works_at_once_and_its_rights_end_at_onc
     code, made = civic(hub, "add", "lake", "--ko", "호수 모임", "--en", "Lake group")
     assert (code, made) == (0, {"done": "made", "team": "lake", "room": "room-02"})
     civic(hub, "member", "lake", "outsider-yun")
-    until(lambda: "slot-02" in groups(session), 3)
+    wait_for(lambda: "slot-02" in groups(session), 3)
     # The room is somebody's now: its own groups say whose, before anybody opens it.
     session.api("POST", "users/room-02/server", {})
-    until(lambda: session.api("GET", "users/room-02")["servers"].get("", {}).get("ready"), 60)
+    wait_for(lambda: session.api("GET", "users/room-02")["servers"].get("", {}).get("ready"), 60)
     token = session.token(["access:servers!user=room-02"], lifetime_s=600, note="test")
 
     def enters():
@@ -204,10 +197,10 @@ def test_a_team_made_at_the_command_line_works_at_once_and_its_rights_end_at_onc
         f"{address}/user/room-02/api/events/subscribe", header=[f"Authorization: token {token}"], timeout=10
     )
     assert civic(hub, "remove", "lake", "outsider-yun", "--yes")[1]["done"] == "removed"
-    until(lambda: "slot-02" not in groups(session), 3)
+    wait_for(lambda: "slot-02" not in groups(session), 3)
     with pytest.raises(SignInRefused):
         session.token(["access:servers!user=room-02"], lifetime_s=60, note="test")
-    until(lambda: not enters(), 5)  # told: alone, the room's server would believe the Hub for 20 s
+    wait_for(lambda: not enters(), 5)  # told: alone, the room's server would believe the Hub for 20 s
     opcode, why = events.recv_data()
     events.shutdown()
     assert (opcode, int.from_bytes(why[:2], "big")) == (websocket.ABNF.OPCODE_CLOSE, 1008)
@@ -217,24 +210,6 @@ def test_a_team_made_at_the_command_line_works_at_once_and_its_rights_end_at_onc
 def test_a_verb_that_is_refused_says_so_in_one_sentence(hub):
     code, told = civic(hub, "member", "no-such-team", "expert-han")
     assert code == 5 and told["code"] == "person_refused"
-
-
-@pytest.fixture
-def signed_in(hub, chromium):
-    contexts = []
-
-    def visit(name, locale="ko-KR", **more):
-        context = chromium.new_context(locale=locale, viewport={"width": 1280, "height": 800}, **more)
-        contexts.append(context)
-        page = context.new_page()
-        page.goto(make_link(hub.url, hub.secrets[name]))
-        page.click("#enter")
-        page.wait_for_url("**/hub/home")
-        return page
-
-    yield visit
-    for context in contexts:
-        context.close()
 
 
 @pytest.mark.hub

@@ -18,7 +18,6 @@ from hub_config.members.teams import Teams
 from hub_config.rooms.room_reader import LARGEST, look
 from hub_config.rooms.watching import Output, Piece, Watching, _clean_all, clean
 from hub_config.texts import text
-from tests.hub.test_teams import signed_in  # noqa: F401  a fixture
 
 PIXEL = "iVBORw0KGgoAAAANSUhEUgAAAAEAAAABCAYAAAAfFcSJAAAADUlEQVR42mNk+M9QDwADhgGAWjR9awAAAABJRU5ErkJggg=="
 SCRIPT = "<script>window.top.planted = 1; fetch('/hub/api/user')</script>"
@@ -227,7 +226,7 @@ def room(hub):
 
 @pytest.mark.hub
 @pytest.mark.browser
-def test_an_observer_sees_the_notebook_follow_and_no_planted_script_runs(hub, room, signed_in, look):  # noqa: F811
+def test_an_observer_sees_the_notebook_follow_and_no_planted_script_runs(hub, room, signed_in, look):
     page = signed_in("outsider-yun")
     requests = []
     page.on("request", lambda request: requests.append(request.url))

@@ -43,24 +43,18 @@ def desk(hub):
 
 
 @pytest.fixture
-def signed_in(hub, desk, chromium):
-    contexts = []
+def signed_in(hub, desk, visit):
+    """As everywhere, and with a link of one's own, for people whom only these tests have; or with a card."""
 
     def enter(name, locale="ko-KR", card=None):
-        context = chromium.new_context(locale=locale, viewport={"width": 1280, "height": 900})
-        contexts.append(context)
-        page = context.new_page()
-        page.faults = []
-        page.on("pageerror", lambda fault: page.faults.append(str(fault)))
+        page = visit(locale)
         secret = f"s={card.token}" if card else f"k={desk[0].add_link(name, lifetime_s=600)}"
         page.goto(f"{hub.url}/hub/login?next=%2Fhub%2Fhome#{secret}")
         page.click("#enter")
         page.wait_for_url("**/hub/home")
         return page
 
-    yield enter
-    for context in contexts:
-        context.close()
+    return enter
 
 
 def card_of(hub, desk, name):
@@ -127,6 +121,9 @@ def test_a_facilitator_makes_a_workshop_and_prints_its_cards(hub, desk, signed_i
     page.fill("#title", "자전거길 워크숍")
     page.fill("#seats", "12")
     page.select_option("#notebook", "bike_routes.ipynb")
+    # She reads Korean; those who come do not.
+    expect(page.locator("#spoken")).to_have_value("ko")
+    page.select_option("#spoken", "en")
     page.click("#make")
     expect(page.get_by_role("status").first).to_contain_text(text("ko", "lead.done.made"))
     expect(page.locator("#now-summary")).to_have_text(text("ko", "lead.summary", count=12, here=0))
@@ -134,11 +131,14 @@ def test_a_facilitator_makes_a_workshop_and_prints_its_cards(hub, desk, signed_i
     page.click("#cards")
     expect(page.locator("li.card")).to_have_count(12)
     look(page, "cards")
+    expect(page.locator("main p").first).to_have_text(text("ko", "cards.about", count=12))
+    expect(page.locator("li.card").first).to_contain_text(text("en", "cards.how"))
     # What is printed lets its bearer in, and is that seat's.
     for at in (0, 11):
         card = page.locator("li.card").nth(at)
         seat = desk[2].seat_for(card.locator(".code").inner_text())
         assert seat == f"seat-{slug}-{at + 1:02d}" and f"{at + 1:02d}" in card.inner_text()
+        assert desk[0].account(seat).language == "en"
     assert hub.settings.address in page.locator("li.card").first.inner_text()
     # Printed on A4, ten cards are a page.
     page.emulate_media(media="print")
@@ -307,7 +307,10 @@ def test_a_seats_day_from_the_notebook_to_the_end(hub, desk, signed_in, look):
     lead.locator(f"#more-{name} summary").click()
     lead.get_by_role("button", name=text("ko", "lead.fresh_of", seat=name[-2:])).click()
     lead.click("#sure")
-    expect(lead.get_by_role("status").first).to_contain_text(text("ko", "lead.done.fresh", seat=name[-2:]))
+    # Her server is ended first, and her home moved.
+    expect(lead.get_by_role("status").first).to_contain_text(
+        text("ko", "lead.done.fresh", seat=name[-2:]), timeout=30_000
+    )
     aside = list(home.parent.glob(f".{name}.*/mine.txt"))
     assert len(aside) == 1 and not home.exists()
     cards.forget_browsers(name)

@@ -1,34 +1,18 @@
 """Workshops, their seats and what becomes of them, on a real database."""
 
-import pytest
-from sqlalchemy import insert, select
+from pathlib import Path
 
-from hub_config import db, home
+import pytest
+from alembic import command
+from alembic.config import Config
+from sqlalchemy import create_engine, insert, select
+
+from hub_config import db
 from hub_config.errors import PersonRefused, WorkshopRefused
 from hub_config.members.people import People
 from hub_config.workshop.workshops import Workshops, read_day
 
 DAY = 86_400
-
-
-class Clock:
-    now = 1_800_000_000.0
-
-    def __call__(self):
-        return self.now
-
-
-@pytest.fixture
-def clock():
-    return Clock()
-
-
-@pytest.fixture
-def engine(settings):
-    home.prepare(settings)
-    opened = db.open_database(settings)
-    yield opened
-    opened.dispose()
 
 
 @pytest.fixture
@@ -61,6 +45,38 @@ def test_each_seat_is_a_person_of_her_own_in_her_team_alone(workshops, people, c
     assert len({account.uid for account in accounts}) == 3
     assert {account.groups == ["role-participant", "team-bike"] for account in accounts} == {True}
     assert accounts[2].display("ko") == "자리 03" and accounts[2].language == "en"
+
+
+def test_seats_that_a_workshop_takes_over_show_its_language(workshops, people, clock):
+    first = make(workshops, clock, language="en")
+    workshops.end(first.slug)
+    second = make(workshops, clock, title="Again", seats=1, language="ko")
+    assert (first.language, second.language) == ("en", "ko")
+    seats = names(workshops, second.slug)
+    assert len(seats) == 4 and {people.account(name).language for name in seats} == {"ko"}
+
+
+def test_a_workshop_from_before_it_had_a_language_has_that_of_its_seats(folder):
+    engine = create_engine(f"sqlite:///{folder}/old.sqlite")
+    config = Config()
+    config.set_main_option("script_location", str(Path(db.__file__).parent / "migrations"))
+    with engine.begin() as connection:
+        config.attributes["connection"] = connection
+        command.upgrade(config, "0002")
+        for statement in (
+            "INSERT INTO workspace_teams (id, slug, title_ko, title_en) VALUES (1, 'bike', 'b', 'b')",
+            "INSERT INTO workspace_persons (id, name, display_ko, display_en, language, uid_offset)"
+            " VALUES (1, 'seat-a-01', 's', 's', 'en', 1)",
+            "INSERT INTO workspace_workshops (id, slug, title, team_id, notebook, created_at, ends_at, homes_until)"
+            " VALUES (1, 'a', 'a', 1, '', 1, 2, 3), (2, 'empty', 'e', 1, '', 1, 2, 3)",
+            "INSERT INTO workspace_seats (person_id, workshop_id, number) VALUES (1, 1, 1)",
+        ):
+            connection.exec_driver_sql(statement)
+    db.upgrade(engine)
+    with engine.connect() as connection:
+        found = connection.execute(select(db.workshops.c.slug, db.workshops.c.language)).all()
+    engine.dispose()
+    assert dict(map(tuple, found)) == {"a": "en", "empty": "ko"}
 
 
 def test_a_korean_title_gets_a_name_that_an_address_can_have_and_none_is_given_twice(workshops, clock):

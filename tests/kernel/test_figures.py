@@ -154,7 +154,7 @@ def open_page(chromium: Any, html: str, tmp_path: Path, **context: Any) -> tuple
     page.on("console", lambda m: said.append(m.text))
     page.on("pageerror", lambda e: said.append(str(e)))
     page.goto(file.as_uri())
-    page.wait_for_selector("iframe, path.leaflet-interactive")
+    page.wait_for_selector("iframe, path.leaflet-interactive, .cv-feature")
     return page, requests, said
 
 

@@ -67,7 +67,15 @@ def write_register(path: Path, keys: Keys, *signers: SigningKey) -> Path:
 
 
 def test_from_keys_to_an_active_policy_by_verbs_alone(tmp_path: Path, home: Path, keys: Keys) -> None:
-    register = write_register(tmp_path / "parties.json", keys, keys.city, keys.cso)
+    register = write_register(tmp_path / "parties.json", keys)
+    sign_register = ("sign-register", register, "--no-passphrase", "--key")
+    signed = run(policy, *sign_register, tmp_path / "city.pem")
+    # Read before the signature is made: whom it lets sign from now on.
+    listed = [line for line in signed.output.splitlines() if keys.cso.id in line]
+    assert signed.exit_code == 0 and len(listed) == 1 and not signed.stderr, signed.output
+    refused = run(policy, "register", register, "--json")
+    assert (refused.exit_code, json.loads(refused.output)["code"]) == (6, "register_invalid")
+    run(policy, *sign_register, tmp_path / "cso.pem")
     file = write_policy_file(tmp_path / "rides.yaml", make_policy(entry_of("rides")))
     checked = run(policy, "check", file, "--json")
     assert json.loads(checked.output)["hash"] == make_policy(entry_of("rides")).hash()
@@ -96,6 +104,20 @@ def test_from_keys_to_an_active_policy_by_verbs_alone(tmp_path: Path, home: Path
     parts.close()
     assert [json.loads(e.body)["kind"] for e in events] == ["register_accepted", "policy_activated"]
     assert check_chain(events, parts.key.public).seq == 2
+
+
+def test_a_signer_hears_that_her_key_stands_in_no_register_and_a_file_that_is_none_is_refused(
+    tmp_path: Path, keys: Keys
+) -> None:
+    register = write_register(tmp_path / "parties.json", keys)
+    SigningKey.generate().write(tmp_path / "stranger.pem")
+    words = ("--no-passphrase", "--key", tmp_path / "stranger.pem")
+    heard = run(policy, "sign-register", register, *words, env={"LC_ALL": "C"})
+    assert heard.exit_code == 0 and "not in this register" in heard.stderr
+    register.write_text("{}", "utf-8")
+    signatures_path(register).unlink()
+    refused = run(policy, "sign-register", register, *words, env={"LC_ALL": "C"})
+    assert refused.exit_code == 6 and not signatures_path(register).exists()
 
 
 def test_signing_again_replaces_the_same_keys_signature(tmp_path: Path, keys: Keys) -> None:

@@ -74,12 +74,18 @@ def check(page: Path) -> None:
 
 @pytest.fixture(scope="package")
 def city(tmp_path_factory: pytest.TempPathFactory) -> Iterator[City]:
-    home = tmp_path_factory.mktemp("problems") / "home"
+    yield from open_city(tmp_path_factory.mktemp("problems") / "home", rides=2_000)
+
+
+def open_city(home: Path, rides: int, datasets: tuple[str, ...] = demo.DATASETS) -> Iterator[City]:
+    """A city in `home`, its gateway answering for as long as the generator is held."""
     demo.install_catalog(home / "catalog")
     settings = Settings(home=home, database_url=f"sqlite:///{home / 'db' / 'vault.sqlite'}", isolated=False)
     parts = compose(settings, create=True)
     try:
-        demo.prepare(parts, rides=2_000, seed=2017, progress=lambda *_: None)
+        with pytest.MonkeyPatch.context() as patched:
+            patched.setattr(demo, "DATASETS", datasets)
+            demo.prepare(parts, rides=rides, seed=2017, progress=lambda *_: None)
         callers = {TOKEN: make_caller("reports", ["site"], "ask", "read")}
         with served(workspace_app(parts, FakeIdentity(callers))) as address:
             url = f"{address}/services/data"

@@ -11,6 +11,7 @@ import pytest
 
 from civic_kernel.publish.gateway import PublicGateway
 from civic_kernel.publish.pages import Sources
+from civic_kernel.publish.printing import Paper
 from civic_kernel.publish.release import make_release
 from civic_kernel.publish.screen import Known
 from civic_kernel.reports.record import Run, read_run
@@ -18,6 +19,8 @@ from civic_kernel.reports.runner import Request, run_report
 from civic_kernel.settings import Settings, Token
 from tests.reports import standin
 
+#: The citizen site's.
+ADDRESS = "https://reports.seoul.example"
 NOTEBOOK = Path(__file__).resolve().parents[2] / "notebooks" / "bike_routes.ipynb"
 
 
@@ -46,7 +49,13 @@ def made(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Made]:
         run = read_run(root / "run")
         known = Known(secrets=(standin.TOKEN,), paths=(str(root),), people=("reports-runner",))
         identity, folder = make_release(
-            run, root / "releases", PublicGateway(url, settings.token), author="reports", known=known
+            run,
+            root / "releases",
+            PublicGateway(url, settings.token),
+            author="reports",
+            known=known,
+            paper=Paper(),
+            address=ADDRESS,
         )
         yield Made(run, identity, folder, gateway, url)
 

@@ -169,7 +169,7 @@ SCHEMA = {
             "enum": ["ko", "en"],
             "default": "ko",
             "label": {"ko": "말", "en": "Language"},
-            "help": {"ko": "노트북의 말.", "en": "The notebook's language."},
+            "help": {"ko": "공책의 말.", "en": "The notebook's language."},
         },
     },
 }

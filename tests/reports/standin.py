@@ -15,6 +15,7 @@ import threading
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
+from itertools import product
 from pathlib import Path
 from typing import Any
 
@@ -85,8 +86,10 @@ def parties() -> dict[str, Any]:
 class Data:
     """What one dataset answers."""
 
-    def __init__(self, name: str, ko: str, en: str, unit: str, key: str, measure: str, minimum: int) -> None:
-        self.name, self.unit, self.key, self.minimum = name, unit, key, minimum
+    def __init__(
+        self, name: str, ko: str, en: str, unit: str, keys: tuple[str, ...], measure: str, minimum: int
+    ) -> None:
+        self.name, self.unit, self.keys, self.minimum = name, unit, keys, minimum
         self.title = {"ko": ko, "en": en}
         self.policy: dict[str, Any] = {
             "kind": "civic-policy",
@@ -143,7 +146,7 @@ class Data:
             "periods": MONTHS,
             "time_column": "started_at",
             "columns": [
-                column(self.key, "key", "자치구", "District", GU, "gu"),
+                *(column(key, "key", "자치구", "District", GU, "gu") for key in self.keys),
                 column("month", "period", "달", "Month", MONTHS, None),
             ],
             "functions": ["hour", "weekday"],
@@ -170,21 +173,21 @@ class Data:
         months = [part["values"] for part in where.get("and", [where]) if part.get("column") == "month"]
         wanted = months[0] if months else MONTHS
         by = [key if isinstance(key, str) else key["fn"] for key in plan["by"]]
-        domains = {self.key: [*GU, "other"], "month": list(wanted)}
+        domains = {**{key: [*GU, "other"] for key in self.keys}, "month": list(wanted)}
         name = next(iter(plan["measures"]))
         rows: list[list[Any]] = []
-        for gu in domains[self.key] if self.key in by else [None]:
-            for month in domains["month"] if "month" in by else [None]:
-                over = [
-                    (g, m)
-                    for g in ([gu] if gu else GU)
-                    for m in ([month] if month else wanted)
-                    if g != "other"
-                ]
-                value = sum(self.truth(g, m) for g, m in over) + round(draw.gauss(0, scale))
-                keys = [{self.key: gu, "month": month}[key] for key in by]
-                gone = value < self.minimum
-                rows.append([*keys, *([None] * 3 if gone else [value, value - margin, value + margin]), gone])
+        for cell in product(*(domains[key] for key in by)):
+            at = dict(zip(by, cell, strict=True))
+            places = [at[key] for key in self.keys if key in at]
+            over = [(g, m) for g in places[:1] or GU for m in ([at["month"]] if "month" in at else wanted)]
+            value = sum(self.truth(g, m) for g, m in over if g != "other")
+            if len(places) == 2:
+                # Half stays; the rest goes to whoever stands beside, and no farther than four.
+                far = abs(GU.index(places[0]) - GU.index(places[1])) if "other" not in places else 5
+                value = round(value * (0.5, 0.125, 0.06, 0.04, 0.025, 0)[min(far, 5)])
+            value += round(draw.gauss(0, scale))
+            gone = value < self.minimum
+            rows.append([*cell, *([None] * 3 if gone else [value, value - margin, value + margin]), gone])
         measure = {
             "fn": "count",
             "rho": rho,
@@ -232,9 +235,17 @@ class Data:
 
 
 RIDES = Data(
-    "bike_rides", "공공자전거 이용(합성)", "Public bike rides (synthetic)", "person", "start_gu", "rides", 10
+    "bike_rides",
+    "공공자전거 이용(합성)",
+    "Public bike rides (synthetic)",
+    "person",
+    ("start_gu", "end_gu"),
+    "rides",
+    10,
 )
-ACCIDENTS = Data("accidents", "자전거 사고(합성)", "Bike accidents (synthetic)", "row", "gu", "accidents", 3)
+ACCIDENTS = Data(
+    "accidents", "자전거 사고(합성)", "Bike accidents (synthetic)", "row", ("gu",), "accidents", 3
+)
 
 
 class Gateway:

@@ -20,6 +20,7 @@ from .air import AIR_COLUMNS, TRAFFIC_COLUMNS
 from .build import DONG_COLUMNS, GU_COLUMNS, STATION_COLUMNS, WEATHER_COLUMNS, build_city
 from .city import City, Traces, make_city
 from .files import CityFiles, Form, encoding_of
+from .lanes import LANE_COLUMNS
 from .rides import MEMBER_COLUMN, PUBLIC_COLUMNS
 from .shops import AREA_COLUMNS, PARK_COLUMNS, SALES_COLUMNS
 from .truth import MONTHS, VERSION
@@ -30,6 +31,7 @@ __all__ = [
     "AREA_COLUMNS",
     "DONG_COLUMNS",
     "GU_COLUMNS",
+    "LANE_COLUMNS",
     "MEMBER_COLUMN",
     "MONTHS",
     "PARK_COLUMNS",

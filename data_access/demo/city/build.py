@@ -25,6 +25,7 @@ from .donations import (
 )
 from .files import CityFiles, CityWriter, Form, build_once
 from .geography import Geography
+from .lanes import LANE_COLUMNS, lane_rows
 from .meals import (
     DISTANCE_COLUMNS,
     MERCHANT_COLUMNS,
@@ -152,6 +153,8 @@ def _write_tables(writer: CityWriter, city: City) -> None:
     ]
     # the portal's station file ends its lines with LF, its ride and accident files with CRLF
     writer.table(files.stations, STATION_COLUMNS, station_rows, bom=True, end="\n")
+    lanes = lane_rows(geography, city.truth.lane_poor_gu, city.truth.seed)
+    writer.table(files.lanes, LANE_COLUMNS, lanes, bom=False, encoding="cp949")
     weather_rows = [
         (str(days.date[d]), f"{days.temp[d]:.1f}", f"{days.rain[d]:.1f}", f"{days.wind[d]:.1f}")
         for d in range(len(days.date))
@@ -222,7 +225,10 @@ def _write_truth(writer: CityWriter, city: City, measured: dict[str, Any]) -> No
     measured |= {"meal_deserts": _deserts(geography, make_meals(geography, truth.seed))}
     measured |= gift_truth(make_donors(geography, truth.seed), geography)
     measured |= {"park_openings": openings_found(make_shops(geography, truth.seed), geography)}
-    gu = [{"code": geography.gu_codes[g], "name": geography.gu_names[g]} for g in truth.unsafe_gu]
+    gu, lane_poor = (
+        [{"code": geography.gu_codes[g], "name": geography.gu_names[g]} for g in chosen]
+        for chosen in (truth.unsafe_gu, truth.lane_poor_gu)
+    )
     dong = [
         {
             "code": geography.dong_codes[d],
@@ -233,4 +239,4 @@ def _write_truth(writer: CityWriter, city: City, measured: dict[str, Any]) -> No
         }
         for d in truth.bare_dong
     ]
-    writer.document(writer.files.truth, truth.document(gu, dong, measured))
+    writer.document(writer.files.truth, truth.document(gu, lane_poor, dong, measured))

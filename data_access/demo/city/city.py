@@ -11,6 +11,7 @@ import pyarrow as pa
 
 from .accidents import RideTraces
 from .geography import Geography, choose_bare_dong, choose_unsafe_gu, make_geography
+from .lanes import choose_lane_poor_gu
 from .people import People, make_people, monthly_rides
 from .rides import MonthRides, RideMaker
 from .stations import Stations, make_stations
@@ -59,11 +60,12 @@ def make_city(*, rides: int = DEFAULT_RIDES, seed: int = 2017) -> City:
     geography = make_geography(seed)
     unsafe = choose_unsafe_gu(geography, seed)
     bare = choose_bare_dong(geography, unsafe, seed)
+    lane_poor = choose_lane_poor_gu(geography, unsafe, bare, seed)
     stations = make_stations(geography, bare, seed)
     people = make_people(geography, stations, rides, seed)
     days = make_days(seed)
     maker = RideMaker(geography, stations, people, days, rides=rides, seed=seed)
-    return City(geography, stations, people, days, Truth(seed, rides, unsafe, bare), maker)
+    return City(geography, stations, people, days, Truth(seed, rides, unsafe, bare, lane_poor), maker)
 
 
 class Traces:

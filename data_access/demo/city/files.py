@@ -49,6 +49,7 @@ class CityFiles:
     rides: tuple[Path, ...]
     rides_public: tuple[Path, ...]
     stations: Path
+    lanes: Path
     accidents: Path
     weather: Path
     air: Path
@@ -77,6 +78,7 @@ class CityFiles:
                 root / "rides_public" / f"rides_{month}.csv" for month in MONTHS if form == "csv"
             ),
             stations=root / "stations.csv",
+            lanes=root / "lanes.csv",
             accidents=root / "accidents.csv",
             weather=root / "weather.csv",
             air=root / "air.csv",

@@ -14,7 +14,7 @@ from typing import Any, Final
 import numpy as np
 import numpy.typing as npt
 
-VERSION: Final = 4
+VERSION: Final = 5
 """Raise it whenever the same seed and size would give other bytes: a finished folder of another
 version is built anew."""
 
@@ -81,6 +81,11 @@ CITY_JOBS: Final = 5_200_000
 UNSAFE_RATIO: Final = 2.0
 UNSAFE_GU: Final = 3
 BARE_DONG: Final = 2
+LANE_KM: Final = 900.0
+"""Bike lanes of the whole city."""
+LANE_POOR_GU: Final = 2
+LANE_POOR: Final = 0.3
+"""What these gu have of the lanes that their riding asks for."""
 ACCIDENTS_AT_DEFAULT: Final = 3_000
 LEAST_ACCIDENTS: Final = 1_200
 RAIN_RISK: Final = 1.6
@@ -189,13 +194,14 @@ def whole_numbers(weights: npt.NDArray[np.float64], total: int) -> npt.NDArray[n
 class Truth:
     """What an analyst of this city ought to find.
 
-    `unsafe_gu` and `bare_dong` are indices into `Geography`'s gu and dong.
+    `unsafe_gu`, `lane_poor_gu` and `bare_dong` are indices into `Geography`'s gu and dong.
     """
 
     seed: int
     rides: int
     unsafe_gu: tuple[int, ...]
     bare_dong: tuple[int, ...]
+    lane_poor_gu: tuple[int, ...]
 
     def risk(self, gu_count: int) -> npt.NDArray[np.float64]:
         """Accident rate per ride of each gu relative to an ordinary one, shape (gu_count,)."""
@@ -204,9 +210,15 @@ class Truth:
         return risk
 
     def document(
-        self, gu: list[dict[str, str]], dong: list[dict[str, Any]], measured: dict[str, Any]
+        self,
+        gu: list[dict[str, str]],
+        lane_poor: list[dict[str, str]],
+        dong: list[dict[str, Any]],
+        measured: dict[str, Any],
     ) -> dict[str, Any]:
-        """Make the content of `truth.json`; `gu` and `dong` name the places, `measured` what came out."""
+        """Make the content of `truth.json`; `gu` (the unsafe ones), `lane_poor` and `dong` name the places, `measured`
+        what came out.
+        """
         return {
             "note": "invented city; no row describes a real person, ride or accident",
             "version": VERSION,
@@ -215,6 +227,7 @@ class Truth:
             "unsafe_gu": gu,
             "unsafe_ratio": UNSAFE_RATIO,
             "dong_without_station": dong,
+            "lanes": {"km": LANE_KM, "poor_gu": lane_poor, "poor_has": LANE_POOR},
             "accidents": {
                 "expected": expected_accidents(self.rides),
                 "hour_weight": list(HOUR_RISK),
