@@ -178,7 +178,7 @@ def _equal_cells(rows: list[dict[str, str]], keys: list[str], table: Mapping[str
         for figure in figures:
             if answer is None or figure not in row:
                 continue
-            if not _is_same(row[figure], answer[names.index(figure)]):
+            if not is_same(row[figure], answer[names.index(figure)]):
                 raise ValueError("a figure differs from its answer")
             compared += 1
     return compared
@@ -196,12 +196,12 @@ def _equal_rows(rows: list[dict[str, str]], pages: list[Mapping[str, Any]]) -> i
     known = {tuple("" if value is None else str(value) for value in line) for line in signed}
     for row in rows:
         spelled = tuple(row[name] for name in names)
-        if spelled not in known and not any(all(map(_is_same, spelled, line)) for line in signed):
+        if spelled not in known and not any(all(map(is_same, spelled, line)) for line in signed):
             raise ValueError("a row differs from its answer")
     return len(rows) * len(names)
 
 
-def _is_same(spelled: str, signed: Any) -> bool:
+def is_same(spelled: str, signed: Any) -> bool:
     """Whether a table's words are the signed value; a decimal may be rounded to the digits that the table shows."""
     if spelled == ("" if signed is None else str(signed)):
         return True

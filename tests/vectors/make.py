@@ -95,8 +95,13 @@ def register_cases() -> list[dict[str, Any]]:
 
     other = {**register, "version": 2}
     renamed = {**register, "keys": [{**register["keys"][0], "id": CITY.id}, *register["keys"][1:]]}
+    where = {"ko": "시보 제1호", "en": "The city's gazette, no. 1"}
+    printed = {**register, "parties": [{**register["parties"][0], "prints": where}, register["parties"][1]]}
+    signed = {"register": printed, "signatures": signed_by(CITY, CSO, document=printed)}
     return [
         case("signed by both", True, whole),
+        case("one says where it prints its fingerprints", True, signed),
+        case("one says so after it was signed", False, {**signed, "signatures": whole["signatures"]}),
         case("by the city alone", False, {**whole, "signatures": signed_by(CITY)}),
         case("by the CSO twice", False, {**whole, "signatures": signed_by(CSO, CSO)}),
         case(
