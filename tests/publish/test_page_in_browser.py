@@ -80,7 +80,7 @@ def test_the_page_asks_the_network_for_nothing(
     frame = map_frame(page)
     assert frame.locator("path.leaflet-interactive").count() == 25
     assert page.locator("table.sortable").first.locator("tbody tr").count() == 26
-    assert page.locator("a[href$='.csv']").count() == 2
+    assert page.locator("a[href$='.csv']").count() == 4
     assert page.locator("html").get_attribute("lang") == language
     assert watched.requests == [] and watched.complaints == []
 
