@@ -272,7 +272,7 @@ def picture(page: Page) -> Image.Image:
     """The whole page, its maps drawn, in as few colours as it has."""
     for frame in page.frames[1:]:
         frame.frame_element().scroll_into_view_if_needed()  # what is out of sight is not drawn
-        frame.wait_for_selector("path.leaflet-interactive", state="attached")
+        frame.wait_for_selector("svg [role=button]", state="attached")
     page.evaluate("new Promise(done => requestAnimationFrame(() => setTimeout(done, 300)))")
     whole = Image.open(io.BytesIO(page.screenshot(full_page=True, animations="disabled")))
     return whole.convert("RGB").quantize(24)
