@@ -104,10 +104,16 @@ FOCUSED = """() => {
   const style = getComputedStyle(at), box = at.getBoundingClientRect();
   const again = at.hasAttribute("data-visited");
   at.setAttribute("data-visited", "");
+  const probe = document.body.appendChild(document.createElement("i"));
+  probe.style.color = "var(--focus)";
+  const mark = getComputedStyle(probe).color;  // in which a drawing's part is drawn while it has the focus
+  probe.remove();
   const named = at.getAttribute("aria-label") || at.labels?.[0]?.textContent || at.title || at.textContent;
   return {
     tag: at.tagName, again, named: named.trim().length > 0,
-    shown: (style.outlineStyle !== "none" && parseFloat(style.outlineWidth) >= 2) || parseFloat(style.strokeWidth) >= 4,
+    shown: (style.outlineStyle !== "none" && parseFloat(style.outlineWidth) >= 2) || parseFloat(style.strokeWidth) >= 4
+      || [...at.querySelectorAll("path, circle, line, polygon")].some(part =>
+        [getComputedStyle(part).stroke, getComputedStyle(part).fill].includes(mark)),
     inSight: box.bottom > 0 && box.top < innerHeight && box.right > 0 && box.left < innerWidth && box.width > 0,
     what: at.outerHTML.slice(0, 90),
   };
