@@ -30,7 +30,7 @@ from civic_kernel.publish.pages import Sources, build_release
 from civic_kernel.queries import Dataset, hour
 from civic_kernel.reports.record import Run, make_run_record
 from civic_kernel.twins import make_twin
-from civic_kernel.verify.page import is_same, check_page
+from civic_kernel.verify.page import check_page, is_same
 from data_access.canonical import canonical_bytes, content_id
 from data_access.gateway.workspace import workspace_app
 from tests.audit.conftest import Watched, make_watched
