@@ -73,10 +73,10 @@ def press(page: Page, site: Path, language: str = "en") -> str:
     return page.locator("div.found").inner_text()
 
 
-def test_all_is_well_without_network(site: Path, page: Page) -> None:
+def test_all_is_well_without_network(made: Made, site: Path, page: Page) -> None:
     said = press(page, site, "ko")
     assert said.startswith("모두 맞습니다") and "틀림" not in said and "알 수 없는 것" in said
-    assert "답 2개" in said and "서울시(시연), 두바퀴모임(시연)" in said
+    assert f"답 {len(made.run.record['answers'])}개" in said and "서울시(시연), 두바퀴모임(시연)" in said
     assert page.locator("div.found li").filter(has_text="사슬").count() == 1
     found = check_page(report(site))
     assert found.good and found.records is not None
