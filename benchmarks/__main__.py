@@ -13,6 +13,7 @@ from benchmarks.generator import generator
 from benchmarks.kernels import kernels
 from benchmarks.load import load
 from benchmarks.private import private
+from benchmarks.reports import reports
 from benchmarks.seats import SEATS, seats
 
 #: name → (rides, rounds) → figures. Each issue that promises a speed adds its own.
@@ -23,12 +24,13 @@ BENCHMARKS: dict[str, Callable[[int, int], list[Figure]]] = {
     "kernels": lambda _rides, rounds: kernels(rounds),
     "load": load,
     "private": private,
+    "reports": reports,
     # Nobody rides here: the number is of people.
     "seats": lambda _rides, seats_or_rounds: seats(seats_or_rounds),
 }
 #: Where 400,000 rides and 15 rounds are not what the figure is about.
 RIDES = {"city": 4_000_000, "private": 10_000_000}
-ROUNDS = {"city": 2, "gateway": 3, "kernels": 5, "load": 3, "seats": SEATS}
+ROUNDS = {"city": 2, "gateway": 3, "kernels": 5, "load": 3, "reports": 25, "seats": SEATS}
 
 
 @click.command()
@@ -39,7 +41,7 @@ ROUNDS = {"city": 2, "gateway": 3, "kernels": 5, "load": 3, "seats": SEATS}
 @click.option(
     "--rounds",
     type=click.IntRange(min=1),
-    help="Times each way is measured. [15; city 2, gateway and load 3, kernels 5; of seats: people, 30]",
+    help="Times each way is measured. [15; city 2, gateway, load 3, kernels 5; people of seats, 30; gu of reports, 25]",
 )
 def main(name: str | None, rides: int | None, rounds: int | None) -> None:
     """Measure, print a table, write benchmarks/results/NAME.json."""

@@ -41,6 +41,7 @@ def run(
 ) -> Outcome:
     """Nothing of it is left afterwards. Its memory is the caller's own affair."""
     import papermill
+    from jupyter_core.utils import ensure_event_loop
     from nbclient.exceptions import CellTimeoutError, DeadKernelError
     from papermill.exceptions import PapermillExecutionError
 
@@ -87,6 +88,9 @@ def run(
         over.set()
         ender.join()
         _end(made)
+        if threading.current_thread() is not threading.main_thread():
+            # nbclient makes one for each thread that it is called in, and leaves it.
+            ensure_event_loop().close()
         shutil.rmtree(private, ignore_errors=True)
 
 

@@ -11,6 +11,7 @@ from __future__ import annotations
 import json
 from collections.abc import Mapping
 from dataclasses import dataclass
+from functools import cache
 from importlib import metadata
 from pathlib import Path
 from typing import Any
@@ -55,12 +56,16 @@ def told_in(notebook: nbformat.NotebookNode) -> dict[str, Any] | None:
     return None
 
 
+@cache
 def requirements_hash() -> str:
     """One hash over the names and versions of all installed packages: what the run could import.
 
-    Not over the lock file, which says what should be installed; this says what was.
+    Not over the lock file, which says what should be installed; this says what was, when this process first looked:
+    hundreds of files are read for it, and a service that is upgraded is started anew.
     """
-    lines = {f"{d.metadata['Name'].lower()}=={d.version}" for d in metadata.distributions()}
+    found = ((d.metadata["Name"], d.version) for d in metadata.distributions())
+    # A package that is being replaced this very moment has no name.
+    lines = {f"{name.lower()}=={version}" for name, version in found if name}
     return sha256_hex("\n".join(sorted(lines)).encode())
 
 

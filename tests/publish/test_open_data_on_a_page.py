@@ -30,7 +30,7 @@ from civic_kernel.publish.pages import Sources, build_release
 from civic_kernel.queries import Dataset, hour
 from civic_kernel.reports.record import Run, make_run_record
 from civic_kernel.twins import make_twin
-from civic_kernel.verify.page import _is_same, check_page
+from civic_kernel.verify.page import check_page, is_same
 from data_access.canonical import canonical_bytes, content_id
 from data_access.gateway.workspace import workspace_app
 from tests.audit.conftest import Watched, make_watched
@@ -258,6 +258,6 @@ def test_an_answer_that_says_open_under_a_private_policy_is_found(
 
 
 def test_rounding_is_allowed_to_the_digits_shown_and_no_further() -> None:
-    assert _is_same("0.03", "0.028500") and _is_same("-0.001", "-0.001000") and _is_same("", None)
-    assert not _is_same("0.02", "0.028500") and not _is_same("0.03", 3) and not _is_same("x", "0.1")
-    assert not _is_same("nan", "0.1") and not _is_same("", "0.1") and not _is_same("0.1", None)
+    assert is_same("0.03", "0.028500") and is_same("-0.001", "-0.001000") and is_same("", None)
+    assert not is_same("0.02", "0.028500") and not is_same("0.03", 3) and not is_same("x", "0.1")
+    assert not is_same("nan", "0.1") and not is_same("", "0.1") and not is_same("0.1", None)

@@ -25,7 +25,7 @@ ROOT = Path(__file__).resolve().parents[2]
 
 
 @pytest.fixture(scope="package")
-def template() -> Iterator[tuple[str, Path]]:
+def warm_template() -> Iterator[tuple[str, Path]]:
     """The template's socket, and the path of the gateway's."""
     folder = Path(tempfile.mkdtemp(prefix="civic-forked-test-"))
     folder.chmod(0o711)
@@ -52,16 +52,16 @@ def gateway() -> standin.Gateway:
 
 
 @pytest.fixture
-def warm(template: tuple[str, Path], monkeypatch: pytest.MonkeyPatch) -> None:
+def warm(warm_template: tuple[str, Path], monkeypatch: pytest.MonkeyPatch) -> None:
     """Runs are forked."""
-    monkeypatch.setenv(WARM_SOCKET, template[0])
-    template[1].unlink(missing_ok=True)
+    monkeypatch.setenv(WARM_SOCKET, warm_template[0])
+    warm_template[1].unlink(missing_ok=True)
 
 
 @pytest.fixture
 def settings(gateway: standin.Gateway, request: pytest.FixtureRequest) -> Iterator[Settings]:
     is_warm = "warm" in request.fixturenames
-    socket = request.getfixturevalue("template")[1] if is_warm else None
+    socket = request.getfixturevalue("warm_template")[1] if is_warm else None
     with standin.serving(gateway, socket) as url:
         yield Settings(url, "site", "safety", "en", Token(standin.TOKEN))
 

@@ -254,8 +254,8 @@ class Gateway:
     def __init__(self, *datasets: Data) -> None:
         self.datasets = {data.name: data for data in datasets}
         self.tokens = {TOKEN}
-        #: While it is set, no question is answered.
-        self.held = False
+        #: Tokens whose questions are not answered for now.
+        self.held: set[str] = set()
         self.asked: list[dict[str, Any]] = []
         self.releases: dict[str, dict[str, Any]] = {}
         self.chain = Chain(GATEWAY.sign)
@@ -337,12 +337,13 @@ class Gateway:
         )
 
     async def answers(self, request: Request) -> Response:
-        if request.headers.get("authorization", "").removeprefix("token ") not in self.tokens:
+        token = request.headers.get("authorization", "").removeprefix("token ")
+        if token not in self.tokens:
             return JSONResponse(
                 {"code": "not_signed_in", "message": "?", "remedy": "?", "request_id": "r"}, 401
             )
         body = await request.json()
-        while self.held:
+        while token in self.held:
             await asyncio.sleep(0.02)
         self.asked.append(body)
         if self.refuse is not None:

@@ -151,18 +151,18 @@ def test_a_run_that_lies_to_its_asker_is_refused(write: Write, settings: Setting
 
 @as_root
 def test_where_no_sandbox_can_be_made_nothing_runs(
-    write: Write, settings: Settings, template: tuple[str, Path], tmp_path: Path
+    write: Write, settings: Settings, warm_template: tuple[str, Path], tmp_path: Path
 ) -> None:
-    template[1].rename(template[1].with_name("moved"))
+    warm_template[1].rename(warm_template[1].with_name("moved"))
     try:
         with pytest.raises(RunsClosed):
             run_report(Request(write("print(1)"), {}), tmp_path / "run", settings)
     finally:
-        template[1].with_name("moved").rename(template[1])
+        warm_template[1].with_name("moved").rename(warm_template[1])
 
 
 @as_root
-def test_only_the_reports_service_and_the_hub_start_runs(template: tuple[str, Path]) -> None:
+def test_only_the_reports_service_and_the_hub_start_runs(warm_template: tuple[str, Path]) -> None:
     from civic_kernel.warm.template import Rules
     from civic_kernel.warm.wire import Kind, Order, Peer
 
@@ -174,4 +174,4 @@ def test_only_the_reports_service_and_the_hub_start_runs(template: tuple[str, Pa
     assert rules.reason_against(Peer(1, 0, frozenset()), Order(Kind.KERNEL, uid=RUNS)) == "no such user"
     assert rules.reason_against(Peer(1, 900, frozenset()), Order(Kind.END, uid=FIRST)) == "no such user"
     with pytest.raises(warm.Refused):
-        warm.end_run(template[0], FIRST)
+        warm.end_run(warm_template[0], FIRST)

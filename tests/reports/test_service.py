@@ -181,7 +181,7 @@ def test_a_batch_is_cancelled_and_resumed_and_two_persons_take_turns(
     gateway.tokens.add(BEN)
     notebook = write(ASKS, SAID)
     with serving(tmp_path / "batches", notebook.parent, settings, width=1) as service:
-        gateway.held = True
+        gateway.held = {ANN}
         ann = service.order({**wanted, "each": {"year": [2001, 2002, 2003]}}).json()["id"]
         service.until(ann, lambda d: d["runs"][0]["done"] == 3)
         ben = service.order({**wanted, "parameters": {"year": 2004}}, BEN).json()["id"]
@@ -202,7 +202,7 @@ def test_a_batch_is_cancelled_and_resumed_and_two_persons_take_turns(
         assert kept.headers["content-disposition"].startswith("attachment")
         assert len(kept.json()["cells"]) == 5
 
-        gateway.held = False
+        gateway.held = set()
         assert service.end(ben, BEN)["state"] == "done"
         assert service.ask("POST", f"/v1/runs/{ann}/resume").status_code == 202
         ended = service.end(ann)
@@ -239,7 +239,7 @@ def test_one_person_cannot_fill_the_queue(
     write: Write, settings: Settings, gateway: standin.Gateway, tmp_path: Path, wanted: dict[str, Any]
 ) -> None:
     notebook = write(ASKS)
-    gateway.held = True
+    gateway.held = {ANN}
     with serving(tmp_path / "batches", notebook.parent, settings, most=2) as service:
         assert service.order({**wanted, "each": {"year": [2001, 2002]}}).status_code == 202
         more = service.order({**wanted, "parameters": {"year": 2003}}, key="one too many")
