@@ -14,6 +14,8 @@ from civic_kernel.texts import Language, text
 from civic_kernel.verify.documents import Key, spelled
 from civic_kernel.verify.page import Findings, check_page
 from civic_kernel.verify.rerun import MOST_NAMED, Again, rerun
+from civic_kernel.verify.trace import trace_page
+from civic_kernel.verify.tracing import traced
 
 
 def tell_check(page: Path, language: Language, *, again: bool, seconds: int, as_json: bool) -> None:
@@ -30,7 +32,7 @@ def tell_check(page: Path, language: Language, *, again: bool, seconds: int, as_
     wrong = [*_wrong(found, language), *(_again_wrong(ran, language) if ran else ())]
     if wrong:
         raise NotPublishable("\n".join(wrong), text(language, "report", "check.remedy"))
-    for line in [*_good(found, language), *(_again_good(ran, language) if ran else ())]:
+    for line in [*_good(page, found, language), *(_again_good(ran, language) if ran else ())]:
         click.echo(line)
 
 
@@ -48,9 +50,10 @@ def _wrong(found: Findings, language: Language) -> Iterator[str]:
         yield text(language, "verify", f"wrong.{key}", **facts)
 
 
-def _good(found: Findings, language: Language) -> Iterator[str]:
-    facts = {"files": found.files, "answers": found.answers, "numbers": found.numbers}
-    yield text(language, "report", "check.good", policies=found.policies, **facts)
+def _good(page: Path, found: Findings, language: Language) -> Iterator[str]:
+    facts = {"files": found.files, "answers": found.answers, "policies": found.policies}
+    yield text(language, "report", "check.good", **facts)
+    yield traced(trace_page(page), language)
     if found.approvers:
         names = ", ".join(key.title[language] for key in found.approvers)
         yield text(language, "report", "check.approved", parties=names)

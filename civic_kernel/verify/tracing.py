@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from collections import Counter
+from collections.abc import Sequence
 from pathlib import Path
 
 import click
@@ -31,9 +32,14 @@ def tell_trace(page: Path, number: str | None, language: Language, *, as_json: b
     for one in found if number is not None else ():
         click.echo(_line(one, language))
     if number is None:
-        kinds = Counter(one.source.kind for one in figures)
-        counted = {kind: f"{kinds[kind]:,}" for kind in ("cell", "sum", "computed")}
-        click.echo(text(language, "report", "trace.all", all=f"{len(figures):,}", **counted))
+        click.echo(traced(figures, language))
+
+
+def traced(figures: Sequence[Found], language: Language) -> str:
+    """How many figures stand on what, in one sentence."""
+    kinds = Counter(one.source.kind for one in figures)
+    counted = {kind: f"{kinds[kind]:,}" for kind in ("cell", "sum", "computed")}
+    return text(language, "report", "trace.all", all=f"{len(figures):,}", **counted)
 
 
 def _line(one: Found, language: Language) -> str:

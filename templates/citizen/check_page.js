@@ -168,7 +168,7 @@ const civicPage = (() => {
         done.tables.set(name, { about, heads, body, trace });
         for (const row of body) {
           for (const column of about.columns) {
-            if (["measure", "low", "high"].includes(column.role) && row[heads.indexOf(column.name)] !== "") {
+            if (["measure", "low", "high", "value"].includes(column.role) && row[heads.indexOf(column.name)] !== "") {
               counted[{ cell: "cells", sum: "sums", computed: "computed" }[trace(row, column.name).kind]] += 1;
             }
           }

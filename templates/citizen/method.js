@@ -43,9 +43,11 @@
     const names = done.approvers.map((key) => key.title[document.documentElement.lang]);
     if (names.length) line(list, true, words("approved", { parties: names.join(", ") }));
     if (counted.files) line(list, true, words("files", { files: many(counted.files) }));
-    for (const kind of ["cells", "sums", "computed"]) {
+    for (const kind of ["cells", "sums"]) {
       if (counted[kind]) line(list, true, words(`numbers.${kind}`, { count: many(counted[kind]) }));
     }
+    // No mark: what is not worked out again is not right, only said.
+    if (counted.computed) list.append(make("li", words("numbers.computed", { count: many(counted.computed) })));
     if (!records) list.append(make("li", words("no_records")));
     else if (records.events) {
       line(list, true, words("records", { events: many(records.events), charges: many(records.charges) }));

@@ -18,7 +18,7 @@ RIDES = 2_000
 NOTEBOOKS = ROOT / "notebooks"
 #: What the reports below ask; `test_bike_routes` has a small city of its own.
 DATASETS = (
-    *("meal_card_uses", "meal_merchants", "donations", "donation_campaigns", "donation_areas"),
+    *("meal_card_uses", "meal_merchants", "donations", "donation_campaigns", "gu_facts"),
     *("shop_sales", "shop_areas", "parks"),
 )
 #: Above what any cell of the small city holds.
