@@ -98,7 +98,7 @@ class Walked:
         self.page.goto(path.as_uri())
         for frame in self.page.frames[1:]:
             frame.frame_element().scroll_into_view_if_needed()
-            frame.wait_for_selector("path.leaflet-interactive", state="attached")
+            frame.wait_for_selector("svg [role=button]", state="attached")
         self.page.evaluate("scrollTo(0, 0)")
         return self.page.frames
 

@@ -104,10 +104,16 @@ FOCUSED = """() => {
   const style = getComputedStyle(at), box = at.getBoundingClientRect();
   const again = at.hasAttribute("data-visited");
   at.setAttribute("data-visited", "");
+  const probe = document.body.appendChild(document.createElement("i"));
+  probe.style.color = "var(--focus)";
+  const mark = getComputedStyle(probe).color;  // in which a drawing's part is drawn while it has the focus
+  probe.remove();
   const named = at.getAttribute("aria-label") || at.labels?.[0]?.textContent || at.title || at.textContent;
   return {
     tag: at.tagName, again, named: named.trim().length > 0,
-    shown: (style.outlineStyle !== "none" && parseFloat(style.outlineWidth) >= 2) || parseFloat(style.strokeWidth) >= 4,
+    shown: (style.outlineStyle !== "none" && parseFloat(style.outlineWidth) >= 2) || parseFloat(style.strokeWidth) >= 4
+      || [...at.querySelectorAll("path, circle, line, polygon")].some(part =>
+        [getComputedStyle(part).stroke, getComputedStyle(part).fill].includes(mark)),
     inSight: box.bottom > 0 && box.top < innerHeight && box.right > 0 && box.left < innerWidth && box.width > 0,
     what: at.outerHTML.slice(0, 90),
   };
@@ -272,7 +278,7 @@ def picture(page: Page) -> Image.Image:
     """The whole page, its maps drawn, in as few colours as it has."""
     for frame in page.frames[1:]:
         frame.frame_element().scroll_into_view_if_needed()  # what is out of sight is not drawn
-        frame.wait_for_selector("path.leaflet-interactive", state="attached")
+        frame.wait_for_selector("svg [role=button]", state="attached")
     page.evaluate("new Promise(done => requestAnimationFrame(() => setTimeout(done, 300)))")
     whole = Image.open(io.BytesIO(page.screenshot(full_page=True, animations="disabled")))
     return whole.convert("RGB").quantize(24)
