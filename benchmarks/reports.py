@@ -72,7 +72,7 @@ def _measure(place: _Place, name: str, notebook: Path, gu: int) -> list[Figure]:
     schema = json.loads(notebook.with_suffix(".schema.json").read_text("utf-8"))
     values = [value for value in schema["properties"]["gu"]["enum"] if value != "all"][:gu]
     _batch(place, notebook, values[:1], 1)
-    stock = _seconds(lambda: [_stock(place, notebook, value) for value in values])
+    stock = sum(_seconds(partial(_stock, place, notebook, value)) for value in values)
     widths = {}
     peak = 0.0
     for width in (1, 2, 3):
