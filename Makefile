@@ -37,9 +37,9 @@ coverage: ## how often the reports' ranges hold the truth, over a thousand draws
 	@$(SETUP) test
 	@$(RUN)/python -m pytest -q -s --draws $(or $(DRAWS),1000) --timeout 3600 tests/methods $(ARGS)
 
-pictures: ## the pictures of the workspace's pages in docs/pictures, made anew
+pictures: ## the pictures of all pages in docs/pictures, and what a screen reader gets of the reports in docs/pages, made anew
 	@$(SETUP) test
-	@$(RUN)/python -m pytest -q --pictures tests/hub tests/e2e -m browser $(ARGS)
+	@$(RUN)/python -m pytest -q --pictures tests/hub tests/e2e tests/pages -m browser $(ARGS)
 
 test-spark: ## the second engine against the interpreter, hundreds of plans instead of dozens
 	@$(SETUP) test

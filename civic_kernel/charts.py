@@ -90,7 +90,7 @@ def make_scale(values: list[float], wanted: int = 4, from_zero: bool = True) -> 
 
 # Horizontal layout of the dot chart, in per cent of its width: labels, plot, words of the interval.
 # English names of gu and six-digit intervals just fit beside each other at 320 px.
-_PLOT_START, _PLOT_END = 34.0, 66.0
+_PLOT_START, _PLOT_END = 36.0, 66.0
 _ROW, _TOP = 26, 18
 #: Height of the line that says that data are made up.
 _LEAD = 22

@@ -97,6 +97,9 @@ def main(args: list[str] | None = None) -> None:
     With `--json` among the arguments the refusal is one JSON document on standard output, as every verb's
     result is.
     """
+    # jsonschema, which nbformat imports, takes this where it is there, to check the format `iri`: a grammar that is
+    # built as it is imported, for a whole second. No schema that a verb reads has that format, so here it is not there.
+    sys.modules.setdefault("rfc3987_syntax", None)  # type: ignore[arg-type]
     given = sys.argv[1:] if args is None else args
     wants_json = "--json" in given
     try:

@@ -12,7 +12,8 @@ CivicError
 ├── Absent                UnknownDataset, UnknownAnswer, UnknownRelease, UnknownApproval, NotFound
 │   └── (here only)       UnknownRun, UnknownReport
 ├── Conflict              BackupBehind, VaultInUse, BudgetExhausted, KeyReused, AnswerInProgress, ApprovalInvalid,
-│                         ApprovalByAuthor, ApprovalEnded, WaitingFull, WitnessInvalid, WitnessTooOften
+│                         ApprovalByAuthor, ApprovalByOther, ApprovalEnded, WaitingFull, WitnessInvalid,
+│                         WitnessTooOften
 │   └── (here only)       QuestionWaits, QuestionRefused, PriceAbove, RunsFull
 ├── DatasetClosed         PolicyMissing, PolicyMalformed, PolicyHalfSigned, PolicyEdited, PolicyExpired,
 │                         PolicyRolledBack, PolicyLineageChanged, PolicyLaneRefused, PolicyCatalogChanged,

@@ -225,6 +225,10 @@ class ApprovalByAuthor(Conflict):
     code = "approval_by_author"
 
 
+class ApprovalByOther(Conflict):
+    code = "approval_by_other"
+
+
 class ApprovalEnded(Conflict):
     code = "approval_ended"
 

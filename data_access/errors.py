@@ -9,7 +9,7 @@ CivicError
 ├── Forbidden             403  NotAllowed, TeamNotYours, ApprovalNotYours
 ├── Absent                404  UnknownDataset, UnknownAnswer, UnknownRelease, UnknownApproval, NotFound
 ├── Conflict              409  BackupBehind, VaultInUse, BudgetExhausted, KeyReused, AnswerInProgress, ApprovalInvalid,
-│                              ApprovalByAuthor, ApprovalEnded, WaitingFull, WitnessInvalid,
+│                              ApprovalByAuthor, ApprovalByOther, ApprovalEnded, WaitingFull, WitnessInvalid,
 │                              WitnessTooOften
 ├── DatasetClosed         423  PolicyMissing, PolicyMalformed, PolicyHalfSigned, PolicyEdited, PolicyExpired,
 │                              PolicyRolledBack, PolicyLineageChanged, PolicyLaneRefused,
@@ -277,6 +277,12 @@ class ApprovalInvalid(Conflict):
 
 class ApprovalByAuthor(Conflict):
     code = "approval_by_author"
+
+
+class ApprovalByOther(Conflict):
+    """The approver's party did not sign for the data of the release."""
+
+    code = "approval_by_other"
 
 
 class ApprovalEnded(Conflict):

@@ -2,7 +2,13 @@
 
 from __future__ import annotations
 
+import asyncio
+import sys
 from typing import Any
+
+# jsonschema, which JupyterHub imports, takes this where it is there, to check the format `iri`: a grammar that is built
+# as it is imported, for a whole second. No schema of JupyterHub's or ours has that format, so here it is not there.
+sys.modules.setdefault("rfc3987_syntax", None)  # type: ignore[arg-type]
 
 from jupyterhub.app import JupyterHub
 from jupyterhub.handlers import BaseHandler
@@ -57,6 +63,12 @@ class CivicHub(JupyterHub):  # type: ignore[misc]
         self.closing.start()
         # Who could no longer sign in is out within a minute, whatever she has open.
         PeriodicCallback(lambda: sessions.sweep(self), 1000 * self.sweep_seconds).start()
+
+    async def cleanup(self) -> None:
+        # JupyterHub waits for one service after the other; here for the slowest. What fails, fails there again.
+        managed = [service for service in self._service_map.values() if service.managed]
+        await asyncio.gather(*(service.stop() for service in managed), return_exceptions=True)
+        await super().cleanup()
 
 
 if __name__ == "__main__":

@@ -83,6 +83,9 @@ def make_seat_arguments(settings: Settings, account: Account, home: Path) -> lis
         "--LabApp.extension_manager=readonly",  # what a seat runs is installed by the workspace
         # Its default is worked out when the module is imported: in a fork that was in the template's home.
         f"--BaseFileIdManager.db_path={home / '.local/share/jupyter/file_id_manager.db'}",
+        # So are these of JupyterLab's: what is open where, and a person's own settings, could not be kept.
+        f"--LabApp.workspaces_dir={home / '.jupyter/lab/workspaces'}",
+        f"--LabApp.user_settings_dir={home / '.jupyter/lab/user-settings'}",
         "--ServerApp.jpserver_extensions=civic_kernel.seat_sessions=True",
         # How long it believes the Hub about a browser, where it could not be told that somebody has left a team;
         # JupyterHub's own 300 s would be how long she still enters its room.

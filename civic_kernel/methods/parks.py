@@ -39,6 +39,9 @@ NEAR, FAR = 400.0, 1200.0
 WINDOW = 4
 #: Areas on one side of a comparison under which nothing is said.
 LEAST = 3
+#: Metres east and north on the grid (EPSG:5181) between which all of its belt lies; degrees, or metres of another grid
+#: in the same column, are no place on it.
+_EAST, _NORTH = (0.0, 400_000.0), (300_000.0, 800_000.0)
 #: `2005.6.18`, `1940. 03. 12`, `1971.8 6`, `2002.3`: how people type a date.
 _DATE = re.compile(r"\s*(\d{4})[.\s]+(\d{1,2})(?:[.\s]+\d{1,2})?[.\s]*")
 
@@ -84,17 +87,19 @@ def openings(parks: pd.DataFrame, quarters: Sequence[int]) -> pd.DataFrame:
     """The parks that opened with WINDOW quarters of sales before and after, for `stack`: `park`, `gu`, `x`, `y`,
     `opened` (quarter), `month` (of the date), by month and name. A park without a date, or a place, cannot be one.
 
-    `parks` has `park`, `gu`, `opened` (as typed), `x`, `y` (metres); `quarters` are those of the sales.
+    `parks` has `park`, `gu`, and as typed `opened`, `x`, `y` (metres); `quarters` are those of the sales.
     """
     check_columns(parks, "park", "gu", "opened", "x", "y")
-    out = parks[["park", "gu", "x", "y"]].copy()
+    out = parks[["park", "gu"]].copy()
+    out["x"], out["y"] = _place(parks)
     out["month"] = [month_of(date) for date in parks["opened"]]
     out["opened"] = [quarter_of(date) for date in parks["opened"]]
     out = out.dropna()
     numbers = [quarter_number(quarter) for quarter in quarters]
     first, last = min(numbers) + WINDOW, max(numbers) - WINDOW + 1
     within = [first <= quarter_number(int(quarter)) <= last for quarter in out["opened"]]
-    out = out[within].astype({"opened": int, "x": float, "y": float})
+    # An empty list would be read as a choice of columns.
+    out = out[np.array(within, dtype=bool)].astype({"opened": int})
     out = out.sort_values(["month", "park"], ignore_index=True)
     out.attrs[KEY] = derived_origin(origin_of(parks), ["park"])
     return out
@@ -216,7 +221,7 @@ def yearly(sales: pd.DataFrame, areas: pd.DataFrame, parks: pd.DataFrame) -> pd.
     nearest park, `change` (log of the last four quarters' sales over those of the four before), `sales` (won, the last
     four quarters).
 
-    `sales` and `areas` as `stack` takes them, `areas` with `gu`; `parks` has `x`, `y`, `opened` (as typed). A park that
+    `sales` and `areas` as `stack` takes them, `areas` with `gu`; `parks` has `x`, `y`, `opened`, as typed. A park that
     opened after those quarters is left out; one whose date is not written down is taken to stand already.
     """
     check_columns(sales, "area", "quarter", "sales")
@@ -224,9 +229,9 @@ def yearly(sales: pd.DataFrame, areas: pd.DataFrame, parks: pd.DataFrame) -> pd.
     check_columns(parks, "x", "y", "opened")
     number = np.array([quarter_number(code) for code in sales["quarter"]])
     last = int(number.max())
-    place = parks.dropna(subset=["x", "y"])
-    stands = [(code := quarter_of(date)) is None or quarter_number(code) <= last for date in place["opened"]]
-    at = place.loc[stands, ["x", "y"]].to_numpy(dtype=float)
+    stands = [(code := quarter_of(date)) is None or quarter_number(code) <= last for date in parks["opened"]]
+    at = np.stack(_place(parks), axis=1)[stands]
+    at = at[np.isfinite(at).all(axis=1)]
     sold = sales.assign(number=number)[number > last - 2 * WINDOW]
     sold = sold.groupby(["area", "number"])["sales"].sum().astype(float).unstack()
     sold = sold[(sold > 0).all(axis=1)]
@@ -313,6 +318,13 @@ def _fit(rows: pd.DataFrame, moments: Sequence[npt.NDArray[np.bool_]]) -> Fit:
     return fixed_effects(
         rows["level"].to_numpy(), x, effects=[place, time], clusters=[rows["area"].astype(str).to_numpy()]
     )
+
+
+def _place(parks: pd.DataFrame) -> tuple[Floats, Floats]:
+    """Metres east and north of each park, (n,); not a number where what was typed is no place on the grid."""
+    x, y = (pd.to_numeric(parks[name], errors="coerce").to_numpy(dtype=float) for name in ("x", "y"))
+    there = (x > _EAST[0]) & (x < _EAST[1]) & (y > _NORTH[0]) & (y < _NORTH[1])
+    return np.where(there, x, np.nan), np.where(there, y, np.nan)
 
 
 def _welch(samples: Sequence[Floats]) -> tuple[float, float, float]:

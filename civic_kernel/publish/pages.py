@@ -31,11 +31,10 @@ from civic_kernel.reports.record import Run, answers_in, told_in
 from civic_kernel.texts import LANGUAGES, Language, text
 from civic_kernel.verify.documents import (
     Key,
-    canonical_bytes,
     check_answer,
+    check_policy,
     read_register,
     sha256_hex,
-    valid_signers,
 )
 from civic_kernel.wire import OPEN
 
@@ -392,13 +391,14 @@ def _checked_policies(
     for statement in statements:
         identity = statement["policy_hash"]
         line = by_hash.get(identity)
-        if line is None or sha256_hex(canonical_bytes(line["policy"])) != identity:
+        if line is None:
             _refuse("policy", language)
-        signers = valid_signers(line["policy"], line["signatures"], keys, on)
-        if {key.side for key in signers} != {"city", "cso"}:
+        try:
+            signers = check_policy(line, identity, keys, on)
+        except (ValueError, KeyError, TypeError):
             _refuse("policy", language)
         kept = {"policy": line["policy"], "hash": identity, "signatures": line["signatures"]}
-        found[identity] = (kept, sorted(signers, key=lambda key: (key.side or "", key.id)))
+        found[identity] = (kept, signers)
     return found
 
 

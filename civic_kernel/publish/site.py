@@ -30,8 +30,16 @@ from civic_kernel.publish.lists import Shown, lists
 from civic_kernel.publish.record import RECORD_NAME, altered_files, check_record, release_id
 from civic_kernel.publish.summary import read_summary, series
 from civic_kernel.publish.tables import json_bytes
+from civic_kernel.publish.words import day_in_words
 from civic_kernel.texts import LANGUAGES, Language, text
-from civic_kernel.verify.documents import Key, canonical_bytes, check_approvals, read_register, sha256_hex
+from civic_kernel.verify.documents import (
+    Key,
+    canonical_bytes,
+    check_approvals,
+    read_register,
+    sha256_hex,
+    spelled,
+)
 from civic_kernel.verify.records import Records, record_bytes
 
 
@@ -165,10 +173,13 @@ def _write_lists(
         for name, document in sorted(records.documents().items(), key=lambda line: line[0] == "head"):
             _replace(public / "records" / f"{name}.json", record_bytes(document), staging)
         _replace(public / "records" / "records.js", evidence.records_script(records), staging)
-    for line in listed:
+    later: dict[str, Listed] = {}
+    for line in listed:  # newest first
         folder = public / "reports" / line.record["slug"] / "status"
+        after = later.get(series(line.record))
+        later[series(line.record)] = line
         for language in LANGUAGES:
-            _replace(folder / f"{language}.html", _status_page(line, language), staging)
+            _replace(folder / f"{language}.html", _status_page(line, language, after), staging)
         approvals = {"release_id": line.id, "approvals": list(line.approvals)}
         _replace(folder / "approvals.json", json_bytes(approvals), staging)
         _write_evidence(folder, line, records, staging)
@@ -198,13 +209,20 @@ def _shown(line: Listed, public: Path) -> Shown:
     )
 
 
-def _status_page(line: Listed, language: Language) -> bytes:
+def _status_page(line: Listed, language: Language, after: Listed | None = None) -> bytes:
+    """`after` is the version of the same report that follows this one, where there is one."""
     say = partial(text, language, "citizen")
     approvers = []
     for key in line.approvers:
         side = say(f"status.side.{key.side}")
-        words = say("status.signer", party=key.title[language], side=side, key=key.id)
-        approvers.append(f"{words} · {say('status.demo')}" if key.demo else words)
+        words = say("status.signer", party=key.title[language], side=side)
+        approvers.append(
+            {
+                "words": f"{words} · {say('status.demo')}" if key.demo else words,
+                "fingerprint": spelled(key.id),
+                "prints": key.prints.get(language, ""),
+            }
+        )
     return render(
         "status.html.j2",
         language,
@@ -214,6 +232,13 @@ def _status_page(line: Listed, language: Language) -> bytes:
         release=line.id,
         count=len(line.record["files"]),
         demonstration=line.record["demonstration"],
+        made=day_in_words(line.record["created_at"], language),
+        after=after
+        and {
+            "date": day_in_words(after.record["created_at"], language),
+            "address": f"../../{after.record['slug']}/{language}/index.html",
+        },
+        all_versions=f"../../../latest/{series(line.record)}/{language}/index.html",
     )
 
 

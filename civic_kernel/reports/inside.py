@@ -18,6 +18,7 @@ from __future__ import annotations
 import base64
 import resource
 import socket
+import sys
 import time
 from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
@@ -56,7 +57,11 @@ class InProcess(Engine):  # type: ignore[misc]  # papermill ships no types
         manager.start_kernel()
         client = manager.client()
         client.start_channels()
-        load_ipython_extension(manager.kernel.shell)  # type: ignore[union-attr]  # a started manager has one
+        shell = manager.kernel.shell  # type: ignore[union-attr]  # a started manager has one
+        load_ipython_extension(shell)
+        if "matplotlib.pyplot" in sys.modules:
+            # As in forked kernels (civic_kernel.warm.child): the template imported it for no shell.
+            shell.enable_matplotlib("inline")
         for index, cell in enumerate(nb_man.nb.cells):
             if cell.cell_type != "code" or not cell.source.strip():
                 continue

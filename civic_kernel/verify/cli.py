@@ -1,4 +1,4 @@
-"""`civic ledger …` and `civic audit …`: for anybody, from public records alone, without account or workspace.
+"""`civic ledger`, `civic audit`, `civic trace`: for anybody, from public files alone, without account or workspace.
 
 SOURCE is the citizen site's address, the gateway's, or a folder of copied records (`records/` on the site). Left
 out, it is CIVIC_GATEWAY_URL, else the records of the workspace that is set up here.
@@ -164,6 +164,22 @@ def audit_witness(url: str, key: Path, keep: Path, passphrase: bool, as_json: bo
         return
     facts = {"seq": done.head.seq, "hash": done.head.hash, "count": done.new_events}
     click.echo(text(language, "verify", f"witnessed.{'first' if done.first else 'next'}", **facts))
+
+
+@click.group()
+def trace() -> None:
+    """숫자가 어디서 왔는지 따라갑니다 · Follow a published number to a signed answer."""
+
+
+@trace.command("verify")
+@click.argument("page", type=click.Path(path_type=Path, exists=True))
+@click.argument("number", required=False)
+@_json
+def trace_verify(page: Path, number: str | None, as_json: bool) -> None:
+    """보고서의 숫자 하나, 또는 모두를 서명된 답까지 따라갑니다 · Follow one number of a page, or all, to its answer."""
+    from civic_kernel.verify.tracing import tell_trace
+
+    tell_trace(page, number, read_settings().language, as_json=as_json)
 
 
 def _where(source: str | None, language: Language) -> str:

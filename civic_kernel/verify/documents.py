@@ -167,10 +167,34 @@ def check_answer(body: Mapping[str, Any], keys: Mapping[str, Key]) -> None:
         raise ValueError("an answer is malformed") from None
 
 
+def check_policy(published: Mapping[str, Any], identity: str, keys: Mapping[str, Key], on: date) -> list[Key]:
+    """Who signed a policy. Raises ValueError unless it is what its id says and everyone whom it asks to sign has.
+
+    That a city and a CSO key signed is not enough: of two organisations, one owns the data and the other does not.
+    """
+    policy = published["policy"]
+    if sha256_hex(canonical_bytes(policy)) != identity:
+        raise ValueError("a policy's id is not its hash")
+    signers = [
+        key
+        for key in valid_signers(policy, published["signatures"], keys, on)
+        if policy["synthetic"] is True or not key.demo
+    ]
+    asked = {(signer["side"], signer["party"]) for signer in policy["signers"]}
+    if {side for side, _ in asked} != {"city", "cso"} or asked - {(key.side, key.party) for key in signers}:
+        raise ValueError("a policy lacks a signature")
+    return sorted(signers, key=lambda key: (key.side or "", key.id))
+
+
 def check_approvals(
-    record: Mapping[str, Any], approvals: Iterable[Mapping[str, Any]], keys: Mapping[str, Key], on: date
+    record: Mapping[str, Any],
+    approvals: Iterable[Mapping[str, Any]],
+    keys: Mapping[str, Key],
+    on: date,
+    policies: Iterable[Mapping[str, Any]] = (),
 ) -> list[Key]:
-    """The approvers of a release. Raises ValueError unless a city and a CSO key signed it, not the author's.
+    """The approvers of a release. Raises ValueError unless a city and a CSO key signed it, not the author's, each of a
+    party that every private one of `policies`, the release's own, asks to sign.
 
     A demo key approves a demonstration and nothing else.
     """
@@ -182,6 +206,10 @@ def check_approvals(
     ]
     if {key.side for key in signers} != {"city", "cso"}:
         raise ValueError("a release lacks an approval")
+    for policy in policies:
+        owners = {(signer["side"], signer["party"]) for signer in policy["signers"]}
+        if policy["lane"] == "private" and any((key.side, key.party) not in owners for key in signers):
+            raise ValueError("a release is approved by somebody who did not sign for its data")
     return sorted(signers, key=lambda key: (key.side or "", key.id))
 
 

@@ -13,7 +13,7 @@ from __future__ import annotations
 import csv
 import io
 import json
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import UTC, date, datetime
 from decimal import Decimal, InvalidOperation
@@ -24,12 +24,10 @@ from civic_kernel.publish.record import RECORD_NAME, altered_files, read_record
 from civic_kernel.verify import chain
 from civic_kernel.verify.documents import (
     Key,
-    canonical_bytes,
     check_answer,
     check_approvals,
+    check_policy,
     read_register,
-    sha256_hex,
-    valid_signers,
 )
 from civic_kernel.verify.standing import check_standing, records_beside
 
@@ -90,9 +88,9 @@ def check_page(page: Path, *, on: date | None = None) -> Findings:
         return found
     answers = _check_answers(folder, record, keys, found)
     found.keys = list(keys.values())
-    _check_policies(folder, record, answers, keys, on or _day_of(record), found)
+    policies = _check_policies(folder, record, answers, keys, on or _day_of(record), found)
     _check_tables(folder, record, answers, found)
-    _check_approvals(folder, record, keys, on or _day_of(record), found)
+    _check_approvals(folder, record, policies, keys, on or _day_of(record), found)
     source = records_beside(folder)
     if source is not None:
         found.records = check_standing(source, record, answers, approved=bool(found.approvers))
@@ -124,21 +122,22 @@ def _check_policies(
     keys: Mapping[str, Key],
     on: date,
     found: Findings,
-) -> None:
+) -> list[Mapping[str, Any]]:
+    """Those that are whole."""
+    whole: list[Mapping[str, Any]] = []
     for identity in sorted({*record["policies"], *(s["policy_hash"] for s in answers.values())}):
         try:
             published = _read(folder / "policies" / f"{identity}.json")
-            whole = sha256_hex(canonical_bytes(published["policy"])) == identity
-            signers = valid_signers(published["policy"], published["signatures"], keys, on)
-            if not whole or {key.side for key in signers} != {"city", "cso"}:
-                raise ValueError("not what both sides signed")
+            check_policy(published, identity, keys, on)
             lanes = {s["lane"] for s in answers.values() if s["policy_hash"] == identity}
             if not lanes <= {published["policy"]["lane"]}:
                 # An exact figure is only as good as both sides' word that the data are open.
                 raise ValueError("an answer of another lane than its policy's")
             found.policies += 1
+            whole.append(published["policy"])
         except (OSError, ValueError, KeyError, TypeError):
             found.wrong.append(("policy", str(identity)))
+    return whole
 
 
 def _check_tables(
@@ -178,7 +177,7 @@ def _equal_cells(rows: list[dict[str, str]], keys: list[str], table: Mapping[str
         for figure in figures:
             if answer is None or figure not in row:
                 continue
-            if not _is_same(row[figure], answer[names.index(figure)]):
+            if not is_same(row[figure], answer[names.index(figure)]):
                 raise ValueError("a figure differs from its answer")
             compared += 1
     return compared
@@ -196,12 +195,12 @@ def _equal_rows(rows: list[dict[str, str]], pages: list[Mapping[str, Any]]) -> i
     known = {tuple("" if value is None else str(value) for value in line) for line in signed}
     for row in rows:
         spelled = tuple(row[name] for name in names)
-        if spelled not in known and not any(all(map(_is_same, spelled, line)) for line in signed):
+        if spelled not in known and not any(all(map(is_same, spelled, line)) for line in signed):
             raise ValueError("a row differs from its answer")
     return len(rows) * len(names)
 
 
-def _is_same(spelled: str, signed: Any) -> bool:
+def is_same(spelled: str, signed: Any) -> bool:
     """Whether a table's words are the signed value; a decimal may be rounded to the digits that the table shows."""
     if spelled == ("" if signed is None else str(signed)):
         return True
@@ -215,14 +214,19 @@ def _is_same(spelled: str, signed: Any) -> bool:
 
 
 def _check_approvals(
-    folder: Path, record: Mapping[str, Any], keys: Mapping[str, Key], on: date, found: Findings
+    folder: Path,
+    record: Mapping[str, Any],
+    policies: Sequence[Mapping[str, Any]],
+    keys: Mapping[str, Key],
+    on: date,
+    found: Findings,
 ) -> None:
     """What the site builder wrote beside a published page; a folder that still waits for approval has none."""
     path = folder / "status" / "approvals.json"
     if not path.exists():
         return
     try:
-        found.approvers = check_approvals(record, _read(path)["approvals"], keys, on)
+        found.approvers = check_approvals(record, _read(path)["approvals"], keys, on, policies)
     except (OSError, ValueError, KeyError, TypeError, AttributeError):
         found.wrong.append(("approvals", ""))
 

@@ -7,7 +7,7 @@ side alone can close a dataset by editing a file, and nobody can open one by edi
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from dataclasses import dataclass
 from datetime import datetime
 from functools import lru_cache
@@ -247,6 +247,21 @@ class Governing:
             }
             for row in rows
         ]
+
+    def owners(self, connection: Connection, hashes: Collection[str], side: str) -> frozenset[str] | None:
+        """The parties of `side` that each of these policies of the private lane asks to sign; None where all are open.
+
+        None of them where no party signs for all. Raises PolicyEdited for a policy that is not what its hash says.
+        """
+        found: frozenset[str] | None = None
+        for row in connection.execute(select(policies).where(policies.c.hash.in_(hashes))):
+            policy = _read(row.document)
+            if policy.hash() != row.hash:
+                raise PolicyEdited(dataset=row.dataset)
+            if isinstance(policy, Policy):
+                own = frozenset(signer.party for signer in policy.signers if signer.side == side)
+                found = own if found is None else found & own
+        return found
 
     def _holds(self, connection: Connection, dataset: str) -> bool:
         try:

@@ -22,6 +22,7 @@ from data_access.db.commons import approvals, releases
 from data_access.documents import Closed, Labels, Name
 from data_access.errors import (
     ApprovalByAuthor,
+    ApprovalByOther,
     ApprovalInvalid,
     MalformedRequest,
     TeamNotYours,
@@ -29,7 +30,7 @@ from data_access.errors import (
 )
 from data_access.flows.answering import Asker
 from data_access.flows.governing import Governing
-from data_access.parties import Key, Register, Signature, SigningKey
+from data_access.parties import Key, Party, Register, Signature, SigningKey
 
 #: How the names of askers that are services begin; no person's name may (hub_config.roles).
 SERVICE = "service-"
@@ -114,7 +115,11 @@ class Releasing:
             return self._document(tx.connection, release)
 
     def approve(self, release: str, signature: Signature) -> dict[str, Any]:
-        """Add one side's signature. Raises UnknownRelease, ApprovalInvalid or ApprovalByAuthor."""
+        """Add one side's signature. Raises UnknownRelease, ApprovalInvalid, ApprovalByAuthor or ApprovalByOther.
+
+        Whoever signed for the private data of a report decides for its side, and no other party there: else a CSO could
+        publish what a charity owns. A report of data for which no one party of a side signed is approved by nobody.
+        """
         with self.database.transaction() as tx:
             row = self._row(tx.connection, release)
             register = self.governing.register(tx.connection)
@@ -128,6 +133,8 @@ class Releasing:
                 raise ApprovalInvalid()
             if self.public_name(key.person) == row.author:
                 raise ApprovalByAuthor()
+            if not self._may_approve(tx.connection, row.record, party):
+                raise ApprovalByOther()
             given = tx.connection.execute(
                 select(approvals.c.side).where(approvals.c.release == release, approvals.c.side == party.side)
             ).first()
@@ -171,6 +178,11 @@ class Releasing:
         if {s["synthetic"] for s in statements} != {record.demonstration}:
             raise MalformedRequest(where="record.demonstration")
 
+    def _may_approve(self, connection: Connection, record: bytes, party: Party) -> bool:
+        """Whether `party` signed for all private data of the record, or there are none."""
+        owners = self.governing.owners(connection, _stored(record).policies, party.side)
+        return owners is None or party.id in owners
+
     def _row(self, connection: Connection, release: str) -> Row[Any]:
         # As with answers: PostgreSQL takes no NUL.
         known = release.isprintable()
@@ -186,7 +198,12 @@ class Releasing:
         ).all()
         # Keys of every register that was ever in force: a key that ran out later still approved this.
         keys = {key.id: (key, known) for known in self.governing.registers(connection) for key in known.keys}
-        given = [a for a in given if _still_holds(a, row.record, keys)]
+        given = [
+            a
+            for a in given
+            if (party := _approver(a, row.record, keys)) is not None
+            and self._may_approve(connection, row.record, party)
+        ]
         return {
             "release_id": release,
             "state": "approved" if {a.side for a in given} == {"city", "cso"} else "waiting",
@@ -204,19 +221,22 @@ class Releasing:
         }
 
 
-def _still_holds(approval: Row[Any], record: bytes, keys: Mapping[str, tuple[Key, Register]]) -> bool:
-    """Whether the stored approval is what it says: proved each time, so that a row alone approves nothing."""
+def _approver(approval: Row[Any], record: bytes, keys: Mapping[str, tuple[Key, Register]]) -> Party | None:
+    """Whose stored approval this is, or None where it is not what it says: proved each time, so that a row alone
+    approves nothing.
+    """
     key, register = keys.get(approval.key_id, (None, None))
     if key is None or register is None or key.party is None:
-        return False
-    if (key.demo and not _stored(record).demonstration) or register.party(key.party).side != approval.side:
-        return False
+        return None
+    party = register.party(key.party)
+    if (key.demo and not _stored(record).demonstration) or party.side != approval.side:
+        return None
     signature = Signature(key.id, base64.b64encode(approval.signature).decode("ascii"))
     try:
         register.signer(signature, record, datetime.fromisoformat(approval.approved_at))
     except ValueError:
-        return False
-    return True
+        return None
+    return party
 
 
 def _stored(record: bytes) -> ReleaseRecord:

@@ -224,6 +224,7 @@ const civicCheck = (() => {
     return [...found.values()];
   };
   const bothSides = (keys) => ["city", "cso"].every((side) => keys.some((key) => key.side === side));
+  const isParty = (key, signer) => key.side === signer.side && key.party === signer.party;
   const readRegister = async (published, day) => {
     const keys = await readKeys(published.register);
     if (!bothSides(await validSigners(published.register, published.signatures, keys, day))) wrong("the register lacks a signature");
@@ -237,13 +238,19 @@ const civicCheck = (() => {
   };
   const checkPolicy = async (published, identity, keys, day) => {
     if ((await sha256Hex(canonical(published.policy))) !== identity) wrong("a policy's id is not its hash");
-    if (!bothSides(await validSigners(published.policy, published.signatures, keys, day))) wrong("a policy lacks a signature");
+    const { signers: asked, synthetic } = published.policy;
+    const signers = (await validSigners(published.policy, published.signatures, keys, day)).filter((key) => synthetic === true || !key.demo);
+    const all = asked.every((one) => signers.some((key) => isParty(key, one)));
+    if (!all || !bothSides(asked)) wrong("a policy lacks a signature");
   };
-  const checkApprovals = async (record, approvals, keys, day) => {
+  // Of each side, who approves is who signed for the private data.
+  const checkApprovals = async (record, approvals, keys, day, policies = []) => {
     const signers = (await validSigners(record, approvals, keys, day)).filter(
       (key) => (key.person === null || key.person !== record.author) && (!key.demo || record.demonstration === true),
     );
-    return bothSides(signers) ? signers : wrong("a release lacks an approval");
+    const owned = policies.filter((policy) => policy.lane === "private");
+    const theirs = signers.every((key) => owned.every((policy) => policy.signers.some((one) => isParty(key, one))));
+    return theirs && bothSides(signers) ? signers : wrong("a release lacks an approval");
   };
 
   return {

@@ -140,6 +140,7 @@ const civicPage = (() => {
         found.add("answer", { name: identity });
       }
     }
+    const policies = [];
     const used = new Set([...record.policies, ...[...done.statements.values()].map((statement) => statement.policy_hash)]);
     for (const identity of [...used].sort()) {
       try {
@@ -147,6 +148,7 @@ const civicPage = (() => {
         await checkPolicy(published, identity, done.keys, day);
         const lanes = [...done.statements.values()].filter((one) => one.policy_hash === identity).map((one) => one.lane);
         if (!lanes.every((lane) => lane === published.policy.lane)) throw new Error("another lane");
+        policies.push(published.policy);
         counted.policies += 1;
       } catch {
         found.add("policy", { name: identity });
@@ -176,7 +178,7 @@ const civicPage = (() => {
       }
     }
     try {
-      done.approvers = await checkApprovals(record, evidence.approvals, done.keys, day);
+      done.approvers = await checkApprovals(record, evidence.approvals, done.keys, day, policies);
     } catch {
       found.add("approvals", {});
     }

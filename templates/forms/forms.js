@@ -2,6 +2,10 @@
 (function () {
   "use strict";
 
+  /** A part of a page of ours. Under the Hub a script that asks with its reader's cookie shows the page's own token; without it
+      the seat would send it to sign in again. */
+  const part = (address) => fetch(address, { headers: { Accept: "text/html", "X-XSRFToken": document.body.dataset.xsrf } });
+
   // --- a question: its price follows what is chosen ---
   const question = document.querySelector("form[data-live]");
   if (question) {
@@ -19,15 +23,14 @@
       region.setAttribute("aria-busy", "true");
       let shown;
       try {
-        const answer = await fetch(address(), { headers: { Accept: "text/html" } });
+        const answer = await part(address());
         shown = answer.ok || answer.status === 409 ? await answer.text() : null;
       } catch { shown = null; }
       if (mine !== number) { return; } // a later choice is on its way
       region.removeAttribute("aria-busy");
       if (shown === null) { region.textContent = region.dataset.failed; look.hidden = false; return; }
       const page = new DOMParser().parseFromString(shown, "text/html");
-      const part = page.querySelector("section.price, .refusal");
-      region.replaceChildren(part || region.dataset.failed);
+      region.replaceChildren(page.querySelector("section.price, .refusal") || region.dataset.failed);
       look.hidden = true;
     };
     const said = (details) => {
@@ -72,23 +75,23 @@
     document.getElementById("again").hidden = true;
     const look = async () => {
       try {
-        const answer = await fetch(state.dataset.address, { headers: { Accept: "text/html" } });
+        const answer = await part(state.dataset.address);
         if (answer.ok) { show(await answer.text()); }
       } catch { /* the next look may find it */ }
       if (state.dataset.over === "0") { setTimeout(look, document.hidden ? 10000 : 1500); }
     };
     const show = (text) => {
-      const part = new DOMParser().parseFromString(text, "text/html").body.firstElementChild;
-      if (!part || part.dataset.over === undefined) { return; }
+      const now = new DOMParser().parseFromString(text, "text/html").body.firstElementChild;
+      if (!now || now.dataset.over === undefined) { return; }
       const focused = document.activeElement && state.contains(document.activeElement) && document.activeElement.getAttribute("href");
-      state.replaceChildren(part);
+      state.replaceChildren(now);
       if (focused) { const link = [...state.querySelectorAll("a")].find((one) => one.getAttribute("href") === focused); if (link) { link.focus(); } }
       // A screen reader hears a change, and not every look.
-      if (spoken.textContent !== part.dataset.words) { spoken.textContent = part.dataset.words; }
-      state.dataset.over = part.dataset.over;
-      if (part.dataset.over === "1") {
+      if (spoken.textContent !== now.dataset.words) { spoken.textContent = now.dataset.words; }
+      state.dataset.over = now.dataset.over;
+      if (now.dataset.over === "1") {
         document.getElementById("stop-form").hidden = true;
-        document.getElementById("resume-form").hidden = part.dataset.more === "0";
+        document.getElementById("resume-form").hidden = now.dataset.more === "0";
       }
     };
     setTimeout(look, 1000);

@@ -38,6 +38,9 @@ def test_the_page_asks_for_nothing_and_shows_map_chart_table_and_csv(demonstrati
     frame.locator("path.leaflet-interactive").nth(24).wait_for(timeout=60_000)
     assert page.locator("svg[role=img], figure svg").count() >= 2
     assert page.locator("table tbody tr").count() >= 25
+    # Printed by the system user who publishes, whom the browser's own sandbox holds as well.
+    assert page.locator("a[href='report.pdf']").count() == 1
+    assert (path.parent / "report.pdf").read_bytes().startswith(b"%PDF-")
     for link in page.locator("a[href$='.csv']").all():
         target = (path.parent / link.get_attribute("href")).resolve()
         with target.open(encoding="utf-8-sig", newline="") as file:
@@ -46,8 +49,7 @@ def test_the_page_asks_for_nothing_and_shows_map_chart_table_and_csv(demonstrati
     assert blocked.said == []
 
 
-@pytest.mark.parametrize("width", [360, 1280])
-@pytest.mark.parametrize("language", ["ko", "en"])
+@pytest.mark.parametrize(("language", "width"), [("ko", 360), ("en", 1280)])
 def test_axe_finds_nothing_in_the_page_or_in_the_maps_frame(demonstration, blocked, language, width):
     page = blocked.page
     page.set_viewport_size({"width": width, "height": 900})

@@ -40,6 +40,8 @@ ROOT = Path(__file__).resolve().parents[2]
 class City:
     url: str
     reports: Service
+    #: Token → whose it is; a test may put somebody else in place for a while.
+    callers: dict[str, Any]
 
     def client(self, **more: Any) -> Client:
         return Client(f"{self.url}/services/data", TOKEN, "bike", "exploration", **more)
@@ -54,7 +56,8 @@ def city(tmp_path_factory: pytest.TempPathFactory) -> Iterator[City]:
     try:
         demo.prepare(parts, rides=2_000, seed=2017, progress=lambda *_: None)
         callers = {TOKEN: make_caller("analyst-lee", ["bike"], "ask", "read")}
-        gateway = workspace_app(parts, FakeIdentity(callers))
+        identity = FakeIdentity(callers)
+        gateway = workspace_app(parts, identity)
         reports = Service(TOKEN)
 
         async def both(scope: Any, receive: Any, send: Any) -> None:
@@ -62,7 +65,7 @@ def city(tmp_path_factory: pytest.TempPathFactory) -> Iterator[City]:
             await (reports if mine else gateway)(scope, receive, send)
 
         with served(both) as address:
-            yield City(address, reports)
+            yield City(address, reports, identity.callers)
     finally:
         parts.close()
 

@@ -5,10 +5,13 @@ from __future__ import annotations
 import re
 import urllib.error
 import urllib.request
+from dataclasses import replace
 
 import pytest
 
+from civic_kernel.client import Client
 from civic_kernel.texts import text
+from data_access.flows.answering import Asker
 from tests.forms.conftest import SEAT_TOKEN, TOKEN
 
 pytestmark = pytest.mark.browser
@@ -144,6 +147,31 @@ def test_a_question_that_cannot_be_asked_is_explained_where_it_was_chosen(page, 
     gone = page.goto(f"{seat.base}civic/ask?dataset=no_such&lang=ko")
     assert gone.status == 409
     assert page.get_by_role("link", name=said("refused.back")).is_visible()
+
+
+def test_a_rooms_question_waits_for_a_member_and_is_answered_once_she_agreed(
+    page, seat, city, monkeypatch, look
+):
+    member, room = city.callers[TOKEN], Asker("room-01", frozenset({"bike"}), is_room=True, asks=True)
+    monkeypatch.setitem(city.callers, TOKEN, replace(member, asker=room))
+    monkeypatch.setitem(city.callers, "a-members", member)
+    page.goto(
+        f"{seat.base}civic/ask?dataset=bike_rides&measure=count&by=rain&in.month=2026-05&data=real&lang=ko"
+    )
+    assert "승인" in price_of(page) or said("price.waits") in price_of(page)
+    page.get_by_role("button", name=said("ask.ask_paid")).click()
+    again = page.get_by_role("button", name=said("waits.again"))
+    again.wait_for()
+    look(page, "ask-waits")
+    again.click()
+    again.wait_for()
+    client = Client(f"{city.url}/services/data", "a-members", "bike", "exploration")
+    [held] = [one for one in client.approvals() if one.state == "waiting"]
+    client.decide(held.approval_id, "approve")
+    client.close()
+    again.click()
+    page.locator("table").wait_for()
+    assert page.locator("tbody tr").count() == 4
 
 
 def test_an_address_without_a_sign_in_shows_nothing(seat):

@@ -81,24 +81,17 @@ def test_ctrl_c_ends_every_process_also_what_a_seat_left_running(civic):
     assert_gone(civic.settings, within=1)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("victim", ["up", "supervisor"])
-def test_kill_9_leaves_no_process_holding_a_port(civic, victim):
+def test_kill_9_leaves_no_process_holding_a_port_and_takes_seats_and_kernels_along(civic, victim):
+    secrets = add_people(civic.settings)
     up = civic.up()
+    if os.geteuid() == 0:  # a seat's processes are found by their uid
+        assert Seat(civic.settings.workspace_url, secrets["expert-han"]).run("print(1)") == "1"
     os.kill({"up": up.pid, "supervisor": running_pid(civic.settings)}[victim], signal.SIGKILL)
     up.wait(timeout=30)
     assert_gone(civic.settings, within=15)
     assert find_running(civic.settings) is None
-
-
-@pytest.mark.slow
-@pytest.mark.root
-@pytest.mark.skipif(os.geteuid() != 0, reason="a seat's processes are found by their uid")
-def test_kill_9_of_the_supervisor_takes_seats_and_kernels_along(civic):
-    secrets = add_people(civic.settings)
-    civic.up()
-    assert Seat(civic.settings.workspace_url, secrets["expert-han"]).run("print(1)") == "1"
-    os.kill(running_pid(civic.settings), signal.SIGKILL)
-    assert_gone(civic.settings, within=15)
 
 
 def test_a_hub_that_is_killed_again_and_again_is_not_started_for_ever(civic):

@@ -80,6 +80,16 @@ def test_a_hand_raised_in_jupyterlab_is_up_for_the_facilitator_and_can_be_lowere
     page.context.close()
 
 
+def test_a_seat_keeps_what_was_open_and_how_it_was_set_in_its_own_home(place):
+    seat, _ = place
+    open_now = {"data": {}, "metadata": {"id": "default"}}
+    seat._open("PUT", "lab/api/workspaces/default", open_now)
+    assert seat.get("lab/api/workspaces/default")["metadata"]["id"] == "default"
+    name = "lab/api/settings/@jupyterlab/apputils-extension:themes"
+    seat._open("PUT", name, {"raw": '{"theme": "JupyterLab Dark"}'})
+    assert "Dark" in seat.get(name)["raw"]
+
+
 def test_who_is_in_no_workshop_has_no_hand_to_raise(hub):
     seat = Seat(hub.url, hub.secrets["analyst-lee"])
     assert json.loads(seat.page("civic/buttons"))["workshop"] is False

@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import ast
+import re
 import subprocess
 import sys
 from pathlib import Path
 
+import jupyterhub
 import pytest
 
 import civic_kernel
@@ -30,6 +32,20 @@ def test_import_loads_nothing_heavy() -> None:
 
 def test_the_command_line_s_help_loads_nothing_heavy() -> None:
     assert not modules_after("import civic_kernel.cli") & HEAVY
+
+
+def test_no_command_waits_for_a_grammar_that_nothing_here_reads() -> None:
+    """jsonschema's check of the format `iri` costs a second of every start; formats that schemas have stay checked."""
+    verb = (
+        "import civic_kernel.cli\ntry: civic_kernel.cli.main(['--help'])\nexcept SystemExit: import nbformat"
+    )
+    assert "lark" in modules_after("import nbformat"), "what took so long has gone: so can what keeps it away"
+    for ours in (verb, "import hub_config.hub", "import civic_kernel.reports.service.app"):
+        loaded = modules_after(ours)
+        assert "jsonschema" in loaded and "lark" not in loaded
+    schemas = [*Path("notebooks").glob("*.schema.json"), *(Path(jupyterhub.__file__).parent).rglob("*.yaml")]
+    assert len(schemas) > 3
+    assert not [path for path in schemas if re.search(r"format\W+iri", path.read_text("utf-8"))]
 
 
 def test_import_takes_less_than_150_ms() -> None:

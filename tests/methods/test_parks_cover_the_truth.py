@@ -105,9 +105,12 @@ def test_a_year_of_an_area_is_its_own_and_a_park_that_opens_later_is_not_there_y
     quarters = [20251, 20252, 20253, 20254, 20261, 20262, 20263, 20264]
     sold = [("a", q, 100 if q < 20261 else 110) for q in quarters] + [("b", q, 50) for q in quarters[1:]]
     sales = labelled(pd.DataFrame(sold, columns=["area", "quarter", "sales"]), "sales")
-    areas = labelled(pd.DataFrame({"area": ["a", "b"], "gu": "중구", "x": [0.0, 1.0], "y": 0.0}), "areas")
+    areas = labelled(
+        pd.DataFrame({"area": ["a", "b"], "gu": "중구", "x": [2e5, 2e5 + 1], "y": 4.5e5}), "areas"
+    )
     dates = ["2027.1.3", "1971.8.6", ""]
-    known = labelled(pd.DataFrame({"x": [10.0, 700.0, 900.0], "y": 0.0, "opened": dates}), "parks")
+    east = ["200010.0", "200700.0", "200900.0"]
+    known = labelled(pd.DataFrame({"x": east, "y": "450000", "opened": dates}), "parks")
     (row,) = parks.yearly(sales, areas, known).to_dict("records")
     assert row["area"] == "a" and row["metres"] == 700.0 and round(row["change"], 6) == round(np.log(1.1), 6)
 
@@ -148,9 +151,19 @@ def test_a_date_as_it_was_typed_names_its_quarter_or_none(typed: object, quarter
 
 def test_openings_have_a_year_before_and_after_them() -> None:
     dates = ["2023.12.31", "2024.1.1", "2024.12.1 ", "2025.1.1", "2010"]
-    known = pd.DataFrame({"park": list("abcde"), "gu": "중구", "x": 0.0, "y": 0.0, "opened": dates})
+    known = pd.DataFrame(
+        {"park": list("abcde"), "gu": "중구", "x": "2e5", "y": "450000.12345", "opened": dates}
+    )
     found = parks.openings(labelled(known, "parks"), QUARTERS)
     assert list(found["park"]) == ["b", "c", "d"] and list(found["opened"]) == [20241, 20244, 20251]
+
+
+@pytest.mark.parametrize(
+    ("x", "y"), [("127.076482", "37.627077"), ("114264.46", "3712093.4"), ("", "450000"), (None, None)]
+)
+def test_what_is_typed_as_a_place_and_is_none_on_the_grid_is_no_opening(x: str | None, y: str | None) -> None:
+    known = pd.DataFrame({"park": ["a"], "gu": "중구", "x": [x], "y": [y], "opened": "2024.1.1"})
+    assert len(parks.openings(labelled(known, "parks"), QUARTERS)) == 0
 
 
 def test_a_drift_before_the_opening_is_seen() -> None:

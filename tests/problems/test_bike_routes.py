@@ -31,7 +31,7 @@ def truth_of(city: City) -> dict[str, Any]:
 def test_the_report_finds_the_unsafe_gu_those_without_lanes_and_the_dong_without_a_station(
     large: City, tmp_path: Path
 ) -> None:
-    run, page = large.report(NOTEBOOK, tmp_path, months=MONTHS)
+    run, page = large.report(NOTEBOOK, tmp_path, gu="송파구", months=MONTHS)
     truth, found = truth_of(large), blocks_of(run)
     unsafe = {gu["name"] for gu in truth["unsafe_gu"]}
     by_rate = sorted(table_of(found["map-by-gu"]), key=lambda row: -(row["rate"] or 0))
@@ -39,7 +39,11 @@ def test_the_report_finds_the_unsafe_gu_those_without_lanes_and_the_dong_without
     poor = {gu["name"] for gu in truth["lanes"]["poor_gu"]}
     lanes = table_of(found["lanes-missing"])
     assert {row["gu"] for row in sorted(lanes, key=lambda row: -(row["missing"] or 0))[:2]} == poor
-    assert all(gu in found["messages"][1]["ko"] for gu in poor)
+    assert all(gu in found["lanes-missing"]["title"]["ko"] for gu in poor)
+    going = table_of(found["flows"])
+    assert (
+        len(going) > 5 and {row["a"] for row in going} == {"송파구"} and going[0]["b"] in ("강남구", "강동구")
+    )
     bare = {(dong["gu"], dong["name"]) for dong in truth["dong_without_station"]}
     places = table_of(found["new-stations"])
     assert {(row["gu"], row["dong"]) for row in places[:2]} == bare and len(places) == 10

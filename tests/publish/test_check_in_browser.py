@@ -16,6 +16,7 @@ from civic_kernel.publish.gateway import PublicGateway
 from civic_kernel.publish.site import build_site
 from civic_kernel.verify.page import check_page
 from civic_kernel.verify.records import read_records
+from civic_kernel.verify.trace import trace_page
 from tests.publish.conftest import Made
 from tests.publish.test_page_in_browser import violations
 from tests.reports import standin
@@ -208,3 +209,23 @@ def test_the_bundle_holds_everything_and_is_checked_where_it_was_unpacked(
     assert found.good and found.records is not None and len(found.approvers) == 2
     assert press(page, top).startswith("All is well")
     assert "reports/" in (top / "README.txt").read_text("utf-8-sig")
+
+
+def test_the_browser_follows_each_figure_to_where_the_command_follows_it(site: Path, page: Page) -> None:
+    press(page, site)
+    followed = page.evaluate(
+        """async () => {
+          const done = await civicPage.check(civicEvidence, null);
+          const all = [];
+          for (const [name, { about, heads, body, trace }] of done.tables) {
+            for (const row of body) for (const { name: column, role } of about.columns) {
+              if (!["measure", "low", "high", "value"].includes(role) || row[heads.indexOf(column)] === "") continue;
+              const found = trace(row, column);
+              all.push([name, column, row[heads.indexOf(column)], found.kind, found.cells ?? 0]);
+            }
+          }
+          return all;
+        }"""
+    )
+    known = trace_page(report(site))
+    assert followed == [[f.table, f.column, f.value, f.source.kind, f.source.cells] for f in known]

@@ -43,7 +43,7 @@ def test_the_notebook_gives_the_same_bytes_without_gateway_account_or_network(
     asked = len(made.gateway.asked)
     steps: list[str] = []
     found = rerun(copied / "ko" / "index.html", "en", progress=lambda done, total, title: steps.append(title))
-    assert found.same_numbers and found.pages_different == [] and found.tables == 3 and found.numbers > 200
+    assert found.same_numbers and found.pages_different == [] and found.tables == 5 and found.numbers > 200
     assert "The map" in steps and len(made.gateway.asked) == asked
 
 

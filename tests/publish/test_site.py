@@ -18,6 +18,7 @@ import pytest
 from civic_kernel.publish.gateway import PublicGateway
 from civic_kernel.publish.record import altered_files, release_id
 from civic_kernel.publish.site import Built, build_site
+from civic_kernel.verify.documents import spelled
 from civic_kernel.verify.page import check_page
 from tests.publish.conftest import ADDRESS, Made
 from tests.reports import standin
@@ -53,7 +54,26 @@ def test_an_approved_release_stands_on_the_site_in_both_languages(made: Made, tm
         page = (public / "reports" / slug(made) / language / "index.html").read_bytes()
         assert page == (made.folder / language / "index.html").read_bytes()
         status = (public / "reports" / slug(made) / "status" / f"{language}.html").read_text("utf-8")
-        assert standin.CITY.id in status and standin.CSO.id in status
+        assert spelled(standin.CITY.id) in status and spelled(standin.CSO.id) in status
+
+
+def test_an_older_version_says_that_there_is_a_newer_one(made: Made, copied: Path, tmp_path: Path) -> None:
+    old = release(made, standin.CITY, standin.CSO)
+    new = release(
+        made, standin.CITY, standin.CSO, created_at="2026-12-01T00:00:00Z", slug="bike-routes-0123456789"
+    )
+    (copied / "release.json").write_text(json.dumps(new["record"]), "utf-8")
+    folders = [made.folder, copied]
+    build_site([old, new], folders, standin.parties(), tmp_path / "public", tmp_path / "staging")
+    said = {
+        line["record"]["slug"]: (
+            tmp_path / "public" / "reports" / line["record"]["slug"] / "status" / "ko.html"
+        ).read_text("utf-8")
+        for line in (old, new)
+    }
+    assert f"../../{new['record']['slug']}/ko/index.html" in said[slug(made)]
+    assert "2026년 12월 1일의 새 판" in said[slug(made)]
+    assert "이 판이 가장 새 판" in said[new["record"]["slug"]]
 
 
 def test_every_link_between_pages_leads_to_a_file(made: Made, tmp_path: Path) -> None:

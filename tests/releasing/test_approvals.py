@@ -8,8 +8,10 @@ from typing import Any
 import pytest
 
 from data_access.canonical import canonical_bytes, content_id
+from data_access.documents import Labels
 from data_access.errors import (
     ApprovalByAuthor,
+    ApprovalByOther,
     ApprovalInvalid,
     CivicError,
     MalformedRequest,
@@ -18,6 +20,7 @@ from data_access.errors import (
     UnknownRelease,
 )
 from data_access.flows.answering import Asker
+from data_access.parties import Party, SigningKey
 from tests.factories import (
     ACCIDENTS,
     ANN,
@@ -164,6 +167,61 @@ def test_nobody_approves_a_report_of_their_own(workspace: Workspace) -> None:
     with pytest.raises(ApprovalByAuthor):
         approve(workspace, release, document, workspace.keys.city)
     assert approve(workspace, release, document, workspace.keys.cso) == "waiting"
+
+
+def test_for_data_that_a_charity_signed_the_charity_approves_and_no_other_of_its_side(
+    workspace: Workspace,
+) -> None:
+    charity = with_charity(workspace)
+    document = record(workspace)
+    release = submit(workspace, document)
+    with pytest.raises(ApprovalByOther):
+        approve(workspace, release, document, workspace.keys.cso)
+    assert approve(workspace, release, document, workspace.keys.city) == "waiting"
+    # Nor does its genuine signature, once it stands in the database.
+    workspace.execute(
+        "INSERT INTO approvals VALUES (?, 'cso', ?, 'steward-cso', ?, '2026-11-23T04:05:06Z')",
+        release,
+        workspace.keys.cso.id,
+        base64.b64decode(workspace.keys.cso.sign(document).ed25519),
+    )
+    assert workspace.parts.releasing.get(release)["state"] == "waiting"
+    workspace.execute("DELETE FROM approvals WHERE side = 'cso'")
+    assert approve(workspace, release, document, charity) == "approved"
+
+
+def test_data_of_two_owners_on_one_side_are_approved_by_neither_alone(workspace: Workspace) -> None:
+    charity = with_charity(workspace)
+    workspace.activate(make_policy(workspace.entry("accidents")))
+    workspace.load("accidents", ("time", "gu"), ACCIDENTS)
+    other = workspace.ask(ANN, {"dataset": "accidents", "by": ["gu"], "measures": {"n": {"fn": "count"}}})
+    document = record(workspace, workspace.ask().answer.id, other.answer.id)
+    release = submit(workspace, document)
+    for key in (workspace.keys.cso, charity):
+        with pytest.raises(ApprovalByOther):
+            approve(workspace, release, document, key)
+
+
+def with_charity(workspace: Workspace) -> SigningKey:
+    """Rides become a charity's: it stands beside the CSO, and signs for them with the city. Its steward's key."""
+    charity = SigningKey.generate()
+    plain = make_register(workspace.keys, workspace.demo_keys, version=2)
+    key = plain.keys[0].model_copy(
+        update={
+            "id": charity.id,
+            "public": base64.b64encode(charity.public).decode("ascii"),
+            "party": "charity",
+            "person": "steward-charity",
+        }
+    )
+    party = Party(id="charity", side="cso", title=Labels(ko="재단", en="Charity"))
+    workspace.accept(
+        plain.model_copy(update={"parties": (*plain.parties, party), "keys": (*plain.keys, key)})
+    )
+    signers = [{"side": "city", "party": "city"}, {"side": "cso", "party": "charity"}]
+    policy = make_policy(workspace.entry(), version=2, signers=signers)
+    workspace.activate(policy, workspace.keys.city, charity)
+    return charity
 
 
 def test_demo_keys_approve_a_demonstration(workspace: Workspace) -> None:

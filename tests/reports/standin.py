@@ -311,7 +311,7 @@ class Gateway:
             [GU[n % len(GU)], month := MONTHS[n // len(GU) % len(MONTHS)], f"{month}-05T08:00:00", n]
             for n in range(first, first + many)
         ]
-        columns = [data.key, "month", "started_at", "unit"]
+        columns = [data.keys[0], "month", "started_at", "unit"]
         return JSONResponse({"made_up": True, "columns": columns, "rows": rows, "clips": {}})
 
     async def price(self, request: Request) -> Response:

@@ -78,6 +78,22 @@ def test_the_workshops_notebook_runs_to_its_end_on_made_up_rows_and_asks_three_t
     assert civic._client is before and client.team_answers() == []
 
 
+@pytest.mark.parametrize(
+    ("name", "tables"), [("1_reading", 6), ("2_comparing", 3), ("3_telling", 2)], ids=lambda part: str(part)
+)
+def test_a_tutorial_runs_to_its_end_in_both_languages_and_asks_the_same(
+    client: Client, name: str, tables: int
+) -> None:
+    told: list[list[object]] = []
+    for language in ("ko", "en"):
+        client.language = language
+        found = run(NOTEBOOKS / f"tutorial_{name}.{language}.ipynb", client)
+        assert found.fault is None, found.fault
+        told.append([found.cells, [(asked.plan, asked.spend) for asked in found.asked]])
+    assert told[0] == told[1] and len(told[0][1]) == tables  # type: ignore[arg-type]
+    assert client.team_answers() == []
+
+
 def test_a_question_is_noted_once_and_whichever_data_the_notebook_says(
     client: Client,
     tmp_path: Path,

@@ -109,7 +109,7 @@ def test_4593_merchants_of_another_city_are_read_with_the_demonstrations_layout(
 
 @needs_real_files
 def test_real_sales_areas_and_parks_are_read_with_the_demonstrations_layouts() -> None:
-    """Sales have 55 columns; parks were typed: 10 of 132 have no place, and dates have seven forms."""
+    """Sales have 55 columns; parks were typed: 10 of 132 have no place, and some of the others none on the grid."""
     folder = SHARED / "parks_economy"
     found = {
         name: [

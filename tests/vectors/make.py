@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import base64
 import json
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
@@ -95,8 +96,13 @@ def register_cases() -> list[dict[str, Any]]:
 
     other = {**register, "version": 2}
     renamed = {**register, "keys": [{**register["keys"][0], "id": CITY.id}, *register["keys"][1:]]}
+    where = {"ko": "시보 제1호", "en": "The city's gazette, no. 1"}
+    printed = {**register, "parties": [{**register["parties"][0], "prints": where}, register["parties"][1]]}
+    signed = {"register": printed, "signatures": signed_by(CITY, CSO, document=printed)}
     return [
         case("signed by both", True, whole),
+        case("one says where it prints its fingerprints", True, signed),
+        case("one says so after it was signed", False, {**signed, "signatures": whole["signatures"]}),
         case("by the city alone", False, {**whole, "signatures": signed_by(CITY)}),
         case("by the CSO twice", False, {**whole, "signatures": signed_by(CSO, CSO)}),
         case(
@@ -147,6 +153,38 @@ def answer_cases() -> list[dict[str, Any]]:
     ]  # fmt: skip
 
 
+def policy_cases() -> list[dict[str, Any]]:
+    """`signers` name parties: another organisation of the same side does not sign for who owns the data."""
+    from civic_kernel.verify.documents import canonical_bytes, sha256_hex
+
+    asked = [{"side": "city", "party": "seoul"}, {"side": "cso", "party": "bikes"}]
+    charity = {"side": "cso", "party": "charity"}
+
+    def case(name: str, good: bool, *signers: Signer, **changes: Any) -> dict[str, Any]:
+        policy = {"kind": "civic-policy", "lane": "private", "synthetic": True, "signers": asked, **changes}
+        published = {"policy": policy, "signatures": [s.sign(policy) for s in signers]}
+        return {
+            "name": name,
+            "good": good,
+            "id": sha256_hex(canonical_bytes(policy)),
+            "published": published,
+        }
+
+    whole = case("by both whom it asks", True, CITY, CSO)
+    changed = {**whole["published"], "policy": {**whole["published"]["policy"], "synthetic": False}}
+    return [
+        whole,
+        case("by one", False, CITY),
+        case("by the one twice", False, CITY, CITY),
+        case("by another organisation than it asks", False, CITY, CSO, signers=[asked[0], charity]),
+        case("by two of the three whom it asks", False, CITY, CSO, signers=[*asked, charity]),
+        case("by all whom it asks, of one side", False, CITY, signers=asked[:1]),
+        case("by demo keys over what is real", False, CITY, CSO, synthetic=False),
+        {**whole, "name": "changed after it was signed", "good": False, "published": changed},
+        {**whole, "name": "under another id", "good": False, "id": "0" * 64},
+    ]
+
+
 def approval_cases() -> list[dict[str, Any]]:
     record = {
         "kind": "civic-release",
@@ -155,12 +193,23 @@ def approval_cases() -> list[dict[str, Any]]:
         "title": {"ko": "예", "en": "Example"},
     }
 
-    def case(name: str, good: bool, *signers: Signer, **changes: Any) -> dict[str, Any]:
+    city, bikes, charity = (
+        {"side": side, "party": party}
+        for side, party in (("city", "seoul"), ("cso", "bikes"), ("cso", "charity"))
+    )
+
+    def policy(lane: str, *signers: dict[str, str]) -> dict[str, Any]:
+        return {"lane": lane, "signers": list(signers)}
+
+    def case(
+        name: str, good: bool, *signers: Signer, policies: Sequence[dict[str, Any]] = (), **changes: Any
+    ) -> dict[str, Any]:
         document = {**record, **changes}
         return {
             "name": name,
             "good": good,
             "record": document,
+            "policies": list(policies),
             "approvals": [s.sign(document) for s in signers],
         }
 
@@ -169,6 +218,35 @@ def approval_cases() -> list[dict[str, Any]]:
         case("by one", False, CSO),
         case("by its author", False, CITY, CSO, author="steward-city"),
         case("a demo key over what is none", False, CITY, CSO, demonstration=False),
+        case("by who signed for the data", True, CITY, CSO, policies=[policy("private", city, bikes)]),
+        case(
+            "by one of several who signed",
+            True,
+            CITY,
+            CSO,
+            policies=[policy("private", city, charity, bikes)],
+        ),
+        case(
+            "by another than who signed for the data",
+            False,
+            CITY,
+            CSO,
+            policies=[policy("private", city, charity)],
+        ),
+        case(
+            "by who signed for a part of the data",
+            False,
+            CITY,
+            CSO,
+            policies=[policy("private", city, bikes), policy("private", city, charity)],
+        ),
+        case(
+            "by another than who signed for open data",
+            True,
+            CITY,
+            CSO,
+            policies=[policy("open", city, charity)],
+        ),
         {**case("over another record", False, CITY, CSO), "record": {**record, "author": "someone"}},
     ]
 
@@ -215,6 +293,7 @@ def document() -> dict[str, Any]:
         "signatures": signature_cases(),
         "registers": register_cases(),
         "answers": answer_cases(),
+        "policies": policy_cases(),
         "approvals": approval_cases(),
         "chains": chain_cases(),
     }

@@ -47,7 +47,7 @@ def test_the_file_is_what_its_maker_makes() -> None:
 
 
 def test_each_kind_has_examples_that_hold_and_examples_that_do_not() -> None:
-    for kind in ("signatures", "registers", "answers", "approvals"):
+    for kind in ("signatures", "registers", "answers", "policies", "approvals"):
         assert {case["good"] for case in VECTORS[kind]} == {True, False}
     assert {case["bytes"] is None for case in VECTORS["canonical"]} == {True, False}
 
@@ -148,10 +148,18 @@ def test_answers_on_the_analyst_side(case: dict[str, Any]) -> None:
     assert holds(lambda: analyst.check_answer(case["body"], keys)) is case["good"]
 
 
+@cases("policies")
+def test_policies_on_the_analyst_side(case: dict[str, Any]) -> None:
+    keys = analyst.read_register(WHOLE, ON)
+    assert holds(lambda: analyst.check_policy(case["published"], case["id"], keys, ON)) is case["good"]
+
+
 @cases("approvals")
 def test_approvals_on_the_analyst_side(case: dict[str, Any]) -> None:
     keys = analyst.read_register(WHOLE, ON)
-    judged = holds(lambda: analyst.check_approvals(case["record"], case["approvals"], keys, ON))
+    judged = holds(
+        lambda: analyst.check_approvals(case["record"], case["approvals"], keys, ON, case["policies"])
+    )
     assert judged is case["good"]
 
 
@@ -190,7 +198,10 @@ JUDGES = """async ({vectors, register, on}) => {
     }),
     registers: await all(vectors.registers, (one) => civicCheck.readRegister(one.published, one.on)),
     answers: await all(vectors.answers, (one) => civicCheck.checkAnswer(one.body, keys)),
-    approvals: await all(vectors.approvals, (one) => civicCheck.checkApprovals(one.record, one.approvals, keys, on)),
+    policies: await all(vectors.policies, (one) => civicCheck.checkPolicy(one.published, one.id, keys, on)),
+    approvals: await all(
+      vectors.approvals, (one) => civicCheck.checkApprovals(one.record, one.approvals, keys, on, one.policies),
+    ),
     chains,
   };
 }"""
@@ -222,7 +233,7 @@ def test_the_browser_agrees(chromium: Browser, tmp_path: Path, kind: str) -> Non
     found = page.evaluate(JUDGES, {"vectors": VECTORS, "register": WHOLE, "on": make.ON})
     assert found["canonical"] == [case["bytes"] for case in VECTORS["canonical"]]
     assert found["ids"] == [line["id"] for line in VECTORS["ids"]]
-    for what in ("signatures", "registers", "answers", "approvals"):
+    for what in ("signatures", "registers", "answers", "policies", "approvals"):
         assert found[what] == [case["good"] for case in VECTORS[what]], what
     assert found["chains"] == [case["wrong"] for case in VECTORS["chains"]]
     context.close()
