@@ -87,6 +87,8 @@ def _import_run() -> None:
     import papermill.execute
 
     import civic_kernel.publish.blocks
+    import civic_kernel.publish.exporter
+    import civic_kernel.publish.pages
     import civic_kernel.reports.inside
 
 

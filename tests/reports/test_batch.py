@@ -87,7 +87,7 @@ def run(folder: Path, notebook: Path, settings: Settings, years: list[int], widt
 
     def job(number: int) -> Job:
         def work(stop: threading.Event) -> None:
-            batch.perform(number, settings, public, Bounds(60, stop=stop), only_forked=True)
+            batch.perform(number, settings, public, Bounds(200, stop=stop), only_forked=True)
 
         return Job("", "", number, work)
 
@@ -174,7 +174,7 @@ def test_the_command_asks_once_stops_on_ctrl_c_and_goes_on_where_it_was(
             break
     gateway.held = {standin.TOKEN}
     first.send_signal(signal.SIGINT)
-    said, _ = first.communicate(timeout=60)
+    said, _ = first.communicate(timeout=200)
     assert first.returncode == 9 and "The same command again runs only what is not done" in said
     states = [part["state"] for part in json.loads((out / "batch.json").read_text("utf-8"))["parts"]]
     assert states[0] == "done" and "done" not in states[2:] and len(states) == 3
@@ -182,12 +182,12 @@ def test_the_command_asks_once_stops_on_ctrl_c_and_goes_on_where_it_was(
 
     gateway.held = set()
     again = command(notebook, out, settings, token, "--yes", "--json")
-    told, _ = again.communicate(timeout=120)
+    told, _ = again.communicate(timeout=200)
     document: dict[str, Any] = json.loads(told)
     assert again.returncode == 0 and document["state"] == "done"
     assert [run["state"] for run in document["runs"]] == ["done"] * 3
     assert (out / "1" / "page" / "en" / "index.html").stat().st_mtime_ns == before, "not run again"
     other = command(write(ASKS_RIDES), out, settings, token, "--yes", "--json")
-    told, _ = other.communicate(timeout=60)
+    told, _ = other.communicate(timeout=200)
     assert other.returncode == 9 and json.loads(told)["code"] == "not_publishable"
     assert token.read_text() not in "".join(p.read_text("utf-8") for p in out.rglob("*.json"))

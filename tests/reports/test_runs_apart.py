@@ -91,7 +91,7 @@ def hunts(write: Write, gateway: standin.Gateway, settings: Settings, folder: Pa
 
     two = threading.Thread(target=run, args=("two", TWO))
     two.start()
-    assert two_asks.wait(60)
+    assert two_asks.wait(200)
     run("one", ONE)
     two.join()
     assert not faults, faults
@@ -153,7 +153,7 @@ def test_a_run_that_wants_too_much_memory_is_ended_and_says_so(
             Request(write("print('before')", GROWS[how]), {}),
             tmp_path / "run",
             settings,
-            bounds=Bounds(30, 300 << 20),
+            bounds=Bounds(200, 300 << 20),
             partial=partial,
         )
     assert "before" in partial.read_text("utf-8"), "what was shown until then is kept"
