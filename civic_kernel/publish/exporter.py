@@ -13,10 +13,10 @@ from functools import partial
 from typing import Any, Literal
 
 import nbformat
-from nbconvert.exporters import HTMLExporter
+from nbconvert.exporters import HTMLExporter, TemplateExporter
 from traitlets.config import Config
 
-from civic_kernel.publish import checking, look
+from civic_kernel.publish import checking, layout, look
 from civic_kernel.texts import Language, templates_root, text
 
 Kind = Literal["index", "method", "unreviewed"]
@@ -50,6 +50,7 @@ class ReportExporter(HTMLExporter):
         # nbconvert leaves escaping off; here only `| safe` may pass, on drawings that the screen has read.
         environment.autoescape = True
         environment.trim_blocks = True
+        environment.bytecode_cache = layout.COMPILED
         environment.globals["t"] = partial(text, self._language, "report")
         return environment
 
@@ -69,7 +70,10 @@ class ReportExporter(HTMLExporter):
             "policy": look.content_policy([*([own] if own else []), *scripts], beside),
         }
         self.environment.globals.update(context)
-        body, _ = self.from_notebook_node(notebook)
+        # Cells alone: the drawings in their outputs come with `page`, and nbconvert copies a notebook four times.
+        # Not by HTMLExporter's own, which puts the page through a parser to give nameless pictures a sentence.
+        cells = [cell | {"outputs": []} if "outputs" in cell else cell for cell in notebook.cells]
+        body, _ = TemplateExporter.from_notebook_node(self, nbformat.from_dict({**notebook, "cells": cells}))
         # Not tidied afterwards: a script without its blank lines has not the hash that the policy names.
         return str(body).strip() + "\n"
 
@@ -82,6 +86,13 @@ def render(
     scripts: list[str] | None = None,
 ) -> str:
     return ReportExporter(language, kind).render(notebook, page, scripts or [])
+
+
+def compile_templates() -> None:
+    """For processes that are forked: each would compile them anew."""
+    exporter = ReportExporter("ko", "index")
+    for name in ("index", "method"):
+        exporter.environment.get_template(f"{name}.html.j2")
 
 
 def prose(markdown: str, level: int = 3) -> str:

@@ -6,9 +6,27 @@ from collections.abc import Iterable
 from typing import Any
 
 import jinja2
+from jinja2.bccache import Bucket
 
 from civic_kernel.publish import look
 from civic_kernel.texts import Language, templates_root, text
+
+
+class _Compiled(jinja2.BytecodeCache):
+    """In memory, so that it is there in whatever is forked from this process; Jinja compares the template's text."""
+
+    def __init__(self) -> None:
+        self._kept: dict[str, bytes] = {}
+
+    def load_bytecode(self, bucket: Bucket) -> None:
+        if bucket.key in self._kept:
+            bucket.bytecode_from_string(self._kept[bucket.key])
+
+    def dump_bytecode(self, bucket: Bucket) -> None:
+        self._kept[bucket.key] = bucket.bytecode_to_string()
+
+
+COMPILED = _Compiled()
 
 
 def render(
@@ -20,6 +38,7 @@ def render(
         autoescape=True,
         trim_blocks=True,
         undefined=jinja2.StrictUndefined,
+        bytecode_cache=COMPILED,
     )
 
     def say(key: str, **facts: Any) -> str:

@@ -91,6 +91,8 @@ def _import_run() -> None:
     import civic_kernel.publish.pages
     import civic_kernel.reports.inside
 
+    civic_kernel.publish.exporter.compile_templates()
+
 
 def prepare_environment(home: str) -> None:
     """Before `preload`: one thread, and nobody's home. `home` is an empty folder that children may read."""

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import copy
+import html
 import io
 import json
 import re
@@ -47,7 +48,7 @@ def test_a_real_notebook_goes_home_with_its_tables_charts_and_maps(made: Made) -
     page = files["html"]
     assert "검토받지 않은 작업" in page and "검토받지 않은 작업" in files["ipynb"]
     assert page.count("<iframe sandbox=") >= 1 and "<svg" in page
-    assert "default-src 'none'" in page
+    assert "default-src 'none'" in html.unescape(page)
     assert not re.search(r"""(?:src|href)=["'](?!#|data:)""", page)
     twice = unpack(make_bundle(json.loads(files["ipynb"]), "mine", "ko", KNOWN))
     assert twice["ipynb"].count("civic-unreviewed") == 1
