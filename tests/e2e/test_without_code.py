@@ -8,7 +8,7 @@ import pytest
 from civic_kernel.texts import text
 
 pytestmark = [pytest.mark.hub, pytest.mark.browser, pytest.mark.root]
-SLOW = 120_000
+SLOW = 60_000
 
 
 def said(key, **facts):
@@ -60,7 +60,8 @@ def test_an_analyst_runs_a_report_and_asks_a_question_without_a_line_of_code(dem
     assert csv.value.suggested_filename.endswith(".csv")
     # Asking, in the same seat.
     page.goto(f"{demonstration.url}/user/analyst/civic/ask?dataset=bike_rides&lang=en")
-    page.get_by_role("button", name=said("ask.ask_paid")).click()
+    # Free where the report before has asked the same.
+    page.locator("#ask").click()
     page.locator("tbody tr").first.wait_for()
     assert page.locator("tbody tr").count() == 26
     assert page.locator("figure svg[role=img]").count() == 1
