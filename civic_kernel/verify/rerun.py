@@ -40,6 +40,8 @@ from civic_kernel.verify.page import release_folder
 from civic_kernel.warm import sandbox
 
 SECONDS: Final = 600
+#: By its own place: a checkout's `.venv` leads to it, and may lie where the run's user cannot go.
+PYTHON: Final = str(Path(sys.prefix).resolve() / "bin" / Path(sys.executable).name)
 #: So many differing figures are named; the rest is counted.
 MOST_NAMED: Final = 20
 
@@ -185,7 +187,7 @@ def _in_room(
         settings = Settings("", request["team"], request["purpose"], spoken, Token(""))
         with theirs:
             child = subprocess.Popen(
-                [sys.executable, "-m", "civic_kernel.verify.alone", room, str(theirs.fileno())],
+                [PYTHON, "-m", "civic_kernel.verify.alone", room, str(theirs.fileno())],
                 pass_fds=[theirs.fileno()],
                 env=run_environment(settings, spoken, sandbox.HOME if room == "sandbox" else home),
                 cwd=home,
