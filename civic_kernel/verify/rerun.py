@@ -166,10 +166,17 @@ def _in_some_room(
 ) -> tuple[nbformat.NotebookNode, Room]:
     """In the most closed room that this machine gives."""
     for room in ROOMS:
+        if room == "sandbox" and not _is_open(Path(__file__).resolve().parents[2]):
+            continue  # who is nobody there could not read these very modules
         executed = _in_room(room, request, spoken, language, notebook, progress, seconds)
         if executed is not None:
             return executed, room
     raise KernelDied.say(language)
+
+
+def _is_open(folder: Path) -> bool:
+    """Whether everybody on this machine may read what is in it."""
+    return all(place.stat().st_mode & 0o005 == 0o005 for place in (folder, *folder.parents))
 
 
 def _in_room(
