@@ -36,8 +36,8 @@ for service in c.JupyterHub.services:
 _COUNT = itertools.count()
 #: Below the range from which the system takes a port for whoever does not care. A workspace opens its ports seconds
 #: after they were chosen, and looks at them again once it has ended: meanwhile any client's connection, in any process
-#: of the machine, could be given one, and a closed one keeps it for a minute.
-PORT_RANGE = range(12_000, 32_000)
+#: of the machine, could be given one, and a closed one keeps it for a minute. Below the seats' numbers, likewise.
+PORT_RANGE = range(12_000, 24_000)
 #: Where every workspace of this run has its Hub's and its own tables; None: files.
 _SERVER = None
 

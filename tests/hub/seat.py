@@ -2,6 +2,7 @@
 
 import json
 import time
+import urllib.error
 import urllib.request
 import uuid
 import weakref
@@ -54,7 +55,7 @@ class Seat:
         """What `code` prints in a kernel of the seat, and `<image/png>` where it shows a picture; the kernel starts at
         the first call."""
         if not hasattr(self, "kernel"):
-            self.kernel = json.loads(self._open("POST", "api/kernels", {"name": "civic"}))["id"]
+            self.kernel = self._start_kernel()
         channel = self._channel()
         number = uuid.uuid4().hex
         header = {"msg_id": number, "username": "", "session": number, "msg_type": "execute_request"}
@@ -84,6 +85,15 @@ class Seat:
         except BaseException:
             self._connected = self._close()
             raise
+
+    def _start_kernel(self):
+        """Once more where the server could not, as a person would; what it said is printed, since it should not."""
+        try:
+            return json.loads(self._open("POST", "api/kernels", {"name": "civic"}))["id"]
+        except urllib.error.HTTPError as refusal:
+            print("no kernel at first:", refusal.code, refusal.read()[:500])
+            time.sleep(2)
+            return json.loads(self._open("POST", "api/kernels", {"name": "civic"}))["id"]
 
     def _channel(self):
         """One for all runs: what a kernel says of a cell while its listener is still connecting is lost to it."""
