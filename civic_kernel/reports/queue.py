@@ -14,8 +14,7 @@ from dataclasses import dataclass, field
 
 
 def width_here() -> int:
-    """As many runs at once as there are cores. One more was no faster (docs/figures.md): a run computes, and hardly
-    waits."""
+    """As many runs at once as there are cores: a run computes, and hardly waits. Reasoned, not measured yet."""
     return max(1, len(os.sched_getaffinity(0)))
 
 
