@@ -11,10 +11,15 @@
 
   // One finger scrolls the page, two move the map: Leaflet's pinch pans too, and without its drag handler its
   // own style sheet leaves `touch-action: pan-x pan-y`. A mouse may drag.
-  if (navigator.maxTouchPoints > 0 || matchMedia("(any-pointer: coarse)").matches) {
-    map.dragging.disable();
-    document.documentElement.classList.add("cv-fingers");
-  }
+  // Asked again when the answer changes: a tablet may be taken off its keyboard after the map was drawn.
+  const coarse = matchMedia("(any-pointer: coarse)");
+  const heed = () => {
+    const fingers = navigator.maxTouchPoints > 0 || coarse.matches;
+    map.dragging[fingers ? "disable" : "enable"]();
+    document.documentElement.classList.toggle("cv-fingers", fingers);
+  };
+  coarse.addEventListener("change", heed);
+  heed();
 
   const layers = [];
   map.eachLayer((layer) => { if (layer.feature && layer.getElement) layers.push(layer); });

@@ -98,7 +98,8 @@ def test_two_people_write_in_one_notebook_and_see_each_other_by_name(hub, seat, 
     log = hub.settings.home / "rooms" / "room-01" / ".collaboration" / "ran.jsonl"
     lines = [json.loads(line) for line in log.read_text("utf-8").splitlines()]
     told = [(line["person"], line["cell"]) for line in lines if line["notebook"] == "together.ipynb"]
-    assert told == [("expert-han", "cell-0"), ("analyst-lee", "cell-1")]
+    # Each presses in a browser of their own: who comes first to the server is not the test's to say.
+    assert sorted(told) == [("analyst-lee", "cell-1"), ("expert-han", "cell-0")]
     assert log.stat().st_mode & 0o777 == 0o600
     if os.geteuid() == 0:
         assert log.stat().st_uid == hub.settings.uid_base + 10_001

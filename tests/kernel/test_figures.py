@@ -229,7 +229,7 @@ def test_one_finger_scrolls_the_page_and_nothing_is_wider_than_a_phone(chromium:
     page, _, said = open_page(chromium, html, tmp_path, **phone)
     inside = page.frames[1]
     inside.wait_for_selector("path.leaflet-interactive")
-    # Leaflet draws first; what a finger does is set by the script after it.
+    # The frame is another process, which may have drawn before it is told of the phone: the map heeds the change.
     inside.wait_for_selector(".cv-fingers .cv-touch")
     touch = inside.evaluate("getComputedStyle(document.querySelector('.leaflet-container')).touchAction")
     assert sorted(touch.split()) == ["pan-x", "pan-y"]
@@ -241,6 +241,25 @@ def test_one_finger_scrolls_the_page_and_nothing_is_wider_than_a_phone(chromium:
     box += " const r = e.getBoundingClientRect(); return r.left >= s.left - 2 && r.right <= s.right + 2 }"
     assert all(t.evaluate(box) for t in page.locator("svg.civic-chart text").all())
     assert said == []
+
+
+@needs_leaflet
+@pytest.mark.browser
+def test_a_tablet_taken_off_its_keyboard_scrolls_by_one_finger_from_then_on(
+    chromium: Any, tmp_path: Path
+) -> None:
+    page, _, said = open_page(chromium, f"<!doctype html><title>t</title>{draw('en').iframe()}", tmp_path)
+    inside = page.frames[1]
+    inside.wait_for_selector("path.leaflet-interactive")
+    style = "getComputedStyle(document.querySelector('.leaflet-container')).touchAction"
+    assert inside.evaluate(style) == "none" and not inside.locator(".cv-touch").is_visible()
+    device = page.context.new_cdp_session(inside)
+    device.send("Emulation.setTouchEmulationEnabled", {"enabled": True})
+    inside.wait_for_selector(".cv-fingers .cv-touch")
+    assert sorted(inside.evaluate(style).split()) == ["pan-x", "pan-y"]
+    device.send("Emulation.setTouchEmulationEnabled", {"enabled": False})
+    inside.wait_for_selector(".cv-touch", state="hidden")
+    assert inside.evaluate(style) == "none" and said == []
 
 
 @pytest.mark.browser

@@ -100,7 +100,7 @@ def test_with_more_contrast_every_text_has_seven_to_one(
 #: The element that has the focus: whether it can be seen, in sight, with a name; marked as visited.
 FOCUSED = """() => {
   const at = document.activeElement;
-  if (!at || at === document.body) return null;
+  if (!at || at === document.body || at.tagName === "IFRAME") return null;
   const style = getComputedStyle(at), box = at.getBoundingClientRect();
   const again = at.hasAttribute("data-visited");
   at.setAttribute("data-visited", "");
@@ -110,7 +110,7 @@ FOCUSED = """() => {
   probe.remove();
   const named = at.getAttribute("aria-label") || at.labels?.[0]?.textContent || at.title || at.textContent;
   return {
-    tag: at.tagName, again, named: named.trim().length > 0,
+    again, named: named.trim().length > 0,
     shown: (style.outlineStyle !== "none" && parseFloat(style.outlineWidth) >= 2) || parseFloat(style.strokeWidth) >= 4
       || [...at.querySelectorAll("path, circle, line, polygon")].some(part =>
         [getComputedStyle(part).stroke, getComputedStyle(part).fill].includes(mark)),
@@ -135,7 +135,8 @@ def stops(page: Page) -> Iterator[tuple[Frame, dict[str, Any]]]:
 
 def focused(page: Page) -> tuple[Frame, dict[str, Any]] | None:
     """Where the focus is now, if it was never there. A frame is another process: it arrives there and leaves in its
-    own time, so a place that looks like none is looked at again."""
+    own time (also between one question and the next), so a place that looks like none is looked at again; the
+    frame's own element is never a place."""
     for _ in range(20):
         frame: Frame | None = page.main_frame
         if page.evaluate("document.activeElement?.tagName") == "IFRAME":
