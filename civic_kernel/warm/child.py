@@ -174,14 +174,8 @@ def _seat(argv: list[str]) -> int:
 
 
 def _kernel(argv: list[str]) -> int:
-    module = importlib.import_module("ipykernel.kernelapp")
-    app = module.IPKernelApp.instance()
-    app.initialize(argv[1:])
-    if "matplotlib.pyplot" in sys.modules:
-        # A shell draws into the notebook from the import of this on; the template imported it for no shell.
-        app.shell.enable_matplotlib("inline")
-    app.start()
-    return 0
+    module = importlib.import_module("civic_kernel.kernel.forked")
+    return int(module.run(argv[1:]))
 
 
 def _run(argv: list[str]) -> int:

@@ -11,12 +11,14 @@ import os
 import warnings
 
 #: Set before the first of these libraries is imported; each would start threads otherwise.
-ONE_THREAD = {
+BEFORE_IMPORTS = {
     "OPENBLAS_NUM_THREADS": "1",
     "OMP_NUM_THREADS": "1",
     "MKL_NUM_THREADS": "1",
     "JE_ARROW_MALLOC_CONF": "background_thread:false",
     "ARROW_DEFAULT_MEMORY_POOL": "system",
+    # The debugger's own warning, at its import: that it does not stop inside Python's own frozen modules.
+    "PYDEVD_DISABLE_FILE_VALIDATION": "1",
 }
 
 
@@ -27,18 +29,36 @@ def preload() -> None:
         _import_server()
         _import_kernel()
         _import_run()
+    from civic_kernel.kernel.forked import remember_modules
+
+    remember_modules()
 
 
 def _import_server() -> None:
     """JupyterLab's server and the extensions that the workspace installs. Never `jupyterhub.singleuser.app`, which
     decides by the environment of its import what it is."""
     import jupyter_client.provisioning
+    import jupyter_core.migrate
     import jupyter_lsp.serverextension
+    import jupyter_lsp.virtual_documents_shadow
+    import jupyter_server.kernelspecs.handlers
+    import jupyter_server.nbconvert.handlers
     import jupyter_server.serverapp
+    import jupyter_server.services.api.handlers
+    import jupyter_server.services.config.handlers
+    import jupyter_server.services.contents.handlers
     import jupyter_server.services.contents.largefilemanager
+    import jupyter_server.services.events.handlers
+    import jupyter_server.services.kernels.handlers
     import jupyter_server.services.kernels.kernelmanager
     import jupyter_server.services.kernels.websocket
+    import jupyter_server.services.kernelspecs.handlers
+    import jupyter_server.services.nbconvert.handlers
+    import jupyter_server.services.security.handlers
+    import jupyter_server.services.sessions.handlers
     import jupyter_server.services.sessions.sessionmanager
+    import jupyter_server.services.shutdown
+    import jupyter_server.view.handlers
     import jupyter_server_fileid.extension
     import jupyter_server_terminals.app
     import jupyter_server_ydoc.app
@@ -57,12 +77,28 @@ def _import_server() -> None:
 
 
 def _import_kernel() -> None:
+    import encodings.ascii
+    import encodings.latin_1
+    import faulthandler
+    import pdb
+    import xmlrpc.server
+
     import folium
     import geopandas
+    import ipykernel.debugger
     import ipykernel.kernelapp
     import ipykernel.zmqshell
     import IPython.core.completer
+    import IPython.core.completerlib
+    import IPython.core.debugger
+    import IPython.core.logger
+    import IPython.core.magics.ast_mod
+    import IPython.core.magics.execution
+    import IPython.core.oinspect
     import IPython.core.pylabtools
+    import IPython.extensions.storemagic
+    import IPython.utils.module_paths
+    import IPython.utils.wildcard
     import jedi
     import matplotlib.pyplot
     import matplotlib_inline.backend_inline
@@ -70,6 +106,7 @@ def _import_kernel() -> None:
     import pandas
     import pyarrow.parquet
     import shapely
+    import tornado.platform.asyncio
 
     import civic_kernel.charts
     import civic_kernel.client
@@ -96,7 +133,7 @@ def _import_run() -> None:
 
 def prepare_environment(home: str) -> None:
     """Before `preload`: one thread, and nobody's home. `home` is an empty folder that children may read."""
-    os.environ.update(ONE_THREAD)
+    os.environ.update(BEFORE_IMPORTS)
     os.environ.update(
         {"HOME": home, "MPLCONFIGDIR": home, "JUPYTER_PREFER_ENV_PATH": "1", "TZ": "Asia/Seoul"}
     )

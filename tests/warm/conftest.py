@@ -33,12 +33,12 @@ def listens(path):
 
 
 class Running:
-    def __init__(self, folder, *arguments):
+    def __init__(self, folder, *arguments, program=("-c", BARE)):
         self.folder = folder
         self.socket = str(folder / "s")
         self.process = subprocess.Popen(
             # From no folder but a checkout that everybody may read; else what is installed.
-            [PYTHON, "-P", "-c", BARE, self.socket, *arguments],
+            [PYTHON, "-P", *program, self.socket, *arguments],
             cwd=folder,
             env={
                 "PATH": os.environ["PATH"],
@@ -48,7 +48,7 @@ class Running:
             },
             stderr=subprocess.PIPE,
         )
-        end = time.monotonic() + 30
+        end = time.monotonic() + 90
         while not listens(self.socket):
             assert self.process.poll() is None, self.process.stderr.read()
             assert time.monotonic() < end
@@ -131,7 +131,16 @@ def folder():
 
 @pytest.fixture
 def template(folder):
-    running = start(folder)
+    yield from until_stopped(start(folder))
+
+
+@pytest.fixture
+def true_template(folder):
+    """With all that the workspace's own has imported."""
+    yield from until_stopped(Running(folder, *arguments(), program=("-m", "civic_kernel.warm")))
+
+
+def until_stopped(running):
     yield running
     if running.process.poll() is None:
         running.stop()

@@ -27,6 +27,47 @@ async def run(client, code):
             return said, error
 
 
+async def debug(client, command, **arguments):
+    """The debugger's answer to one of its requests, as JupyterLab sends them."""
+    content = {"type": "request", "seq": 1, "command": command, "arguments": arguments}
+    message = client.session.msg("debug_request", content)
+    client.control_channel.send(message)
+    while True:
+        told = await client.get_control_msg(timeout=60)
+        if told["parent_header"].get("msg_id") == message["header"]["msg_id"]:
+            return told["content"]
+
+
+async def stopped_at(client):
+    """The line at which the debugger stops a cell, stepped on to its end."""
+    await debug(
+        client, "initialize", clientID="t", adapterID="", pathFormat="path", linesStartAt1=True, columnsStartAt1=True
+    )
+    attached = await debug(client, "attach")
+    code = "first = 1\nsecond = 2\nthird = first + second"
+    source = (await debug(client, "dumpCell", code=code))["body"]["sourcePath"]
+    await debug(client, "setBreakpoints", source={"path": source}, breakpoints=[{"line": 2}], lines=[2])
+    await debug(client, "configurationDone")
+    client.execute(code)
+    while True:
+        message = await client.get_iopub_msg(timeout=60)
+        if message["msg_type"] == "debug_event" and message["content"]["event"] == "stopped":
+            break
+    thread = message["content"]["body"]["threadId"]
+    frames = (await debug(client, "stackTrace", threadId=thread))["body"]["stackFrames"]
+    await debug(client, "continue", threadId=thread)
+    await debug(client, "disconnect", restart=False, terminateDebuggee=False)
+    return [attached["success"], frames[0]["source"]["path"] == source, frames[0]["line"]]
+
+
+#: Files that this kernel imported itself, of modules that the template does not have.
+IMPORTED = """
+import sys
+from civic_kernel.kernel import forked
+print({getattr(one, '__file__', None) for one in list(sys.modules.values())} - {*forked._files, None})
+"""
+
+
 async def story():
     told = {}
     manager = AsyncKernelManager(kernel_name="civic")
@@ -38,6 +79,7 @@ async def story():
     first = manager.provisioner.pid
     said, _ = await run(client, "import os; print(f'pid={os.getpid()} uid={os.getuid()}')")
     told["who"], told["pid"] = said, first
+    told["imported"] = (await run(client, IMPORTED))[0].strip()
     told["again"] = (await run(client, "print('again')"))[0]
     told["name"] = await run(client, "rides")
     told["magic"] = (await run(client, "print('civic' in get_ipython().magics_manager.magics['cell'])"))[
@@ -52,6 +94,8 @@ async def story():
     await manager.restart_kernel()
     await client.wait_for_ready(timeout=60)
     told["restarted"] = [manager.provisioner.pid != first, (await run(client, "kept"))[1]]
+    told["debugged"] = await stopped_at(client)
+    told["after"] = (await run(client, "print(third)"))[0]
     last = manager.provisioner.process
     client.stop_channels()
     await manager.shutdown_kernel()

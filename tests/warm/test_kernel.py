@@ -51,12 +51,20 @@ def check_life(told):
     assert "False" in told["font"] and "DejaVu Sans" in told["font"]
     assert told["interrupted"] == "KeyboardInterrupt"
     assert told["restarted"] == [True, "NameError"]
+    assert told["debugged"] == [True, True, 2] and told["after"] == "3\n"
     assert told["ended"]
 
 
 def test_a_forked_kernel_restarts_is_interrupted_and_ends_as_any_other(template):
     told = told_by_story(template, template.socket)
     assert told["process"] == "WarmProcess"
+    check_life(told)
+
+
+def test_forked_from_the_true_template_it_imports_nothing_itself_and_stops_for_the_debugger(true_template):
+    told = told_by_story(true_template, true_template.socket)
+    assert told["process"] == "WarmProcess"
+    assert told["imported"] == "set()"
     check_life(told)
 
 
