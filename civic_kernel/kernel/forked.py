@@ -9,27 +9,31 @@ from __future__ import annotations
 import sys
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
-from types import ModuleType
+from typing import Any
 
 from ipykernel import ipkernel
 from ipykernel.kernelapp import IPKernelApp
+from IPython.core import shellapp
 
-#: Files of the modules that the template imported. The debugger leaves them out where a person steps only through her
-#: own code.
+#: Of the modules that the template imported: their files, which the debugger leaves out where a person steps only
+#: through her own code, and their names, which `%reset -s aggressive` leaves alone.
 _files: list[str] = []
+_names: set[str] = set()
 
 
 def remember_modules() -> None:
     """In the template, once all is imported."""
     _files[:] = [file for one in list(sys.modules.values()) if (file := getattr(one, "__file__", None))]
+    _names.update(sys.modules)
 
 
 def run(arguments: Sequence[str]) -> int:
     """Be a kernel until it is shut down; its exit code. `arguments` are `ipykernel_launcher`'s."""
-    app = IPKernelApp.instance()
+    app: Any = IPKernelApp.instance()
     with _modules_unlooked_at():
         app.initialize(list(arguments))
     app.kernel._kernel_modules[:] = _files
+    app.shell._sys_modules_keys = _names
     if "matplotlib.pyplot" in sys.modules:
         # A shell draws into the notebook from the import of this on; the template imported it for no shell.
         app.shell.enable_matplotlib("inline")
@@ -37,15 +41,25 @@ def run(arguments: Sequence[str]) -> int:
     return 0
 
 
+class _WithoutModules:
+    """`sys`, with an empty table of modules."""
+
+    modules: dict[str, Any] = {}
+
+    def __getattr__(self, name: str) -> Any:
+        return getattr(sys, name)
+
+    def __setattr__(self, name: str, value: Any) -> None:
+        setattr(sys, name, value)
+
+
 @contextmanager
 def _modules_unlooked_at() -> Iterator[None]:
-    """A kernel lists the files of all modules when it is made, for its debugger: 16 MB of copied pages for a list that
-    the template has already. ipykernel has no setting for it, so while its kernel is made, its module's `sys` has an
-    empty table of modules. Making the kernel without a debugger was rejected: JupyterLab offers it to everybody."""
-    stand_in = ModuleType("sys")
-    stand_in.__dict__.update(vars(sys), modules={})
-    ipkernel.sys = stand_in  # type: ignore[assignment]  # restored below
+    """A kernel lists the files of all modules when it is made, for its debugger, and IPython their names: 20 MB of
+    copied pages for lists that the template has already. Neither has a setting for it, so while the kernel is made,
+    their own `sys` has no modules. Making it without a debugger was rejected: JupyterLab offers one to everybody."""
+    ipkernel.sys = shellapp.sys = _WithoutModules()  # type: ignore[assignment,attr-defined]  # restored below
     try:
         yield
     finally:
-        ipkernel.sys = sys
+        ipkernel.sys = shellapp.sys = sys  # type: ignore[attr-defined]

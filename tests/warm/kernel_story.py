@@ -41,7 +41,13 @@ async def debug(client, command, **arguments):
 async def stopped_at(client):
     """The line at which the debugger stops a cell, stepped on to its end."""
     await debug(
-        client, "initialize", clientID="t", adapterID="", pathFormat="path", linesStartAt1=True, columnsStartAt1=True
+        client,
+        "initialize",
+        clientID="t",
+        adapterID="",
+        pathFormat="path",
+        linesStartAt1=True,
+        columnsStartAt1=True,
     )
     attached = await debug(client, "attach")
     code = "first = 1\nsecond = 2\nthird = first + second"
@@ -60,11 +66,12 @@ async def stopped_at(client):
     return [attached["success"], frames[0]["source"]["path"] == source, frames[0]["line"]]
 
 
-#: Files that this kernel imported itself, of modules that the template does not have.
+#: What this kernel imported itself, of modules that the template does not have, and what of them `%reset` would keep.
 IMPORTED = """
 import sys
 from civic_kernel.kernel import forked
 print({getattr(one, '__file__', None) for one in list(sys.modules.values())} - {*forked._files, None})
+print(len(get_ipython()._sys_modules_keys & forked._names) > 1_000)
 """
 
 
@@ -79,7 +86,7 @@ async def story():
     first = manager.provisioner.pid
     said, _ = await run(client, "import os; print(f'pid={os.getpid()} uid={os.getuid()}')")
     told["who"], told["pid"] = said, first
-    told["imported"] = (await run(client, IMPORTED))[0].strip()
+    told["imported"] = (await run(client, IMPORTED))[0].splitlines()
     told["again"] = (await run(client, "print('again')"))[0]
     told["name"] = await run(client, "rides")
     told["magic"] = (await run(client, "print('civic' in get_ipython().magics_manager.magics['cell'])"))[

@@ -64,7 +64,7 @@ def test_a_forked_kernel_restarts_is_interrupted_and_ends_as_any_other(template)
 def test_forked_from_the_true_template_it_imports_nothing_itself_and_stops_for_the_debugger(true_template):
     told = told_by_story(true_template, true_template.socket)
     assert told["process"] == "WarmProcess"
-    assert told["imported"] == "set()"
+    assert told["imported"] == ["set()", "True"]
     check_life(told)
 
 
