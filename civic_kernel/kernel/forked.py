@@ -15,14 +15,19 @@ from ipykernel import ipkernel
 from ipykernel.kernelapp import IPKernelApp
 from IPython.core import shellapp
 
+from civic_kernel.kernel.offline_maps import legend
+
 #: Of the modules that the template imported: their files, which the debugger leaves out where a person steps only
 #: through her own code, and their names, which `%reset -s aggressive` leaves alone.
 _files: list[str] = []
 _names: set[str] = set()
 
 
-def remember_modules() -> None:
-    """In the template, once all is imported."""
+def prepare() -> None:
+    """In the template, once all is imported: what every kernel would find out for itself."""
+    legend()
+    if registry := sys.modules.get("matplotlib.backends.registry"):
+        registry.backend_registry.list_all()
     _files[:] = [file for one in list(sys.modules.values()) if (file := getattr(one, "__file__", None))]
     _names.update(sys.modules)
 

@@ -93,9 +93,16 @@ _LEGEND = """
 """
 
 
+@cache
+def legend() -> Any:
+    """Compiled once: the warm template does it for all kernels."""
+    import jinja2
+
+    return jinja2.Template(_LEGEND)
+
+
 def patch_folium(language: Language) -> None:
     """From now on each figure of folium and branca renders without links, and shows in a frame without an origin."""
-    import jinja2
     from branca.colormap import ColorMap
     from branca.element import Figure
 
@@ -118,7 +125,7 @@ def patch_folium(language: Language) -> None:
 
     patched: Any = Figure
     patched.render, patched._repr_html_ = offline, framed
-    ColorMap._template = jinja2.Template(_LEGEND)
+    ColorMap._template = legend()
 
 
 def use_offline_maps(shell: InteractiveShell, language: Language) -> None:

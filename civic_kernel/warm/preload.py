@@ -29,9 +29,9 @@ def preload() -> None:
         _import_server()
         _import_kernel()
         _import_run()
-    from civic_kernel.kernel.forked import remember_modules
+    from civic_kernel.kernel import forked
 
-    remember_modules()
+    forked.prepare()
 
 
 def _import_server() -> None:
