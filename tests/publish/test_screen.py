@@ -6,8 +6,11 @@ from typing import Any
 
 import nbformat
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
 from civic_kernel.errors import ScreenRefused
+from civic_kernel.publish import screen
 from civic_kernel.publish.blocks import ANSWER_MIME, BLOCK_MIME
 from civic_kernel.publish.screen import Known, check_notebook, reason_in_drawing, reason_in_text
 from tests.publish.conftest import Made
@@ -52,6 +55,38 @@ HARMLESS = [
     "token economy, secretary, password-free",
     "</p><br/><a href='../data/rides.csv'>CSV</a>",
 ]
+
+
+#: Something for each sieve, and what letters have for twins where case is ignored.
+PIECES = (
+    *("eyJabcdefgh.eyJabcdefgh", "-----BEGIN EC PRIVATE KEY", "ghp_abcdefghijklmnop", "AKIAABCDEFGHIJKLMNOP"),
+    *("toKen: abcdefghijkl", "ſecret = abcdefghijkl", "bearer abcdefghijkl", "authorızatİon=abcdefghijkl"),
+    *("Traceback (most recent call last)", 'File "x", line 3', "Cell In[3]", "gateway_url", "<ipython-input"),
+    *(
+        "/home/x",
+        "/Users/x",
+        "~x/",
+        "~/x",
+        "C:\\x",
+        "file://",
+        "127.0.0.1:80",
+        "10.2.3.4:80",
+        "192.168.1.1:443",
+    ),
+    *("localhost:99", "a@b.kr", " ", "\n", "x", "1", "가"),
+)
+
+
+@given(st.lists(st.sampled_from(PIECES) | st.text(max_size=3), max_size=4).map("".join), st.booleans())
+def test_no_sieve_passes_over_what_its_expression_finds(words: str, swapped: bool) -> None:
+    words = words.swapcase() if swapped else words
+    for sieve in screen._SIEVES:
+        assert sieve.finds(words, screen._fold(words)) == bool(sieve.pattern.search(words))
+
+
+def test_each_sieve_finds_something() -> None:
+    for sieve in screen._SIEVES:
+        assert any(sieve.finds(words, screen._fold(words)) for words in PIECES), sieve.pattern.pattern
 
 
 @pytest.mark.parametrize("words", SECRETS.values(), ids=SECRETS.keys())
