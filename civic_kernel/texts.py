@@ -31,6 +31,13 @@ def _catalog(language: Language, domain: str) -> dict[str, str]:
         return {str(m.id): str(m.string) for m in read_po(file, locale=language) if m.id}
 
 
+def read_all() -> None:
+    """For processes that are forked: each would read them anew."""
+    for language in LANGUAGES:
+        for path in sorted((templates_root() / "locale" / language).glob("*.po")):
+            _catalog(language, path.stem)
+
+
 def text(language: Language, domain: str, key: str, /, **facts: object) -> str:
     """The sentence `key`, with `{facts}` filled in. Raises KeyError for an unknown key."""
     return _catalog(language, domain)[key].format(**facts)

@@ -35,7 +35,7 @@ def prepare() -> None:
 def run(arguments: Sequence[str]) -> int:
     """Be a kernel until it is shut down; its exit code. `arguments` are `ipykernel_launcher`'s."""
     app: Any = IPKernelApp.instance()
-    with _modules_unlooked_at():
+    with modules_unlooked_at():
         app.initialize(list(arguments))
     app.kernel._kernel_modules[:] = _files
     app.shell._sys_modules_keys = _names
@@ -59,7 +59,7 @@ class _WithoutModules:
 
 
 @contextmanager
-def _modules_unlooked_at() -> Iterator[None]:
+def modules_unlooked_at() -> Iterator[None]:
     """A kernel lists the files of all modules when it is made, for its debugger, and IPython their names: 20 MB of
     copied pages for lists that the template has already. Neither has a setting for it, so while the kernel is made,
     their own `sys` has no modules. Making it without a debugger was rejected: JupyterLab offers one to everybody."""

@@ -88,11 +88,14 @@ def render(
     return ReportExporter(language, kind).render(notebook, page, scripts or [])
 
 
-def compile_templates() -> None:
-    """For processes that are forked: each would compile them anew."""
+def prepare() -> None:
+    """For processes that are forked: each would compile templates and schema and read styles and scripts anew."""
     exporter = ReportExporter("ko", "index")
     for name in ("index", "method"):
         exporter.environment.get_template(f"{name}.html.j2")
+    for relaxed in (False, True):  # as nbformat reads, and as nbconvert asks
+        nbformat.validate(nbformat.v4.new_notebook(), relax_add_props=relaxed)
+    look.styles(), look.script(), look.vendor_texts(), checking.script(), prose("")
 
 
 def prose(markdown: str, level: int = 3) -> str:

@@ -51,10 +51,12 @@ class InProcess(Engine):  # type: ignore[misc]  # papermill ships no types
         from ipykernel.inprocess.manager import InProcessKernelManager
 
         from civic_kernel.kernel.extension import load_ipython_extension
+        from civic_kernel.kernel.forked import modules_unlooked_at
 
         channel.send({"notebook": nbformat.writes(nb_man.nb)})
         manager = InProcessKernelManager()
-        manager.start_kernel()
+        with modules_unlooked_at():
+            manager.start_kernel()
         client = manager.client()
         client.start_channels()
         shell = manager.kernel.shell  # type: ignore[union-attr]  # a started manager has one

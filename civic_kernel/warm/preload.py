@@ -29,9 +29,7 @@ def preload() -> None:
         _import_server()
         _import_kernel()
         _import_run()
-    from civic_kernel.kernel import forked
-
-    forked.prepare()
+        _read_what_each_would_read()
 
 
 def _import_server() -> None:
@@ -121,14 +119,25 @@ def _import_kernel() -> None:
 
 def _import_run() -> None:
     import ipykernel.inprocess.manager
+    import markdown_it
+    import nh3
     import papermill.execute
+    import psutil
 
     import civic_kernel.publish.blocks
     import civic_kernel.publish.exporter
     import civic_kernel.publish.pages
     import civic_kernel.reports.inside
 
-    civic_kernel.publish.exporter.compile_templates()
+
+def _read_what_each_would_read() -> None:
+    from civic_kernel import texts
+    from civic_kernel.kernel import forked
+    from civic_kernel.publish import exporter
+
+    texts.read_all()
+    exporter.prepare()
+    forked.prepare()
 
 
 def prepare_environment(home: str) -> None:
