@@ -30,6 +30,7 @@ from benchmarks.figures import Figure, at_least, at_most, median
 from civic_kernel.reports import forked
 from civic_kernel.reports.outcome import Bounds
 from civic_kernel.reports.parameters import check_parameters, read_schema
+from civic_kernel.reports.queue import width_here
 from civic_kernel.reports.runner import Request, with_last_cell
 from civic_kernel.reports.work import Report, make_report, read_public
 from civic_kernel.settings import WARM_SOCKET, Settings, Token
@@ -84,7 +85,7 @@ def _measure(place: _Place, name: str, notebook: Path, gu: int) -> list[Figure]:
         with _memory() as seen:
             widths[width] = _seconds(partial(_batch, place, notebook, values, width))
         peak = max(peak, *seen)
-    here = widths[min(len(os.sched_getaffinity(0)), 3)]
+    here = widths[min(width_here(), 3)]
     return [
         Figure(f"{name}: {gu} reports, papermill and nbconvert", stock, "s"),
         *(Figure(f"{name}: {gu} reports, batch, {width} at once", s, "s") for width, s in widths.items()),
@@ -222,7 +223,8 @@ class _Known:
 
 @contextmanager
 def _serving(app: Any, path: Path) -> Iterator[int]:
-    with socket.socket() as listener, socket.socket(socket.AF_UNIX) as beside:
+    # With its protocol named, or asyncio does not send small answers at once and each waits 40 ms for nothing.
+    with socket.socket(proto=socket.IPPROTO_TCP) as listener, socket.socket(socket.AF_UNIX) as beside:
         listener.bind(("127.0.0.1", 0))
         beside.bind(str(path))
         path.chmod(0o666)

@@ -76,7 +76,7 @@ class RowsQuestion:
         """Every row in one table, which stands on the answers of all its pages."""
         import pandas as pd
 
-        from civic_kernel.frames import KEY, AnswerFrame
+        from civic_kernel.frames import KEY, AnswerFrame, Origin
 
         found = list(self.pages(team=team, purpose=purpose))
         origins = [frame.attrs[KEY] for frame in found]
@@ -84,12 +84,13 @@ class RowsQuestion:
             # pandas keeps `attrs` only where all parts agree, and warns of nothing.
             frame.attrs = {}
         whole = AnswerFrame(pd.concat(found, ignore_index=True))
-        whole.attrs[KEY] = origins[0] | {
-            "answer_id": ", ".join(origin["answer_id"] for origin in origins),
-            "noise_of": [origin["answer_id"] for origin in origins],
-            "rows": len(whole),
-            "next": None,
-        }
+        whole.attrs[KEY] = Origin(
+            origins[0],
+            answer_id=", ".join(origin["answer_id"] for origin in origins),
+            noise_of=[origin["answer_id"] for origin in origins],
+            rows=len(whole),
+            next=None,
+        )
         return whole
 
 

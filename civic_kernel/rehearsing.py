@@ -110,6 +110,28 @@ class Recorder(Client):
         return self._real.get(path)
 
 
+class Remembering(Client):
+    """`client`, asked but once for each description and each page of open rows: many rehearsals of one notebook ask
+    for the same, and most of their time was the way there and back."""
+
+    def __init__(self, client: Client) -> None:
+        # Not Client.__init__: the connection is the client's own, and closed by whoever opened it.
+        self.__dict__.update(vars(client))
+        self._described: dict[str, wire.DatasetDetail] = {}
+        self._pages: dict[str, wire.AnswerBody] = {}
+
+    def dataset(self, dataset: str) -> wire.DatasetDetail:
+        if dataset not in self._described:
+            self._described[dataset] = super().dataset(dataset)
+        return self._described[dataset]
+
+    def rows(self, plan: dict[str, Any], **rest: Any) -> wire.AnswerBody:
+        asked = json.dumps([plan, rest], sort_keys=True)
+        if asked not in self._pages:
+            self._pages[asked] = super().rows(plan, **rest)
+        return self._pages[asked]
+
+
 def rehearse(
     cells: list[str], folder: Path, client: Client, *, rows: int = practice.ROWS, go_on: bool = False
 ) -> Rehearsal:

@@ -16,7 +16,7 @@ import numpy.typing as npt
 import pandas as pd
 
 from civic_kernel.errors import FrameUnsuitable, NoiseShared
-from civic_kernel.frames import KEY, AnswerFrame, check_columns, is_exact, noise_scale, origin_of
+from civic_kernel.frames import KEY, AnswerFrame, Origin, check_columns, is_exact, noise_scale, origin_of
 from civic_kernel.lost import lost_together
 from civic_kernel.wire import OPEN
 
@@ -261,7 +261,7 @@ def _derived(
     table: pd.DataFrame, keys: list[str], gone: list[str], origin: dict[str, Any], *others: dict[str, Any]
 ) -> AnswerFrame:
     out = AnswerFrame(table)
-    out.attrs[KEY] = {**derived_origin(origin, keys, *others), "missing": gone}
+    out.attrs[KEY] = Origin(derived_origin(origin, keys, *others), missing=gone)
     return out
 
 
@@ -301,11 +301,11 @@ def shares(totalled: pd.DataFrame, measure: str) -> pd.DataFrame:
     return out
 
 
-def derived_origin(origin: dict[str, Any], keys: Sequence[str], *others: dict[str, Any]) -> dict[str, Any]:
+def derived_origin(origin: dict[str, Any], keys: Sequence[str], *others: dict[str, Any]) -> Origin:
     """Provenance of a computed table: the answers that it stands on, without the per-cell margins."""
     # What is made from both lanes is no exact figure of an open dataset.
     noisy = next((o for o in (origin, *others) if o.get("lane") != OPEN), origin)
-    kept = {k: v for k, v in noisy.items() if k != "measures"}
+    kept = Origin((k, v) for k, v in noisy.items() if k != "measures")
     ids = [o["answer_id"] for o in (origin, *others)]
     kept["answer_id"] = ", ".join(dict.fromkeys(ids))
     kept["measures"] = {}

