@@ -37,7 +37,10 @@ def run(arguments: Sequence[str]) -> int:
     app: Any = IPKernelApp.instance()
     with modules_unlooked_at():
         app.initialize(list(arguments))
-    app.kernel._kernel_modules[:] = _files
+    # These very lists: to copy one is to count a reference in each of its thousands of words.
+    app.kernel._kernel_modules = _files
+    if hasattr(app.kernel, "debugger"):
+        app.kernel.debugger.kernel_modules = _files
     app.shell._sys_modules_keys = _names
     if "matplotlib.pyplot" in sys.modules:
         # A shell draws into the notebook from the import of this on; the template imported it for no shell.
