@@ -91,19 +91,19 @@ _SIEVES = (
     _sieve("traceback", r"<ipython-input"),
     _sieve(
         "path",
-        rf"(?<![\w.:/<-])/(?:{_FOLDERS})/[\w.~+-]+",
+        rf"/(?<![\w.:/<-]/)(?:{_FOLDERS})/[\w.~+-]+",
         *(f"/{folder.casefold()}/" for folder in _FOLDERS.split("|")),
     ),
-    _sieve("path", r"(?<![\w/])~[a-z_][\w-]*/|(?<![\w/])~/[\w.]", "~"),
+    _sieve("path", r"~(?<![\w/]~)(?:[a-z_][\w-]*/|/[\w.])"),
     _sieve("path", r"\b[A-Za-z]:\\+[\w.~-]+", ":\\"),
     _sieve("path", r"\bfile:/{2,}", "file://"),
-    # An address's first number before the look behind it: a search for plain characters goes quickly past the
-    # coordinates of a map, half of which begin with 127.
+    # What it begins with before the look behind it: a search for plain characters goes quickly past the coordinates of
+    # a map, half of which begin with 127.
     _sieve("address", r"127(?<!\w127)(?:\.\d{1,3}){3}:\d{2,5}\b"),
     _sieve("address", r"10(?<!\w10)(?:\.\d{1,3}){3}:\d{2,5}\b"),
     _sieve("address", r"192\.168(?<!\w192\.168)(?:\.\d{1,3}){2}:\d{2,5}\b"),
     _sieve("address", r"localhost(?<!\wlocalhost):\d{2,5}\b"),
-    _sieve("address", r"[\w.+-]+@[\w-]+\.[a-z]{2,}", "@"),
+    _sieve("address", r"@(?<=[\w.+-]@)[\w-]+\.[a-z]{2,}"),
 )
 
 

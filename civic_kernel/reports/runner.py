@@ -136,7 +136,8 @@ def _keep(
     record: Mapping[str, Any],
     settings: Settings,
 ) -> None:
-    written = json.dumps(executed, ensure_ascii=False, indent=1) + "\n"
+    # Without indentation, for which Python has no fast way: megabytes of drawings that nobody reads as JSON.
+    written = json.dumps(executed, ensure_ascii=False) + "\n"
     if _shows_token(written, settings):
         from civic_kernel.publish import screen
 
