@@ -35,7 +35,7 @@ fuzz: ## many more bad requests than `make test` sends, others each time: make f
 
 coverage: ## how often the reports' ranges hold the truth, over a thousand draws each
 	@$(SETUP) test
-	@$(RUN)/python -m pytest -q -s --draws $(or $(DRAWS),1000) --timeout 3600 tests/methods $(ARGS)
+	@$(RUN)/python -m pytest -q -s --draws $(or $(DRAWS),1000) --timeout 3600 tests/methods tests/real -k cover $(ARGS)
 
 pictures: ## the pictures of all pages in docs/pictures, and what a screen reader gets of the reports in docs/pages, made anew
 	@$(SETUP) test

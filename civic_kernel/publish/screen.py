@@ -52,21 +52,34 @@ class _Sieve:
     reason: str
     pattern: re.Pattern[str]
     needles: tuple[str, ...] | None
+    #: Whether it looks in the folded words, where case is not to be ignored any more.
+    folded: bool
 
     def finds(self, words: str, folded: str) -> bool:
         if self.needles is not None and not any(needle in folded for needle in self.needles):
             return False
-        return self.pattern.search(words) is not None
+        return self.pattern.search(folded if self.folded else words) is not None
 
 
-def _sieve(reason: str, pattern: str, *needles: str) -> _Sieve:
-    return _Sieve(reason, re.compile(pattern, re.MULTILINE), needles or None)
+def _sieve(reason: str, pattern: str, *needles: str, folded: bool = False) -> _Sieve:
+    return _Sieve(reason, re.compile(pattern, re.MULTILINE), needles or None, folded)
 
 
 #: A run of 32 and more. Greedy and from the left, so a match is the whole run.
 _HEX = re.compile(r"[0-9a-fA-F]{32,}")
 _KEYS = ("ghp", "gho", "ghs", "glpat", "xoxa", "xoxb", "xoxp", "sk", "pypi")
-_WORDS_FOR_SECRETS = ("authorization", "api", "password", "passwd", "secret", "token")
+_WORDS_FOR_SECRETS = (
+    "authorization",
+    "apikey",
+    "api_key",
+    "api-key",
+    "password",
+    "passwd",
+    "secret",
+    "token",
+)
+#: Behind such a word: that something is its value.
+_GIVEN = r"\b[\"']?\s*[:=]\s*[\"']?(?:token |bearer )?[a-z0-9+/_.-]{12,}"
 _FOLDERS = "bin|boot|data|dev|etc|home|lib|media|mnt|opt|proc|root|run|srv|sys|tmp|usr|var|work|Users|Volumes|private"
 _SIEVES = (
     _sieve("token", r"eyJ[\w-]{8,}\.eyJ[\w-]{8,}"),  # a signed web token
@@ -77,12 +90,7 @@ _SIEVES = (
         *(f"{key}{joint}" for key in _KEYS for joint in "-_"),
     ),
     _sieve("token", r"AKIA(?<!\wAKIA)[0-9A-Z]{16}\b"),
-    _sieve(
-        "token",
-        r"(?i:\b(?:authorization|api[_-]?key|password|passwd|secret|token)\b[\"']?\s*[:=]\s*[\"']?"
-        r"(?:token |bearer )?[A-Za-z0-9+/_.-]{12,})",
-        *_WORDS_FOR_SECRETS,
-    ),
+    *(_sieve("token", rf"{word}(?<!\w{word}){_GIVEN}", folded=True) for word in _WORDS_FOR_SECRETS),
     _sieve("token", r"(?i:\bbearer\s+[A-Za-z0-9+/_.=-]{12,})", "bearer"),
     _sieve("traceback", r"Traceback \(most recent call last\)"),
     _sieve("traceback", r"\bFile \"[^\"\n]+\", line \d+", 'file "'),
@@ -130,8 +138,8 @@ def reason_in_text(words: str, known: Known) -> str | None:
 
 def _fold(words: str) -> str:
     """Written alike if a pattern that ignores case takes it for alike: more so than `str.casefold`, to which the
-    Turkish letters i are letters of their own."""
-    return words.casefold().replace("\u0131", "i").replace("\u0307", "")
+    Turkish letters i are letters of their own. Nothing is lost: what stood apart still does."""
+    return words.replace("\u0130", "i").casefold().replace("\u0131", "i")
 
 
 def check_text(words: str, where: str, known: Known, language: Language = "ko") -> None:

@@ -105,8 +105,8 @@ def _import_kernel() -> None:
     import matplotlib_inline.backend_inline
     import numpy.random
     import pandas
-    import pandas.io.formats.html
-    import pandas.io.formats.string
+    import pandas.io.formats.html  # type: ignore[import-not-found]  # of no stubs
+    import pandas.io.formats.string  # type: ignore[import-not-found]
     import pyarrow.pandas_compat
     import pyarrow.parquet
     import scipy.spatial

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from typing import Any
 
 import nbformat
@@ -61,6 +62,8 @@ HARMLESS = [
 PIECES = (
     *("eyJabcdefgh.eyJabcdefgh", "-----BEGIN EC PRIVATE KEY", "ghp_abcdefghijklmnop", "AKIAABCDEFGHIJKLMNOP"),
     *("toKen: abcdefghijkl", "ſecret = abcdefghijkl", "bearer abcdefghijkl", "authorızatİon=abcdefghijkl"),
+    *("apikey: abcdefghijkl", "API_KEY=abcdefghijkl", "api-key: 'abcdefghijkl", "password:abcdefghijkl"),
+    *("Passwd = abcdefghijkl", "a\u0307token=abcdefghijkl"),
     *("Traceback (most recent call last)", 'File "x", line 3', "Cell In[3]", "gateway_url", "<ipython-input"),
     *(
         "/home/x",
@@ -81,7 +84,11 @@ PIECES = (
 def test_no_sieve_passes_over_what_its_expression_finds(words: str, swapped: bool) -> None:
     words = words.swapcase() if swapped else words
     for sieve in screen._SIEVES:
-        assert sieve.finds(words, screen._fold(words)) == bool(sieve.pattern.search(words))
+        if sieve.folded:
+            plain = re.compile(rf"\b(?:{sieve.pattern.pattern})", re.IGNORECASE)
+            assert sieve.finds(words, screen._fold(words)) or not plain.search(words)
+        else:
+            assert sieve.finds(words, screen._fold(words)) == bool(sieve.pattern.search(words))
 
 
 def test_each_sieve_finds_something() -> None:
