@@ -1,11 +1,12 @@
 """One plain sentence above the traceback of the commonest Python errors.
 
 For people who do not program: a traceback's last line is English and speaks of types. The traceback stays, since
-the one who helps needs it.
+the one who helps needs it; of a recursion without end its two ends.
 """
 
 from __future__ import annotations
 
+from types import TracebackType
 from typing import TYPE_CHECKING, Any
 
 from civic_kernel.texts import Language, text
@@ -53,6 +54,26 @@ def _facts(error: BaseException) -> dict[str, object]:
             return {}
 
 
+#: Frames shown at each end of a recursion.
+_SHOWN = 8
+
+
+def _ends(traceback: TracebackType) -> TracebackType:
+    """Without its middle. IPython shows a thousand like frames as one, but only after it has looked for each in all
+    modules: four seconds in a kernel that has thousands of them."""
+    chain: list[TracebackType] = []
+    at: TracebackType | None = traceback
+    while at is not None:
+        chain.append(at)
+        at = at.tb_next
+    if len(chain) <= 2 * _SHOWN:
+        return traceback
+    last: TracebackType | None = chain[-_SHOWN]
+    for one in reversed(chain[:_SHOWN]):
+        last = TracebackType(last, one.tb_frame, one.tb_lasti, one.tb_lineno)
+    return last or traceback
+
+
 def explain_errors(shell: InteractiveShell, language: Language) -> None:
     """From now on `shell` puts the sentence above each traceback that has one."""
     # IPython has no hook before the traceback; `set_custom_exc` would replace it.
@@ -63,3 +84,12 @@ def explain_errors(shell: InteractiveShell, language: Language) -> None:
         show(kind, error, [f"\x1b[1m{sentence}\x1b[0m\n", *lines] if sentence else lines)
 
     setattr(shell, "_showtraceback", show_with_sentence)  # noqa: B010
+    formatter: Any = shell.InteractiveTB
+    whole = formatter.structured_traceback
+
+    def structured(kind: Any, error: Any, traceback: Any = None, *rest: Any, **more: Any) -> Any:
+        if isinstance(error, RecursionError) and isinstance(traceback, TracebackType):
+            traceback = _ends(traceback)
+        return whole(kind, error, traceback, *rest, **more)
+
+    formatter.structured_traceback = structured

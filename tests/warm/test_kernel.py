@@ -1,7 +1,9 @@
 """The kernel "Civic (Python)": forked, restarted, interrupted and ended as people know it; cold where it must be."""
 
+import inspect
 import json
 import os
+import re
 import shutil
 import subprocess
 from pathlib import Path
@@ -118,6 +120,23 @@ def test_each_common_error_has_its_sentence_above_the_traceback(key, language):
     sentence = sentence_for(error, language)
     assert sentence and sentence in shown[0]
     assert shown[0].index(sentence) < shown[0].rindex(type(error).__name__)
+
+
+def test_of_a_recursion_without_end_its_two_ends_are_shown(monkeypatch):
+    shell = InteractiveShell()
+    shown = []
+    shell._showtraceback = lambda kind, error, lines: shown.append(
+        re.sub(r"\x1b\[[0-9;]*m", "", "\n".join(lines))
+    )
+    explain_errors(shell, "en")
+    looked = []
+    find = inspect.getmodule
+    monkeypatch.setattr(inspect, "getmodule", lambda *told: looked.append(1) or find(*told))
+    shell.run_cell("def begin(): return deeper(1)\ndef deeper(n): return deeper(n + 1)\nbegin()")
+    assert "begin()" in shown[0] and "deeper(n + 1)" in shown[0] and "RecursionError" in shown[0]
+    assert 0 < len(looked) < 200
+    shell.run_cell("def few(n): return few(n - 1) if n else 1 / 0\nfew(3)")
+    assert shown[1].count("few(n - 1)") >= 1 and "ZeroDivisionError" in shown[1]
 
 
 def test_an_error_without_a_sentence_is_left_alone():
