@@ -35,7 +35,11 @@ def main(argv: list[str]) -> int:
     home = told.socket.parent / ".home"
     home.mkdir(mode=0o700, exist_ok=True)
     prepare_environment(str(home))
+    # A library may keep a file open for good, in children too, whose own begin at 0.
+    low = [os.open(os.devnull, os.O_RDONLY) for _ in range(16)]
     preload()
+    for number in low:
+        os.close(number)
     cgroups = find_cgroups(told.cgroup) if told.cgroup else None
     limits = Limits(processes=told.processes, file=told.file)
     rules = Rules(told.uids[0], told.uids[1], told.runs, told.reports, limits)

@@ -7,6 +7,7 @@ imported as root.
 
 from __future__ import annotations
 
+import contextlib
 import ctypes
 import fcntl
 import gc
@@ -97,13 +98,20 @@ def _take_files(files: Sequence[int], keep: Sequence[int]) -> int:
     for target, descriptor in enumerate(high):
         os.dup2(descriptor, target)
     kept = {*range(len(given)), sealed, *keep}
-    for name in os.listdir("/proc/self/fd"):
-        if int(name) not in kept:
-            try:
-                os.close(int(name))
-            except OSError:
-                continue  # the listing's own
+    for number in map(int, os.listdir("/proc/self/fd")):
+        if number not in kept and not _is_of_the_installation(number):
+            with contextlib.suppress(OSError):  # the listing's own
+                os.close(number)
     return sealed
+
+
+def _is_of_the_installation(number: int) -> bool:
+    """Whether it is a file that a library keeps open, as PROJ does its table of projections: nobody's secret. PROJ
+    closes it in each forked process at its first use, by its number, which by then would be somebody else's: with it
+    closed here, a map's coordinates took a kernel one of its sockets, and it never answered again."""
+    with contextlib.suppress(OSError):
+        return os.readlink(f"/proc/self/fd/{number}").startswith(f"{sys.prefix}/")
+    return False
 
 
 def _become(uid: int, groups: Sequence[int]) -> None:

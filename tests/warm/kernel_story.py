@@ -27,6 +27,20 @@ async def run(client, code):
             return said, error
 
 
+#: PROJ opens its table anew in a forked process; and what the kernel lost by it.
+PROJECTED = """
+import geopandas, os, shapely
+
+def held():
+    with os.scandir("/proc/self/fd") as listed:
+        return {(one.name, os.readlink(one.path)) for one in listed if os.path.lexists(one.path)}
+
+before = {one for one in held() if not one[1].startswith("/")}  # sockets and signals, that stay
+seoul = geopandas.GeoSeries([shapely.Point(127, 37.5)], crs=4326).to_crs(5179)
+print(round(seoul[0].x), sorted(before - held()))
+"""
+
+
 async def debug(client, command, **arguments):
     """The debugger's answer to one of its requests, as JupyterLab sends them."""
     content = {"type": "request", "seq": 1, "command": command, "arguments": arguments}
@@ -88,6 +102,7 @@ async def story():
     told["who"], told["pid"] = said, first
     told["imported"] = (await run(client, IMPORTED))[0].splitlines()
     told["again"] = (await run(client, "print('again')"))[0]
+    told["projected"] = (await run(client, PROJECTED))[0].strip()
     told["name"] = await run(client, "rides")
     told["magic"] = (await run(client, "print('civic' in get_ipython().magics_manager.magics['cell'])"))[
         0

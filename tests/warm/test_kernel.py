@@ -49,6 +49,7 @@ def check_life(told):
     me = ALICE if os.geteuid() == 0 else os.geteuid()
     assert f"pid={told['pid']} uid={me}" in told["who"]
     assert told["name"][1] == "NameError" and "There is nothing called ‘rides’" in told["name"][0]
+    assert told["projected"] == "955805 []"
     assert told["magic"] == "True"
     assert "False" in told["font"] and "DejaVu Sans" in told["font"]
     assert told["interrupted"] == "KeyboardInterrupt"
