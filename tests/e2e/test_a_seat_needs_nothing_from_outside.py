@@ -6,6 +6,7 @@ import json
 import zipfile
 
 import pytest
+from playwright.sync_api import expect
 
 from tests.e2e.test_an_expert_asks_in_jupyterlab import notebook
 from tests.hub.seat import Seat
@@ -69,6 +70,10 @@ def test_a_map_a_switch_to_practice_and_back_and_work_taken_home(demonstration, 
     look(page, "lab-real-data", ours=False)
     dialog.get_by_role("button", name="Switch and run all").click()
     first_output("Dataset")
+    # The other cells run again too, and what is taken home is what they show by then.
+    expect(cells.locator(".jp-InputPrompt").filter(has_text="[*]")).to_have_count(0, timeout=60_000)
+    frame.locator(".leaflet-marker-icon svg").wait_for()
+    cells.nth(2).get_by_text("shown", exact=True).wait_for()
 
     with page.expect_download() as download:
         page.get_by_role("button", name="Take home").click()
