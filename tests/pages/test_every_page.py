@@ -280,8 +280,14 @@ def picture(page: Page) -> Image.Image:
     for frame in page.frames[1:]:
         frame.frame_element().scroll_into_view_if_needed()  # what is out of sight is not drawn
         frame.wait_for_selector("svg [role=button]", state="attached")
-    page.evaluate("new Promise(done => requestAnimationFrame(() => setTimeout(done, 300)))")
-    whole = Image.open(io.BytesIO(page.screenshot(full_page=True, animations="disabled")))
+    # A window as high as the page: of a frame that has left a lower one nothing is left to photograph.
+    size = page.viewport_size
+    assert size is not None
+    height = page.evaluate("document.documentElement.scrollHeight")
+    page.set_viewport_size({"width": size["width"], "height": height})
+    page.evaluate("new Promise(done => requestAnimationFrame(() => setTimeout(done, 500)))")
+    whole = Image.open(io.BytesIO(page.screenshot(animations="disabled")))
+    page.set_viewport_size(size)
     return whole.convert("RGB").quantize(24)
 
 
