@@ -31,6 +31,9 @@ PR_SET_PDEATHSIG = 1
 PR_SET_DUMPABLE = 4
 PR_SET_NO_NEW_PRIVS = 38
 
+#: As the system names it, where the environment is reached by a link.
+_INSTALLATION = os.path.realpath(sys.prefix) + os.sep
+
 _libc = ctypes.CDLL(None, use_errno=True)
 
 
@@ -110,7 +113,7 @@ def _is_of_the_installation(number: int) -> bool:
     closes it in each forked process at its first use, by its number, which by then would be somebody else's: with it
     closed here, a map's coordinates took a kernel one of its sockets, and it never answered again."""
     with contextlib.suppress(OSError):
-        return os.readlink(f"/proc/self/fd/{number}").startswith(f"{sys.prefix}/")
+        return os.readlink(f"/proc/self/fd/{number}").startswith(_INSTALLATION)
     return False
 
 
