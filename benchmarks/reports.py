@@ -30,7 +30,7 @@ from benchmarks.figures import Figure, at_least, at_most, median
 from civic_kernel.reports import forked
 from civic_kernel.reports.outcome import Bounds
 from civic_kernel.reports.parameters import check_parameters, read_schema
-from civic_kernel.reports.queue import width_here
+from civic_kernel.reports.queue import MOST_AT_ONCE, width_here
 from civic_kernel.reports.runner import Request, with_last_cell
 from civic_kernel.reports.work import Report, make_report, read_public
 from civic_kernel.settings import WARM_SOCKET, Settings, Token
@@ -81,7 +81,7 @@ def _measure(place: _Place, name: str, notebook: Path, gu: int) -> list[Figure]:
     stock = _seconds(one_by_one)
     widths = {}
     peak = 0.0
-    for width in (1, 2, 3):
+    for width in (1, 2, 3, MOST_AT_ONCE):
         with _memory() as seen:
             widths[width] = _seconds(partial(_batch, place, notebook, values, width))
         peak = max(peak, *seen)

@@ -142,7 +142,7 @@ def kernel_environment(environ: Mapping[str, str] | None = None) -> dict[str, st
 
 @dataclass(frozen=True)
 class Service:
-    """What the service `reports` is told. `width` is the number of runs at once (0: as many as cores), `memory`
+    """What the service `reports` is told. `width` is the number of runs at once (0: as the machine bears), `memory`
     megabytes of each."""
 
     port: int

@@ -323,7 +323,7 @@ def read_settings(env: Mapping[str, str] | None = None) -> Settings:
         seat_idle=_idle(env),
         home_quota=_number(env, "CIVIC_HOME_QUOTA", 2048, 0, 2**20, "seat_limit"),
         most_seats=_number(env, "CIVIC_MOST_SEATS", 100, 0, 5_000, "seat_limit"),
-        runs_at_once=_number(env, "CIVIC_RUNS_AT_ONCE", 0, 0, 64, "seat_limit"),
+        runs_at_once=_number(env, "CIVIC_RUNS_AT_ONCE", 0, 0, 8, "seat_limit"),
         run_memory=_number(env, "CIVIC_RUN_MEMORY", 700, 100, 2**20, "seat_limit"),
         **_oidc(env),
         language=_language(env),

@@ -13,9 +13,13 @@ from collections.abc import Callable
 from dataclasses import dataclass, field
 
 
+#: A run takes up to 100 MB beside what it shares with the template: eight keep all together under 1.5 GB.
+MOST_AT_ONCE = 8
+
+
 def width_here() -> int:
     """One run more than there are cores: each waits now and then, for the gateway or to be forked (docs/figures.md)."""
-    return len(os.sched_getaffinity(0)) + 1
+    return min(len(os.sched_getaffinity(0)) + 1, MOST_AT_ONCE)
 
 
 @dataclass(eq=False)

@@ -9,7 +9,7 @@ import uvicorn
 
 from civic_kernel.errors import CivicError
 from civic_kernel.reports.outcome import Bounds
-from civic_kernel.reports.queue import width_here
+from civic_kernel.reports.queue import MOST_AT_ONCE, width_here
 from civic_kernel.reports.service.app import reports_app
 from civic_kernel.reports.service.desk import Desk, Place
 from civic_kernel.reports.service.identity import HubIdentity
@@ -27,7 +27,7 @@ def main() -> int:
         return refused.exit_code
     bounds = Bounds(memory=settings.memory << 20)
     place = Place(settings.notebooks, settings.batches, settings.gateway_url, bounds)
-    desk = Desk(place, settings.width or width_here())
+    desk = Desk(place, min(settings.width, MOST_AT_ONCE) or width_here())
     app = reports_app(desk, HubIdentity(settings.hub_api_url), settings.prefix)
     try:
         uvicorn.run(
