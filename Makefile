@@ -22,7 +22,7 @@ report: ## one report from signing to publishing, without a browser; prints wher
 
 test: ## the whole test suite
 	@$(SETUP) test
-	@$(RUN)/python -m pytest -q -n 2 --dist loadscope $(ARGS)
+	@$(RUN)/python -m pytest -q -n 3 --dist loadscope $(ARGS)
 
 test-postgres: ## the tests of both sides' databases, with these on PostgreSQL instead of SQLite
 	@$(SETUP) test

@@ -21,6 +21,7 @@ from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
 from typing import Any
+from unittest import mock
 
 import nbformat
 import psutil
@@ -28,10 +29,10 @@ import uvicorn
 
 from benchmarks.figures import Figure, at_least, at_most, median
 from civic_kernel.reports import forked
-from civic_kernel.reports.outcome import Bounds
-from civic_kernel.reports.parameters import check_parameters, read_schema
+from civic_kernel.reports.outcome import Bounds, Outcome
+from civic_kernel.reports.parameters import read_schema
 from civic_kernel.reports.queue import MOST_AT_ONCE, width_here
-from civic_kernel.reports.runner import Request, with_last_cell
+from civic_kernel.reports.runner import Request
 from civic_kernel.reports.work import Report, make_report, read_public
 from civic_kernel.settings import WARM_SOCKET, Settings, Token
 from data_access.compose import compose, read_settings
@@ -96,26 +97,24 @@ def _measure(place: _Place, name: str, notebook: Path, gu: int) -> list[Figure]:
 
 
 def _overhead(place: _Place, notebook: Path, rounds: int = 5) -> float:
-    """Seconds from asking for one report to its pages, less what its cells took."""
+    """Seconds from asking for one report to its pages, less what the cells of that run took."""
     schema = read_schema(notebook)
     public = read_public(place.settings)
-    found: list[float] = []
+    run = forked.run
     cells: list[float] = []
-    for number in range(rounds):
-        report = Report(Request(notebook, {}), schema.label, Bounds(), only_forked=True)
-        out = place.folder / f"{schema.name}-{number}"
-        found.append(_seconds(partial(make_report, report, out, place.settings, public)))
-        told = forked.run(
-            place.environment[WARM_SOCKET],
-            with_last_cell(notebook.read_bytes()),
-            check_parameters(schema, {}),
-            place.settings,
-            "ko",
-            lambda _cell: None,
-            Bounds(),
-        )
-        cells.append(told.seconds)
-    return median(found) - median(cells)
+
+    def noted(*asked: Any) -> Outcome:
+        outcome = run(*asked)
+        cells.append(outcome.seconds)
+        return outcome
+
+    found: list[float] = []
+    report = Report(Request(notebook, {}), schema.label, Bounds(), only_forked=True)
+    with mock.patch.object(forked, "run", noted):
+        for number in range(rounds):
+            out = place.folder / f"{schema.name}-{number}"
+            found.append(_seconds(partial(make_report, report, out, place.settings, public)))
+    return median([whole - inside for whole, inside in zip(found, cells, strict=True)])
 
 
 def _seconds(work: Callable[[], object]) -> float:

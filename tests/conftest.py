@@ -5,6 +5,7 @@ workspace      a workspace without isolation: register accepted, rides signed fo
 real_workspace the same with isolation, and nothing governed yet: for policies that do not say `synthetic`
 clock          the workspace's clock
 sqlite_only    skips where the workspace's database is no file
+small_city     the home of the whole demonstration with 2,000 rides, made once for all workers and closed: `copy_city`
 look           checks a page at both widths, and keeps its picture under `--pictures` (tests/pictures.py)
 chromium       a real browser for one module: its event loop must not outlive it, or every later asyncio.run fails
 
@@ -18,8 +19,10 @@ Makers (keys, registers, policies, files, questions) are functions of tests/fact
 
 from __future__ import annotations
 
+import fcntl
 import os
 import shutil
+import tempfile
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -28,7 +31,7 @@ import hypothesis
 import pytest
 from playwright.sync_api import Browser, sync_playwright
 
-from tests.factories import FakeClock, Workspace, copy_workspace, make_workspace
+from tests.factories import FakeClock, Workspace, copy_workspace, make_city, make_workspace
 from tests.pictures import Look
 from tests.postgresql import Server, find_programs, serving
 
@@ -127,6 +130,21 @@ def sqlite_only(server: Server | None) -> None:
 def template(tmp_path_factory: pytest.TempPathFactory, server: Server | None) -> Workspace:
     made = make_workspace(tmp_path_factory.mktemp("template") / "home", server=server)
     made.parts.close()
+    return made
+
+
+@pytest.fixture(scope="session")
+def small_city(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    base = tmp_path_factory.getbasetemp()
+    # Workers' folders lie beside each other, and the first that needs a city makes it for all of them.
+    shared = base.parent if "PYTEST_XDIST_WORKER" in os.environ else base
+    made = shared / "small-city"
+    with open(shared / "small-city.lock", "w") as lock:
+        fcntl.flock(lock, fcntl.LOCK_EX)
+        if not made.exists():
+            making = Path(tempfile.mkdtemp(dir=shared))
+            make_city(making / "home", rides=2_000).close()
+            (making / "home").rename(made)
     return made
 
 

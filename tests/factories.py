@@ -14,6 +14,7 @@ from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
 
+import pytest
 import yaml
 from numpy.typing import NDArray
 from sqlalchemy import text
@@ -21,6 +22,7 @@ from sqlalchemy import text
 from data_access.catalog.entry import Dataset, parse_entry
 from data_access.clock import Clock
 from data_access.compose import Parts, Settings, compose
+from data_access.demo import prepare as demo
 from data_access.documents import Labels
 from data_access.errors import NotSignedIn
 from data_access.flows.answering import Answered, Asker, Request
@@ -422,6 +424,26 @@ def table(answered: Answered) -> dict[tuple[Any, ...], dict[str, Any]]:
         tuple(row[:keys]): dict(zip(names[keys:], row[keys:], strict=True))
         for row in statement["table"]["rows"]
     }
+
+
+def make_city(home: Path, rides: int, datasets: tuple[str, ...] = demo.DATASETS) -> Parts:
+    """The demonstration in `home`: its catalog, policies and made-up files, signed for and loaded."""
+    demo.install_catalog(home / "catalog")
+    parts = compose(make_settings(home, isolated=False), create=True)
+    try:
+        with pytest.MonkeyPatch.context() as patched:
+            patched.setattr(demo, "DATASETS", datasets)
+            demo.prepare(parts, rides=rides, seed=2017, progress=lambda *_: None)
+    except BaseException:
+        parts.close()
+        raise
+    return parts
+
+
+def copy_city(made: Path, home: Path) -> Parts:
+    """The city that lies closed in `made`, copied: to make the smallest takes ten seconds."""
+    shutil.copytree(made, home)
+    return compose(make_settings(home, isolated=False))
 
 
 def copy_workspace(

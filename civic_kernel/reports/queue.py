@@ -12,7 +12,6 @@ from collections import Counter
 from collections.abc import Callable
 from dataclasses import dataclass, field
 
-
 #: A run takes up to 100 MB beside what it shares with the template: eight keep all together under 1.5 GB.
 MOST_AT_ONCE = 8
 

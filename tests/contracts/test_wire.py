@@ -24,12 +24,13 @@ from civic_kernel.measures import count, histogram, mean, persons, quantiles, sh
 from civic_kernel.price_card import Price
 from civic_kernel.queries import Dataset, band, season
 from data_access.compose import Parts, compose
-from data_access.demo.prepare import DATASETS, install_catalog, prepare
+from data_access.demo.prepare import DATASETS, install_catalog
 from data_access.flows.answering import Asker
 from data_access.gateway.identity import ASK, FACILITATE, READ, Caller
 from data_access.gateway.openapi import openapi_document
 from data_access.gateway.workspace import workspace_app
 from data_access.settings import read_settings
+from tests.factories import copy_city
 
 MONTH = "2026-09"
 
@@ -65,11 +66,8 @@ class ByTheBook(TestClient):
 
 
 @pytest.fixture(scope="module")
-def parts(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Parts]:
-    settings = read_settings({"CIVIC_HOME": str(tmp_path_factory.mktemp("home"))})
-    install_catalog(settings.catalog_folder)
-    parts = compose(settings, create=True)
-    prepare(parts, rides=2_000, seed=1, progress=lambda stage, fraction: None)
+def parts(tmp_path_factory: pytest.TempPathFactory, small_city: Path) -> Iterator[Parts]:
+    parts = copy_city(small_city, tmp_path_factory.mktemp("wire") / "home")
     yield parts
     parts.close()
 

@@ -23,10 +23,8 @@ import pytest
 from playwright.sync_api import Browser, Page
 
 from civic_kernel.client import Client
-from data_access.compose import Settings, compose
-from data_access.demo import prepare as demo
 from data_access.gateway.workspace import workspace_app
-from tests.factories import FakeIdentity, make_caller
+from tests.factories import FakeIdentity, copy_city, make_caller
 from tests.forms.standin import Service
 from tests.gateway.serving import served
 from tests.hub.conftest import free_ports
@@ -48,13 +46,9 @@ class City:
 
 
 @pytest.fixture(scope="package")
-def city(tmp_path_factory: pytest.TempPathFactory) -> Iterator[City]:
-    home = tmp_path_factory.mktemp("forms") / "home"
-    demo.install_catalog(home / "catalog")
-    settings = Settings(home=home, database_url=f"sqlite:///{home / 'db' / 'vault.sqlite'}", isolated=False)
-    parts = compose(settings, create=True)
+def city(tmp_path_factory: pytest.TempPathFactory, small_city: Path) -> Iterator[City]:
+    parts = copy_city(small_city, tmp_path_factory.mktemp("forms") / "home")
     try:
-        demo.prepare(parts, rides=2_000, seed=2017, progress=lambda *_: None)
         callers = {TOKEN: make_caller("analyst-lee", ["bike"], "ask", "read")}
         identity = FakeIdentity(callers)
         gateway = workspace_app(parts, identity)

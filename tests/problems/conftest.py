@@ -14,29 +14,39 @@ from civic_kernel.publish.blocks import BLOCK_MIME
 from civic_kernel.publish.pages import Sources, build_release
 from civic_kernel.reports.record import Run, read_run
 from civic_kernel.reports.runner import Request, run_report
-from civic_kernel.settings import Settings as KernelSettings
-from civic_kernel.settings import Token
+from civic_kernel.settings import WARM_SOCKET, Settings, Token
 from civic_kernel.verify.page import check_page
-from data_access.compose import Settings, compose
-from data_access.demo import prepare as demo
+from data_access.compose import Parts
 from data_access.gateway.workspace import workspace_app
-from tests.factories import FakeIdentity, make_caller
+from tests.factories import FakeIdentity, copy_city, make_caller
 from tests.gateway.serving import served
+from tests.reports.conftest import warm_template as warm_template
 
 ROOT = Path(__file__).resolve().parents[2]
 TOKEN = "0ddba11c0ffee"
+#: Its socket, and where it finds the gateway's.
+Template = tuple[str, Path]
 
 
 @dataclass(frozen=True)
 class City:
-    """Where the city's files lie, and the gateway that answers about it."""
+    """Where the city's files lie, and the gateway that answers about it. `template`: what forks its runs; without one
+    each is a new kernel."""
 
     home: Path
-    settings: KernelSettings
+    settings: Settings
+    app: Any = None
+    template: Template | None = None
 
     def report(self, notebook: Path, out: Path, **parameters: Any) -> tuple[Run, Path]:
         """Run a notebook and put it on a page; the run and the page's folder."""
-        run_report(Request(notebook, parameters), out / "run", self.settings)
+        request = Request(notebook, parameters)
+        if self.template is None:
+            run_report(request, out / "run", self.settings)
+        else:
+            with pytest.MonkeyPatch.context() as patched, served(self.app, self.template[1]):
+                patched.setenv(WARM_SOCKET, self.template[0])
+                run_report(request, out / "run", self.settings, only_forked=True)
         run = read_run(out / "run")
         client = Client(self.settings.gateway_url, self.settings.token, "site", "published_report")
         try:
@@ -73,22 +83,19 @@ def check(page: Path) -> None:
 
 
 @pytest.fixture(scope="package")
-def city(tmp_path_factory: pytest.TempPathFactory) -> Iterator[City]:
-    yield from open_city(tmp_path_factory.mktemp("problems") / "home", rides=2_000)
+def city(
+    tmp_path_factory: pytest.TempPathFactory, small_city: Path, warm_template: Template
+) -> Iterator[City]:
+    yield from open_city(copy_city(small_city, tmp_path_factory.mktemp("problems") / "home"), warm_template)
 
 
-def open_city(home: Path, rides: int, datasets: tuple[str, ...] = demo.DATASETS) -> Iterator[City]:
-    """A city in `home`, its gateway answering for as long as the generator is held."""
-    demo.install_catalog(home / "catalog")
-    settings = Settings(home=home, database_url=f"sqlite:///{home / 'db' / 'vault.sqlite'}", isolated=False)
-    parts = compose(settings, create=True)
+def open_city(parts: Parts, template: Template) -> Iterator[City]:
+    """The city of `parts`, its gateway answering for as long as the generator is held; it is closed with it."""
     try:
-        with pytest.MonkeyPatch.context() as patched:
-            patched.setattr(demo, "DATASETS", datasets)
-            demo.prepare(parts, rides=rides, seed=2017, progress=lambda *_: None)
-        callers = {TOKEN: make_caller("reports", ["site"], "ask", "read")}
-        with served(workspace_app(parts, FakeIdentity(callers))) as address:
+        app = workspace_app(parts, FakeIdentity({TOKEN: make_caller("reports", ["site"], "ask", "read")}))
+        with served(app) as address:
             url = f"{address}/services/data"
-            yield City(home, KernelSettings(url, "site", "published_report", "ko", Token(TOKEN)))
+            settings = Settings(url, "site", "published_report", "ko", Token(TOKEN))
+            yield City(parts.settings.home, settings, app, template)
     finally:
         parts.close()

@@ -12,7 +12,8 @@ import yaml
 
 from data_access.demo import prepare as demo
 from data_access.demo.city import build_city
-from tests.problems.conftest import ROOT, City, blocks_of, check, open_city, table_of
+from tests.factories import make_city
+from tests.problems.conftest import ROOT, City, Template, blocks_of, check, open_city, table_of
 
 RIDES = 2_000
 NOTEBOOKS = ROOT / "notebooks"
@@ -26,7 +27,7 @@ EVERYTHING = 10_000_000
 
 
 @pytest.fixture(scope="module")
-def silent(tmp_path_factory: pytest.TempPathFactory) -> Iterator[City]:
+def silent(tmp_path_factory: pytest.TempPathFactory, warm_template: Template) -> Iterator[City]:
     """The small city under policies by which every private cell is withheld, and in which no park opened lately."""
     root = tmp_path_factory.mktemp("silent")
     for folder in ("catalog", "policies"):
@@ -43,7 +44,7 @@ def silent(tmp_path_factory: pytest.TempPathFactory) -> Iterator[City]:
     files.parks.write_bytes(dates.replace(b"2025.", b"1995."))
     with pytest.MonkeyPatch.context() as patched:
         patched.setattr(demo, "HERE", root / "shipped")
-        yield from open_city(root / "home", RIDES, DATASETS)
+        yield from open_city(make_city(root / "home", RIDES, DATASETS), warm_template)
 
 
 def estimates(found: dict[str, Any]) -> list[tuple[bool, object]]:

@@ -9,7 +9,8 @@ from typing import Any
 
 import pytest
 
-from tests.problems.conftest import ROOT, City, blocks_of, check, open_city, table_of
+from tests.factories import make_city
+from tests.problems.conftest import ROOT, City, Template, blocks_of, check, open_city, table_of
 
 NOTEBOOK = ROOT / "notebooks" / "bike_routes.ipynb"
 #: With these rides, in these months, every gu that hides something shows its rides, and most neighbours theirs.
@@ -19,8 +20,8 @@ DATASETS = ("bike_rides", "accidents", "bike_stations", "bike_lanes", "dong_fact
 
 
 @pytest.fixture(scope="module")
-def large(tmp_path_factory: pytest.TempPathFactory) -> Iterator[City]:
-    yield from open_city(tmp_path_factory.mktemp("rides") / "home", rides=RIDES, datasets=DATASETS)
+def large(tmp_path_factory: pytest.TempPathFactory, warm_template: Template) -> Iterator[City]:
+    yield from open_city(make_city(tmp_path_factory.mktemp("rides") / "home", RIDES, DATASETS), warm_template)
 
 
 def truth_of(city: City) -> dict[str, Any]:

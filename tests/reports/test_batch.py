@@ -8,13 +8,11 @@ import os
 import signal
 import subprocess
 import threading
-import time
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
 import pytest
-import uvicorn
 
 from civic_kernel.reports.batch import Batch, Order
 from civic_kernel.reports.outcome import Bounds
@@ -65,17 +63,8 @@ def charging(workspace: Workspace, warm_template: tuple[str, Path]) -> Iterator[
     workspace.accept(register.model_copy(update={"keys": (*register.keys, own)}))
     callers = {standin.TOKEN: make_caller("ann", ["bike"], "ask", "read")}
     app = workspace_app(workspace.parts, FakeIdentity(callers))
-    beside = uvicorn.Server(
-        uvicorn.Config(app, uds=str(warm_template[1]), log_level="warning", lifespan="off")
-    )
-    thread = threading.Thread(target=beside.run, daemon=True)
-    thread.start()
-    while not beside.started:
-        time.sleep(0.01)
-    with served(app) as address:
+    with served(app, warm_template[1]) as address:
         yield Settings(f"{address}/services/data", "bike", "research", "en", Token(standin.TOKEN))
-    beside.should_exit = True
-    thread.join(20)
 
 
 def run(folder: Path, notebook: Path, settings: Settings, years: list[int], width: int = 2) -> Batch:

@@ -16,11 +16,9 @@ from civic_kernel import opening_cli, practice
 from civic_kernel.client import Client
 from civic_kernel.opening_cli import add_up, price_tables
 from civic_kernel.rehearsing import Rehearsal, code_cells, rehearse
-from data_access.compose import Parts, compose
-from data_access.demo.prepare import install_catalog, prepare
+from data_access.compose import Parts
 from data_access.gateway.workspace import workspace_app
-from data_access.settings import read_settings
-from tests.factories import FakeIdentity, make_caller
+from tests.factories import FakeIdentity, copy_city, make_caller
 
 NOTEBOOKS = Path(__file__).resolve().parents[2] / "notebooks"
 RIDES = "rides = civic.dataset('bike_rides')\n"
@@ -32,12 +30,9 @@ def run(notebook: Path, client: Client) -> Rehearsal:
 
 
 @pytest.fixture(scope="module")
-def parts(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Parts]:
+def parts(tmp_path_factory: pytest.TempPathFactory, small_city: Path) -> Iterator[Parts]:
     """The demonstration with a small city in its vault."""
-    settings = read_settings({"CIVIC_HOME": str(tmp_path_factory.mktemp("home"))})
-    install_catalog(settings.catalog_folder)
-    made = compose(settings, create=True)
-    prepare(made, rides=2_000, seed=1, progress=lambda stage, fraction: None)
+    made = copy_city(small_city, tmp_path_factory.mktemp("rehearsal") / "home")
     yield made
     made.close()
 
