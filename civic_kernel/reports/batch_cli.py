@@ -39,7 +39,9 @@ if TYPE_CHECKING:
     "-p", "--parameter", "assignments", multiple=True, metavar="NAME=VALUE", help="The same for all runs."
 )
 @click.option("--out", type=click.Path(path_type=Path), required=True, help="The batch's folder.")
-@click.option("--width", type=click.IntRange(1, 8), help="Runs at once. [one more than there are cores, at most 8]")
+@click.option(
+    "--width", type=click.IntRange(1, 8), help="Runs at once. [one more than there are cores, at most 8]"
+)
 @click.option(
     "--seconds", type=click.IntRange(1), default=600, show_default=True, help="Time limit of each run."
 )
