@@ -63,7 +63,8 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
 
 
 def pytest_xdist_make_scheduler(config: pytest.Config, log: Any) -> Any:
-    """For `make test`: two workers, whose workspaces take ports, uids and folders of their own.
+    """For `make test`: three workers on two cores, since they often wait for processes to start. Their workspaces take
+    ports, uids and folders of their own.
 
     xdist's own groups (`--dist loadgroup`) do nothing with pytest 9.2: it writes them into a part of an item that is
     no longer its name.
