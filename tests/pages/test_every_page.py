@@ -51,7 +51,8 @@ def test_a_reports_pages_ask_for_nothing_and_have_no_fault_in_any_frame(
         assert walked.page.evaluate("document.documentElement.scrollWidth") <= 360
         assert walked.requests == [] and walked.complaints == []
         for beside in (folder / language / "method.html", folder / "status" / f"{language}.html"):
-            walked.open(beside)
+            frames = walked.open(beside)
+            assert [fault for frame in frames for fault in faults(frame)] == []
             assert walked.requests == [] and walked.complaints == []
 
 
