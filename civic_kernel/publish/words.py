@@ -4,13 +4,14 @@ from __future__ import annotations
 
 import calendar
 import re
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from datetime import UTC, datetime
+from functools import cache
 from typing import Any
 from zoneinfo import ZoneInfo
 
 from civic_kernel.places import place_name
-from civic_kernel.texts import Language, text
+from civic_kernel.texts import Language, keys, text
 
 SEOUL = ZoneInfo("Asia/Seoul")
 _MONTH = re.compile(r"(\d{4})-(\d{2})")
@@ -87,3 +88,21 @@ def _row(months: Sequence[str]) -> tuple[str, str] | None:
     places = [12 * int(one[:4]) + int(one[5:7]) for one in ordered]
     whole = len(ordered) > 1 and places == list(range(places[0], places[0] + len(places)))
     return (ordered[0], ordered[-1]) if whole else None
+
+
+def value_words(column: str, value: object, language: Language) -> str:
+    """A key as a person says it: what key_value knows, legal dong by name, and the words of the city's own classes."""
+    if isinstance(value, str):
+        named = f"value.{value}"
+        if named in keys(language, "forms"):
+            return text(language, "forms", named)
+        if value.isdigit() and len(value) == 10:
+            return _dong().get(value, value)
+    return key_value(column, value, language)
+
+
+@cache
+def _dong() -> Mapping[str, str]:
+    from civic_kernel.places import dong_table
+
+    return {code: f"{gu} {name}" for code, gu, name, *_ in dong_table()}

@@ -6,7 +6,7 @@ the notebook asks one table for all of them.
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -24,6 +24,8 @@ if TYPE_CHECKING:
     from civic_kernel.opening_cli import Table
     from civic_kernel.rehearsing import Asked
 
+#: A filter's values that are named; of more, how many.
+MOST_VALUES = 3
 #: A rehearsal of many runs, in seconds for each.
 SECONDS_EACH = 60
 
@@ -122,7 +124,7 @@ def _line(table: Table, client: Client) -> dict[str, Any]:
 
 
 def words_of(plan: Mapping[str, Any], dataset: Any, language: Language) -> str:
-    """A question in a line: which data, by what, measuring what."""
+    """A question in a line: which data, by what, measuring what, and of which rows alone."""
     labels = {column.name: column.label.get(language) for column in dataset.columns}
 
     def named(key: Any) -> str:
@@ -133,7 +135,7 @@ def words_of(plan: Mapping[str, Any], dataset: Any, language: Language) -> str:
     title = dataset.title.get(language)
     keys = ", ".join(named(key) for key in plan.get("by", ()))
     measures = ", ".join(plan.get("measures", ()))
-    return text(
+    words = text(
         language,
         "report",
         "batch.words" if keys else "batch.words_whole",
@@ -141,3 +143,29 @@ def words_of(plan: Mapping[str, Any], dataset: Any, language: Language) -> str:
         keys=keys,
         measures=measures,
     )
+    rows = "; ".join(_condition(part, named, language) for part in _parts(plan.get("where")))
+    return f"{words} · {rows}" if rows else words
+
+
+def _parts(node: Mapping[str, Any] | None) -> Sequence[Mapping[str, Any]]:
+    """What all has to hold."""
+    return () if node is None else node.get("and", (node,))
+
+
+def _condition(node: Mapping[str, Any], named: Callable[[Any], str], language: Language) -> str:
+    """`First gift or later: first`. A report that asks for more than one of some values is rare, and said to do so."""
+    from civic_kernel.affordable import months_in_words
+    from civic_kernel.publish.words import value_words
+
+    match node:
+        case {"column": column, "op": "in", "values": values}:
+            pass
+        case {"column": column, "op": "eq", "value": value}:
+            values = [value]
+        case _:
+            return text(language, "report", "batch.words_other")
+    if column == "month":
+        return f"{named(column)}: {months_in_words(values, language)}"
+    said = [value_words(str(column), value, language) for value in values[:MOST_VALUES]]
+    more = f" +{len(values) - len(said)}" if len(values) > len(said) else ""
+    return f"{named(column)}: {', '.join(said)}{more}"

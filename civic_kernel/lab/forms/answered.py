@@ -7,8 +7,9 @@ from typing import TYPE_CHECKING, Any
 
 from civic_kernel.frames import KEY, headline
 from civic_kernel.lab.forms.chosen import Chosen
-from civic_kernel.lab.forms.offered import key_words, measure_words, value_words
+from civic_kernel.lab.forms.offered import key_words, measure_words
 from civic_kernel.publish.tables import csv_bytes, shown, withheld_rows
+from civic_kernel.publish.words import value_words
 from civic_kernel.texts import Language, text
 from civic_kernel.wire import DatasetDetail
 

@@ -4,11 +4,11 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
-from functools import cache, partial
+from functools import partial
 
 from civic_kernel.lab.forms.chosen import FUNCTIONS, NAMES, Chosen, Condition, column_of
-from civic_kernel.publish.words import key_value
-from civic_kernel.texts import Language, keys, text
+from civic_kernel.publish.words import value_words
+from civic_kernel.texts import Language, text
 from civic_kernel.wire import ColumnDetail, DatasetDetail
 
 #: So many values are ticked one by one; of more, one is picked from a list.
@@ -49,24 +49,6 @@ class Choice:
 
     def _words(self, value: str) -> str:
         return next((option.words for option in self.options if option.value == value), value)
-
-
-def value_words(column: str, value: object, language: Language) -> str:
-    """A key as a person says it: what key_value knows, legal dong by name, and the words of the city's own classes."""
-    if isinstance(value, str):
-        named = f"value.{value}"
-        if named in keys(language, "forms"):
-            return text(language, "forms", named)
-        if value.isdigit() and len(value) == 10:
-            return _dong().get(value, value)
-    return key_value(column, value, language)
-
-
-@cache
-def _dong() -> Mapping[str, str]:
-    from civic_kernel.places import dong_table
-
-    return {code: f"{gu} {name}" for code, gu, name, *_ in dong_table()}
 
 
 def key_words(key: str, detail: DatasetDetail, language: Language) -> str:
