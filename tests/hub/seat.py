@@ -11,6 +11,10 @@ import websocket
 
 from hub_config.client import Session
 
+#: The longest that a test's cell may take, in seconds: well under a test's own limit, so that one which hangs is told
+#: from a kernel that has fallen silent.
+LONGEST_S = 120
+
 
 class Seat:
     """The running server of `owner`, entered by the person with `secret` (the owner herself, unless a
@@ -21,7 +25,7 @@ class Seat:
         self.url, self.owner = url, owner or self.session.name
         self._connected = self._close = None
         self.started_in = self._start()
-        self.token = self.session.token([f"access:servers!user={self.owner}"], lifetime_s=600, note="test")
+        self.token = self.session.token([f"access:servers!user={self.owner}"], lifetime_s=3600, note="test")
 
     def _start(self):
         began = time.monotonic()
@@ -53,7 +57,8 @@ class Seat:
 
     def run(self, code):
         """What `code` prints in a kernel of the seat, and `<image/png>` where it shows a picture; the kernel starts at
-        the first call."""
+        the first call. What has not ended after `LONGEST_S` is an error that says what the server thinks of the
+        kernel."""
         if not hasattr(self, "kernel"):
             self.kernel = self._start_kernel()
         channel = self._channel()
@@ -69,9 +74,15 @@ class Seat:
         }
         channel.send(json.dumps(message))
         printed = []
+        end = time.monotonic() + LONGEST_S
         try:
             while True:
-                told = json.loads(channel.recv())
+                # Its own limit for each message would not do: the server's ping every half minute is one too.
+                channel.settimeout(max(end - time.monotonic(), 0.01))
+                kind, text = channel.recv_data(control_frame=True)
+                if kind != websocket.ABNF.OPCODE_TEXT:
+                    continue
+                told = json.loads(text)
                 if told["parent_header"].get("msg_id") != number:
                     continue
                 if told["msg_type"] == "stream":
@@ -82,8 +93,11 @@ class Seat:
                     printed.append(told["content"]["ename"])
                 if told["msg_type"] == "status" and told["content"]["execution_state"] == "idle":
                     return "".join(printed).strip()
-        except BaseException:
+        except BaseException as failure:
             self._connected = self._close()
+            if isinstance(failure, websocket.WebSocketTimeoutException):
+                state = self.get("api/kernels")
+                raise AssertionError(f"no end after {LONGEST_S} s; so far {printed}; {state}") from None
             raise
 
     def _start_kernel(self):
