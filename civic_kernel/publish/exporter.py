@@ -37,6 +37,8 @@ class ReportExporter(HTMLExporter):
                     "extra_template_paths": [str(root / "report"), str(root / "citizen")],
                     "language_code": language,
                     "embed_images": False,
+                    # None of nbconvert's changes a word of a page of ours, and each has the whole notebook validated.
+                    "default_preprocessors": [],
                 }
             )
         )

@@ -16,7 +16,7 @@ from contextlib import suppress
 from dataclasses import dataclass
 from datetime import date
 from decimal import Decimal
-from functools import partial
+from functools import cached_property, partial
 from pathlib import Path
 from typing import Any, NoReturn
 
@@ -34,7 +34,6 @@ from civic_kernel.verify.documents import (
     check_answer,
     check_policy,
     read_register,
-    sha256_hex,
 )
 from civic_kernel.wire import OPEN
 
@@ -65,9 +64,10 @@ def build_release(
 
     Raises NotPublishable, ScreenRefused. Everything is made in a folder beside `out` and renamed at the end.
     """
-    known = (known or screen.Known()).with_public(_public_hashes(run, sources))
+    answers = answers_in(run.executed)
+    known = (known or screen.Known()).with_public(_public_hashes(run, sources, answers))
     screen.check_notebook(run.executed, known, language)
-    release = _Release(run, sources, author, language, address.rstrip("/"))
+    release = _Release(run, sources, answers, author, language, address.rstrip("/"))
     files = release.files(paper)
     for place, data in files.items():
         # What the screen let pass cell by cell is looked at again where a stranger will: in the files.
@@ -114,13 +114,22 @@ def release_files(
 ) -> dict[str, bytes]:
     """All files of a release but the record and what is printed, by path; `printed`: its pages lead to a PDF. Raises
     NotPublishable. Writes nothing, screens nothing."""
-    return _Release(run, sources, author, language, address).files_and_sheets(printed)[0]
+    answers = answers_in(run.executed)
+    return _Release(run, sources, answers, author, language, address).files_and_sheets(printed)[0]
 
 
 class _Release:
     """Everything that the pages of one release draw on, read and checked once."""
 
-    def __init__(self, run: Run, sources: Sources, author: str, language: Language, address: str) -> None:
+    def __init__(
+        self,
+        run: Run,
+        sources: Sources,
+        answers: list[dict[str, Any]],
+        author: str,
+        language: Language,
+        address: str,
+    ) -> None:
         self.run = run
         self.address = address
         self.author = author
@@ -132,7 +141,7 @@ class _Release:
             self.keys = read_register(sources.parties, on)
         except ValueError:
             _refuse("register", language)
-        self.answers = _checked_answers(run, self.keys, language)
+        self.answers = _checked_answers(answers, run, self.keys, language)
         self.statements: list[Mapping[str, Any]] = [body["statement"] for body in self.answers]
         #: The page's date: a run that asks nothing new says nothing new.
         self.answered_at = max(str(s["issued_at"]) for s in self.statements)
@@ -149,6 +158,10 @@ class _Release:
             _refuse("name", language)
         if any(not set(figure["answers"]) <= ids for figure in self.figures):
             _refuse("answers", language)
+        self.csv = {figure["name"]: tables.csv_bytes(figure["table"]) for figure in self.figures}
+        last = {data: name for name, data in self.csv.items()}
+        #: The figure under which each one's table stands: of those with one and the same, the last.
+        self.table_at = {name: last[data] for name, data in self.csv.items()}
 
     def files(self, paper: Paper | None) -> dict[str, bytes]:
         """Path → bytes of all files but the record."""
@@ -183,7 +196,7 @@ class _Release:
                 "datasets": sorted({s["dataset"] for s in self._of(figure)}),
                 "units": {s["dataset"]: statements.kind(s) for s in self._of(figure)},
             }
-            made[f"data/{figure['name']}.csv"] = tables.csv_bytes(figure["table"])
+            made[f"data/{figure['name']}.csv"] = self.csv[figure["name"]]
             made[f"data/{figure['name']}.json"] = tables.description_bytes(figure, more)
         for body in self.answers:
             # Without `charged` and the like, which tell of one asking and not of the answer.
@@ -254,14 +267,10 @@ class _Release:
         }
 
     def _shown_figures(self, language: Language, choice: Mapping[str, Any] | None) -> list[dict[str, Any]]:
-        last_with = {sha256_hex(tables.csv_bytes(f["table"])): f["name"] for f in self.figures}
         shown = []
         for figure in self.figures:
-            at = last_with[sha256_hex(tables.csv_bytes(figure["table"]))]
-            leads_here = (
-                choice is not None
-                and last_with_name(self.figures, choice["figure"], last_with) == figure["name"]
-            )
+            at = self.table_at[figure["name"]]
+            leads_here = choice is not None and self.table_at.get(choice["figure"]) == figure["name"]
             row_key = choice["column"] if choice is not None and leads_here else None
             drawing = (figure["drawing"] or {}).get(language, "")
             shown.append(
@@ -287,9 +296,9 @@ class _Release:
         seen: set[str] = set()
         for figure in self.figures:
             gone = tables.withheld_rows(figure["table"], language)
-            mark = sha256_hex(tables.csv_bytes(figure["table"]))
-            if gone and mark not in seen:
-                seen.add(mark)
+            at = self.table_at[figure["name"]]
+            if gone and at not in seen:
+                seen.add(at)
                 some = gone if len(gone) <= 12 else [*gone[:12], "…"]
                 lines.append(
                     text(
@@ -320,9 +329,13 @@ class _Release:
 
     # --- the method page ---
 
-    def _method(self, language: Language, page: Mapping[str, Any]) -> dict[str, Any]:
+    @cached_property
+    def _literals(self) -> list[str]:
         from civic_kernel.publish import exporter
 
+        return exporter.literals(self.run.executed)
+
+    def _method(self, language: Language, page: Mapping[str, Any]) -> dict[str, Any]:
         run, properties = self.run.record, self.schema["properties"]
         say = partial(text, language, "report")
         facts = [
@@ -356,7 +369,7 @@ class _Release:
                 }
                 for body in self.answers
             ],
-            "literals": exporter.literals(self.run.executed),
+            "literals": self._literals,
             "check": {"say": checking.words(language), "figures": followed},
             "figures": followed,
             "fingerprints": checking.fingerprints(self.keys, language),
@@ -366,8 +379,9 @@ class _Release:
 # --- checking what goes in ---
 
 
-def _checked_answers(run: Run, keys: Mapping[str, Key], language: Language) -> list[dict[str, Any]]:
-    answers = answers_in(run.executed)
+def _checked_answers(
+    answers: list[dict[str, Any]], run: Run, keys: Mapping[str, Key], language: Language
+) -> list[dict[str, Any]]:
     try:
         for body in answers:
             check_answer(body, keys)
@@ -412,12 +426,12 @@ def _blocks(notebook: Any) -> list[dict[str, Any]]:
     return found
 
 
-def _public_hashes(run: Run, sources: Sources) -> set[str]:
+def _public_hashes(run: Run, sources: Sources, answers: Sequence[Mapping[str, Any]]) -> set[str]:
     """Fingerprints that the pages print on purpose."""
     record = run.record
     found = {record["notebook_sha256"], record["requirements_sha256"], *record["policies"]}
     found |= {str(line.get("hash")) for line in sources.policies}
-    for body in answers_in(run.executed):
+    for body in answers:
         found.add(str(body["statement"]["data_version"]))
     return {value.lower() for value in found}
 
@@ -440,16 +454,6 @@ def _refuse(key: str, language: Language) -> NoReturn:
 
 
 # --- small words ---
-
-
-def last_with_name(
-    figures: Sequence[Mapping[str, Any]], name: str, last_with: Mapping[str, str]
-) -> str | None:
-    """The figure under which the table of the figure `name` stands."""
-    for figure in figures:
-        if figure["name"] == name:
-            return last_with[sha256_hex(tables.csv_bytes(figure["table"]))]
-    return None
 
 
 def _summary(page: Mapping[str, Any], site: str) -> summary.Summary:

@@ -32,6 +32,7 @@ from papermill.exceptions import PapermillExecutionError
 from civic_kernel.reports.channel import Channel
 
 if TYPE_CHECKING:
+    import httpx
     from papermill.engines import NotebookExecutionManager
 
     from civic_kernel.client import Client
@@ -86,6 +87,8 @@ class InProcess(Engine):  # type: ignore[misc]  # papermill ships no types
             if any(output.output_type == "error" for output in cell.outputs):
                 nb_man.cell_exception(cell, index)
                 break
+            # Papermill writes the notebook at the end, though to nowhere: megabytes of maps, for nobody.
+            cell.outputs = []
 
 
 def _run(client: Any, cell: Any) -> None:
@@ -239,9 +242,8 @@ def make_page(told: dict[str, Any], channel: Channel) -> None:
 def _sign_in(told: dict[str, Any]) -> Client:
     """The run's one client: through the gateway's socket in the sandbox, else to its address; or, where a page is run
     again, to its own answers (`evidence`)."""
-    import httpx
-
     import civic_kernel
+    from civic_kernel.calling import open_http, socket_transport
     from civic_kernel.client import Client
 
     transport: httpx.BaseTransport | None = None
@@ -250,13 +252,8 @@ def _sign_in(told: dict[str, Any]) -> Client:
 
         transport = Replay(Evidence(**told["evidence"]))
     elif told.get("socket"):
-        transport = httpx.HTTPTransport(uds=told["socket"])
-    http = httpx.Client(
-        base_url=told.get("gateway_url", "http://answers"),
-        transport=transport,
-        timeout=httpx.Timeout(180.0, connect=5.0),
-        trust_env=False,
-    )
+        transport = socket_transport(told["socket"])
+    http = open_http(told.get("gateway_url", "http://answers"), transport)
     return civic_kernel.connect(
         Client("", told.get("token", ""), told["team"], told["purpose"], told["language"], http=http)
     )

@@ -1,6 +1,5 @@
 """With a server in front that ends TLS: cookies are for TLS alone, and no answer leads a browser back to HTTP."""
 
-import datetime
 import http.client
 import ssl
 import threading
@@ -8,16 +7,12 @@ from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 
 import httpx
 import pytest
-from cryptography import x509
-from cryptography.hazmat.primitives import hashes, serialization
-from cryptography.hazmat.primitives.asymmetric import ec
-from cryptography.x509.oid import NameOID
 
 from hub_config.starting import running
 from tests.hub.conftest import add_people, free_ports, make_settings, write_config
+from tests.tls import NAME, certificate
 
 pytestmark = pytest.mark.hub
-NAME = "localhost"
 
 
 class Front(BaseHTTPRequestHandler):
@@ -51,29 +46,6 @@ class Front(BaseHTTPRequestHandler):
 
     def log_message(self, *_):
         pass
-
-
-def certificate(folder):
-    key = ec.generate_private_key(ec.SECP256R1())
-    name = x509.Name([x509.NameAttribute(NameOID.COMMON_NAME, NAME)])
-    now = datetime.datetime.now(datetime.UTC)
-    made = (
-        x509.CertificateBuilder()
-        .subject_name(name)
-        .issuer_name(name)
-        .public_key(key.public_key())
-        .serial_number(1)
-        .not_valid_before(now - datetime.timedelta(hours=1))
-        .not_valid_after(now + datetime.timedelta(hours=1))
-        .add_extension(x509.SubjectAlternativeName([x509.DNSName(NAME)]), critical=False)
-        .sign(key, hashes.SHA256())
-    )
-    path = folder / "front.pem"
-    private = key.private_bytes(
-        serialization.Encoding.PEM, serialization.PrivateFormat.PKCS8, serialization.NoEncryption()
-    )
-    path.write_bytes(private + made.public_bytes(serialization.Encoding.PEM))
-    return path
 
 
 @pytest.fixture

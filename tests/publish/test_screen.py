@@ -230,3 +230,20 @@ def test_widget_state_is_refused() -> None:
 def test_blocks_answers_and_plain_words_pass() -> None:
     for output in (shown(text__plain="nine"), block(), shown(**{ANSWER_MIME.replace("/", "__"): {"x": 1}})):
         check_notebook(notebook(output), KNOWN)
+
+
+@given(st.lists(st.lists(st.sampled_from(PIECES), max_size=3).map("".join), max_size=6))
+def test_many_words_at_once_are_refused_as_each_alone_would_be(cells: list[str]) -> None:
+    alone = any(screen._TAG.search(words) or reason_in_text(words, KNOWN) for words in cells)
+    output = notebook(block(table={"columns": [], "rows": [[words] for words in cells], "digits": 0}))
+    if alone:
+        with pytest.raises(ScreenRefused):
+            check_notebook(output, KNOWN)
+    else:
+        check_notebook(output, KNOWN)
+
+
+def test_two_cells_of_a_table_are_not_read_as_one_secret() -> None:
+    cells = ["password", ": abcdefghijkl"]
+    assert reason_in_text("\n".join(cells), KNOWN) == "token"
+    check_notebook(notebook(block(table={"columns": [], "rows": [cells], "digits": 0})), KNOWN)
